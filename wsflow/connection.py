@@ -1,0 +1,411 @@
+"""A WebSocket on an asyncio transport, after the handshake: bytes in, messages up, frames out.
+
+Whole, unfragmented, masked data frames take a lean path; everything else (control frames,
+fragments, violations) goes, one whole frame at a time, through `websockets`' sans-I/O protocol,
+which knows the rules of RFC 6455 better than we do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+from typing import cast
+
+from websockets.frames import Opcode
+from websockets.protocol import Protocol, Side
+
+try:
+    from websockets.speedups import apply_mask
+except ImportError:  # no C compiler where websockets was built
+    from websockets.utils import apply_mask
+
+from .session import Session
+from .types import Data
+from .wire import CLOSE_INVALID_DATA, CLOSE_PROTOCOL
+
+BUFFER = 256 * 1024
+CORK = 64 * 1024
+"""Bytes of replies that are held back while the messages of one read are worked on."""
+
+CLOSE_TIMEOUT = 5.0
+"""Seconds a client may take to answer our Close frame."""
+
+LINGER = 1.0
+"""Seconds we go on discarding input after both sides have closed (no RST over our Close)."""
+
+TEXT, BINARY = 0x81, 0x82  # FIN with opcodes 1 and 2: a whole message in one frame
+MASKED = 0x80
+
+
+class Batch:
+    """What all connections of one loop share: a read buffer, and who wrote during this read.
+
+    All replies to one read leave in one write a connection: the largest single gain in speed.
+    """
+
+    __slots__ = ("dirty", "last_data", "last_frame", "last_size", "reading", "view")
+
+    def __init__(self) -> None:
+        self.view = memoryview(bytearray(BUFFER))
+        self.reading = False
+        self.dirty: list[Connection] = []
+        self.last_data: Data | None = None
+        self.last_frame = b""
+        self.last_size = 0
+
+    def flush(self) -> None:
+        """Write what this read gave rise to."""
+        self.reading = False
+        dirty = self.dirty
+        for connection in dirty:
+            connection.flush()
+        dirty.clear()
+
+
+class Connection(asyncio.BufferedProtocol):
+    """The transport of one socket session (see `wire.Transport`)."""
+
+    __slots__ = (
+        "_batch",
+        "_cut",
+        "_finished",
+        "_given",
+        "_got",
+        "_library",
+        "_max_size",
+        "_message",
+        "_out",
+        "_out_size",
+        "_rest",
+        "_session",
+        "_stopped",
+        "_text",
+        "_timer",
+        "_transport",
+        "_writable",
+    )
+
+    def __init__(self, batch: Batch, transport: asyncio.Transport, max_size: int) -> None:
+        self._batch, self._transport, self._max_size = batch, transport, max_size
+        self._session = cast(Session, None)  # given by `start`, before anything happens
+        self._library: Protocol | None = None
+        self._rest = bytearray()
+        self._cut = 0
+        """How many bytes the frame at the head of `_rest` needs to be whole."""
+        self._message: bytearray | None = None
+        """A fragmented message, as far as it has come."""
+        self._text = False
+        self._out: list[bytes] = []
+        self._out_size = self._given = 0
+        self._got = self._stopped = self._finished = False
+        self._writable = True
+        self._timer: asyncio.TimerHandle | None = None
+
+    def start(self, session: Session, rest: bytes) -> None:
+        """Take over from the handshake; `rest` is what the client sent behind it."""
+        self._session = session
+        self._transport.set_protocol(self)
+        session.start()
+        if rest:
+            self._pump(rest)
+
+    # ---- asyncio calls
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._batch.view
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self._got = True
+        rest, data = self._rest, self._batch.view[:nbytes]
+        if self._finished:
+            return  # lingering: discard
+        if rest:
+            rest += data
+            if len(rest) < self._cut:
+                return
+            whole = bytes(rest)
+            rest.clear()
+        else:
+            whole = bytes(data)
+        self._pump(whole)
+
+    def eof_received(self) -> bool:
+        self._lost(None)
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._lost(exc)
+
+    def pause_writing(self) -> None:
+        self._writable = False
+        self._session.block()
+
+    def resume_writing(self) -> None:
+        self._writable = True
+        self._session.unblock()
+
+    # ---- in
+
+    def _pump(self, data: bytes) -> None:
+        """Work on the messages of one read; what they cause leaves when it is done."""
+        batch = self._batch
+        if batch.reading:  # a handler let a halted session go on: we are inside its read already
+            self._read(data)
+            return
+        batch.reading = True
+        try:
+            self._read(data)
+        finally:
+            batch.flush()
+
+    def _read(self, data: bytes) -> None:
+        session, max_size = self._session, self._max_size
+        position, end = 0, len(data)
+        self._cut = 0
+        while end - position >= 6:  # the shortest frame a client may send: header and mask
+            if session.halted:
+                self._stop()
+                break
+            first, second = data[position], data[position + 1]
+            length, start = second & 0x7F, position + 6
+            if length == 126:
+                length, start = data[position + 2] << 8 | data[position + 3], position + 8
+            elif length == 127:
+                if end - position < 14:
+                    break
+                length = int.from_bytes(data[position + 2 : position + 10])
+                start = position + 14
+            stop = start + length
+            if (
+                (first != TEXT and first != BINARY)
+                or second < MASKED
+                or length > max_size
+                or self._message is not None
+            ):
+                if stop > end and _may_be_valid(first, second, length, max_size):
+                    self._cut = stop - position
+                    break
+                self._rare(data[position:stop])
+                if stop > end and not self._finished:
+                    self._fail(CLOSE_PROTOCOL, "control frame too long")
+                if self._finished:
+                    return
+                position = stop
+                continue
+            if stop > end:
+                self._cut = stop - position
+                break
+            payload = apply_mask(data[start:stop], data[start - 4 : start])
+            position = stop
+            if first == BINARY:
+                session.receive(payload, length)
+                continue
+            try:
+                text = str(payload, "utf-8")
+            except UnicodeDecodeError as error:
+                self._fail(CLOSE_INVALID_DATA, f"text is not UTF-8 at byte {error.start}")
+                return
+            session.receive(text, length)
+        if position < end and not self._finished:
+            self._rest += data[position:]
+            if end - position < 6 and end - position >= 2 and data[position + 1] < MASKED:
+                self._rare(bytes(self._rest))  # an unmasked frame can be shorter than six bytes
+
+    def _rare(self, frame: bytes) -> None:
+        """Have the library judge a frame that is no plain data frame."""
+        library = self._rules()
+        library.receive_data(frame)
+        for event in library.events_received():
+            match event.opcode:  # type: ignore[union-attr]
+                case Opcode.TEXT | Opcode.BINARY:
+                    self._message = bytearray(event.data)  # type: ignore[union-attr]
+                    self._text = event.opcode is Opcode.TEXT  # type: ignore[union-attr]
+                case Opcode.CONT:
+                    assert self._message is not None
+                    self._message += event.data  # type: ignore[union-attr]
+                    if event.fin and not self._joined():  # type: ignore[union-attr]
+                        return
+                case Opcode.CLOSE:
+                    self._closed_by_client(library)
+                    return
+        if library.parser_exc is not None:
+            sent = library.close_sent
+            code, reason = (sent.code, sent.reason) if sent else (None, "")
+            self._transmit(library)
+            self._session.lost(code, reason, f"the client broke the protocol: {reason}")
+            return
+        self._transmit(library)
+
+    def _joined(self) -> bool:
+        """Hand up a fragmented message; False when it was no UTF-8."""
+        message, self._message = bytes(self._message or b""), None
+        if not self._text:
+            self._session.receive(message, len(message))
+            return True
+        try:
+            text = str(message, "utf-8")
+        except UnicodeDecodeError as error:
+            self._fail(CLOSE_INVALID_DATA, f"text is not UTF-8 at byte {error.start}")
+            return False
+        self._session.receive(text, len(message))
+        return True
+
+    def _closed_by_client(self, library: Protocol) -> None:
+        received = library.close_rcvd
+        assert received is not None
+        self._transmit(library)
+        self._session.lost(received.code, received.reason)
+
+    def _fail(self, code: int, why: str) -> None:
+        """Fail the connection (RFC 6455 section 7.1.7): Close, FIN, and discard what comes."""
+        library = self._rules()
+        library.fail(code, why)
+        self._transmit(library)
+        self._session.lost(code, why, f"the client broke the protocol: {why}")
+
+    def _rules(self) -> Protocol:
+        if self._library is None:
+            self._library = Protocol(Side.SERVER, max_size=self._max_size)
+        return self._library
+
+    def _stop(self) -> None:
+        """Read no further: too many handlers of this session run, or the flow is paused."""
+        if not self._stopped:
+            self._stopped = True
+            self._transport.pause_reading()
+
+    def resume(self) -> None:
+        """Read on, beginning with what was there already."""
+        if self._stopped:
+            asyncio.get_running_loop().call_soon(self._resume)
+
+    def _resume(self) -> None:
+        if not self._stopped or self._finished or self._session.halted:
+            return
+        rest, self._rest = bytes(self._rest), bytearray()
+        self._stopped = False
+        if rest:
+            self._pump(rest)
+        if not self._stopped and not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    # ---- out
+
+    def send(self, data: Data) -> int:
+        """Frame one message and write it; a broadcast frames the same object only once."""
+        batch = self._batch
+        if data is batch.last_data:
+            frame = batch.last_frame
+        else:
+            payload = data.encode() if type(data) is str else cast(bytes, data)
+            size = len(payload)
+            opcode = TEXT if type(data) is str else BINARY
+            if size < 126:
+                frame = bytes((opcode, size)) + payload
+            elif size < 65536:
+                frame = struct.pack("!BBH", opcode, 126, size) + payload
+            else:
+                frame = struct.pack("!BBQ", opcode, 127, size) + payload
+            batch.last_data, batch.last_frame, batch.last_size = data, frame, size
+        self._write(frame)
+        return batch.last_size
+
+    def _write(self, frame: bytes) -> None:
+        self._out.append(frame)
+        self._out_size += len(frame)
+        batch = self._batch
+        if not batch.reading or self._out_size > CORK:
+            self.flush()
+        elif len(self._out) == 1:
+            batch.dirty.append(self)
+
+    def flush(self) -> None:
+        """Give what was held back to the operating system."""
+        out = self._out
+        if not out:
+            return
+        data = out[0] if len(out) == 1 else b"".join(out)
+        self._given += len(data)
+        out.clear()
+        self._out_size = 0
+        self._transport.write(data)
+
+    def close(self, code: int, reason: str) -> None:
+        """Send our Close frame; the client has five seconds to answer it."""
+        library = self._rules()
+        if library.close_sent is None and not self._finished:
+            library.send_close(code, reason)
+            self._transmit(library)
+            self._after(CLOSE_TIMEOUT)
+
+    def abort(self) -> None:
+        """Drop the connection now."""
+        self._transport.abort()
+
+    def ping(self) -> None:
+        """Send a ping; any sign of life will do as an answer."""
+        if self._writable:
+            library = self._rules()
+            library.send_ping(b"")
+            self._transmit(library)
+
+    def progress(self) -> int:
+        """Return how many bytes the operating system has taken."""
+        return self._given - self._transport.get_write_buffer_size()
+
+    def settled(self) -> bool:
+        """Say whether the operating system has taken everything."""
+        return not self._out and not self._transport.get_write_buffer_size()
+
+    def heard(self) -> bool:
+        """Say whether anything arrived since the last call."""
+        got, self._got = self._got, False
+        return got
+
+    def _transmit(self, library: Protocol) -> None:
+        """Write what the library wants sent: pongs, Close, and the end of the stream."""
+        for data in library.data_to_send():
+            if not data:
+                self._finish()
+            elif self._writable or library.close_sent is not None:
+                self._write(data)
+            # else: a pong to a client that does not read; RFC 6455 5.5.3 lets us skip it
+
+    def _finish(self) -> None:
+        """FIN now (RFC 6455 section 7.1.1: the server drops first), discard until theirs."""
+        if self._finished:
+            return
+        self._finished = True
+        self._rest.clear()
+        self._message = None
+        self.flush()
+        if self._stopped:
+            self._transport.resume_reading()
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+            self._after(LINGER if self._writable else CLOSE_TIMEOUT)
+        else:
+            self._transport.close()
+
+    def _after(self, seconds: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(seconds, self._transport.abort)
+
+    def _lost(self, error: Exception | None) -> None:
+        if self._session.state == "closed":
+            return
+        where = " in the middle of a message" if self._rest or self._message is not None else ""
+        why = f" ({type(error).__name__})" if error is not None else ""
+        answered = self._library is not None and self._library.close_sent is not None
+        text = None if answered else f"connection lost{where} without a Close frame{why}"
+        self._session.lost(None, "", text)
+
+
+def _may_be_valid(first: int, second: int, length: int, max_size: int) -> bool:
+    """Say whether the head of a frame is in order, so that its rest is worth waiting for."""
+    opcode = first & 0x0F
+    known = opcode in {0, 1, 2, 8, 9, 10}
+    return known and second >= MASKED and length <= (max_size if opcode < 8 else 125)

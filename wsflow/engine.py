@@ -1,0 +1,336 @@
+"""Walks the wires: starts handlers, fences their errors, tells what happened.
+
+What a handler routes goes to a worklist and starts after the handler's current synchronous
+stretch, in the order of routing: no recursion, so loops in the graph are legal. A chain of plain
+functions runs from read to write without a task, a queue hop or a copy.
+"""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+import logging
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias
+
+from .context import Context, NodeContext
+from .errors import RunawayError, SetupError
+from .lifecycle import Lifecycle
+from .node import Node, is_async
+from .port import Output, Wire
+from .scope import Respond, Scope
+from .snapshot import describe, snapshot
+from .state import State
+from .types import ErrorEvent, Places, SessionView, Tell
+from .workers import Workers
+
+MAX_HOPS = 1_000
+"""Synchronous hops of one event after which a loop counts as endless."""
+
+MAX_DELIVERIES = 100_000
+"""Deliveries of one scope after which a loop that also fans out counts as endless."""
+
+Work: TypeAlias = tuple[Wire, Any, Scope, int, int, bool]
+Firing: TypeAlias = tuple[Output, Any, Scope, int]
+
+
+class Clockwork(Protocol):
+    """The one thing the engine asks of a clock."""
+
+    def now(self) -> float: ...
+
+
+class Engine:
+    """Runs the handlers of one flow. Lives in one loop; everything here is called in that loop."""
+
+    def __init__(
+        self, flow: str, tell: Tell, place: Places, clock: Clockwork, env: Mapping[str, str]
+    ) -> None:
+        self.flow, self.tell, self.clock, self.env = flow, tell, clock, env
+        self.state = State()
+        self.lifecycle = Lifecycle()
+        self.helpers: dict[str, tuple[str, Callable[[Any], Any]]] = {}
+        self.workers = Workers()
+        self.catchers: list[Output] = []
+        self.later: Callable[[Callable[[], None]], object] = lambda function: function()
+        self.running = self.paused = False
+        self._place = place
+        self._numbers = itertools.count(1)
+        self._work: deque[Work] = deque()
+        self._held: deque[Firing] = deque()
+        self._draining = self._scheduled = False
+        self._trail: list[str] = []
+
+    # ---- scopes and firings
+
+    def scope(self, session: SessionView | None, respond: Respond | None) -> Scope:
+        """Open a scope for one trigger firing; `respond` is in place before anything is routed."""
+        return Scope(next(self._numbers), session, respond)
+
+    def fire(self, output: Output, event: Any, scope: Scope, cause: int) -> None:
+        """Send a trigger's event on its way; while the flow is paused it waits for `resume`."""
+        if self.paused:
+            self._held.append((output, event, scope, cause))
+            return
+        work = self._work
+        for wire in output.wires:
+            wire.count += 1
+            work.append((wire, event, scope, cause, 0, False))
+        if work and not self._draining:
+            self._drain()
+
+    def pause(self) -> None:
+        """Hold back firings; handlers that run already, and what they route, go on."""
+        self.paused = True
+
+    def resume(self) -> None:
+        """Let go, in order, what came in meanwhile."""
+        self.paused = False
+        held, self._held = self._held, deque()
+        for firing in held:
+            self.fire(*firing)
+
+    # ---- what contexts ask for
+
+    def route(self, ctx: Context, value: Any, port: str) -> None:
+        """Queue `value` for every wire of an output (see `Context.route`)."""
+        output = ctx._node.outputs.get(port)
+        if output is None:
+            output = ctx._node.output(port)  # raises, naming the ports there are
+        scope = ctx._scope
+        data, size = snapshot(value)
+        seq = self.tell(
+            output.place, scope.session_number, scope.number, ctx._cause, data, size, ctx.elapsed
+        )
+        for wire in output.wires:
+            wire.count += 1
+            self._work.append((wire, value, scope, seq, ctx._hops + 1, ctx._caught))
+        if not self._draining and not self._scheduled:
+            self._scheduled = True
+            self.later(self._drain)
+
+    def emit(self, ctx: Context, signal: str, args: tuple[Any, ...]) -> int:
+        """Call the scope's listeners of `signal` (see `Context.emit`)."""
+        scope, heard = ctx._scope, 0
+        if signal == "response":
+            if scope.respond is not None:
+                heard += scope.respond(scope, ctx, args[0] if args else None)
+            else:
+                self._told_signal(ctx, signal, args)
+        else:
+            self._told_signal(ctx, signal, args)
+        for _, callback, owner in scope.take(signal, self.clock.now()):
+            heard += 1
+            self._call_back(owner, callback, args)
+        return heard
+
+    def once(self, ctx: Context, signal: str, callback: Callable[..., Any], timeout: float) -> None:
+        """Wait for a signal in this scope (see `Context.once`)."""
+        now = self.clock.now()
+        ctx._scope.once(signal, (now + timeout, callback, ctx), now)
+
+    def _told_signal(self, ctx: Context, signal: str, args: tuple[Any, ...]) -> None:
+        data, size = snapshot(args[0] if len(args) == 1 else list(args) if args else None)
+        place = self._place("signal", ctx._node.name, signal)
+        scope = ctx._scope
+        self.tell(place, scope.session_number, scope.number, ctx._cause, data, size, ctx.elapsed)
+
+    def _call_back(self, ctx: Context, callback: Callable[..., Any], args: tuple[Any, ...]) -> None:
+        if is_async(callback):
+            self._start(ctx, callback, args)
+            return
+        try:
+            callback(*args)
+        except BaseException as error:  # noqa: BLE001 (promise P4: SystemExit must not end a kernel)
+            self.failed(ctx, args, error)
+
+    # ---- the worklist
+
+    def _drain(self) -> None:
+        """Deliver until nothing is left. The only place where plain handlers run."""
+        self._scheduled = False
+        if self._draining:
+            return
+        self._draining = True
+        work = self._work
+        try:
+            while work:
+                wire, value, scope, cause, hops, caught = work.popleft()
+                target = wire.target
+                node = target.node
+                node.events_in += 1
+                scope.deliveries += 1
+                ctx = Context(self, node, target.name, scope, cause, hops, caught)
+                if (hops > MAX_HOPS - 32 or scope.deliveries > MAX_DELIVERIES) and self._is_runaway(
+                    ctx, value
+                ):
+                    continue
+                if node.is_async:
+                    self._start(ctx, node.call, (value, ctx))
+                    continue
+                try:
+                    result = node.call(value, ctx)
+                except BaseException as error:  # noqa: BLE001 (promise P4)
+                    self.failed(ctx, value, error)
+                else:
+                    if result is not None:
+                        self._returned(ctx, result)
+        finally:
+            self._draining = False
+
+    def _start(self, ctx: Context, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
+        """Have an async handler awaited by a worker; its session counts it as in flight."""
+        session = ctx._scope.session
+
+        async def job() -> None:
+            ctx._started = time.perf_counter()
+            ctx._hops = 0  # it is no synchronous chain any more
+            try:
+                await function(*args)
+            except BaseException as error:
+                if not self.running:
+                    raise  # the flow is stopping: this is our own cancellation
+                self.failed(ctx, args[0] if args else None, error)
+            finally:
+                if session is not None:
+                    session.handler_ended()
+
+        if not self.workers.submit(job):
+            full = RuntimeError(f"{self.workers.queue} handlers wait already; this one was dropped")
+            self.failed(ctx, args[0] if args else None, full)
+        elif session is not None:
+            session.handler_started()
+
+    def _is_runaway(self, ctx: Context, value: Any) -> bool:
+        scope, hops = ctx._scope, ctx._hops
+        if hops > MAX_HOPS - 32:
+            self._trail.append(ctx._node.name)
+        if hops <= MAX_HOPS and not (scope.deliveries > MAX_DELIVERIES and hops > 16):
+            return False
+        names = " >> ".join(dict.fromkeys(self._trail or [ctx._node.name]))
+        self._trail.clear()
+        self._work = deque(item for item in self._work if item[2] is not scope)
+        self.failed(ctx, value, RunawayError(f"endless loop cut after {hops} hops through {names}"))
+        return True
+
+    def _returned(self, ctx: Context, result: Any) -> None:
+        """Await what a plain function gave back, or tell a learner that values are not sent."""
+        node = ctx._node
+        if inspect.isawaitable(result):
+
+            async def wait() -> None:
+                await result
+
+            self._start(ctx, wait, ())
+        elif not node.hinted and isinstance(result, str | bytes | dict | list):
+            node.hinted = True
+            self.mark(
+                node.name,
+                f"handler {node.name!r} returned {describe(result)}; returned values go nowhere: "
+                "ctx.emit('response', {'body': ...}) answers, ctx.route(value) sends on",
+                ctx,
+            )
+
+    # ---- errors and marks
+
+    def failed(self, ctx: Context, value: Any, error: BaseException) -> None:
+        """Tell of an error and give it to the flow's Catch triggers, in the scope it came from."""
+        node, scope = ctx._node, ctx._scope
+        node.errors += 1
+        data, size = snapshot(value)
+        text = f"{type(error).__name__}: {error}{_where(error)}"
+        place = self._place("error", node.name, ctx.input)
+        seq = self.tell(
+            place, scope.session_number, scope.number, ctx._cause, data, size, ctx.elapsed, text
+        )
+        if ctx._caught:
+            return  # an error in the care of errors: the row is enough
+        for output in self.catchers:
+            event = _error_event(ctx, value, error)
+            for wire in output.wires:
+                wire.count += 1
+                self._work.append((wire, event, scope, seq, 0, True))
+        if self._work and not self._draining and not self._scheduled:
+            self._scheduled = True
+            self.later(self._drain)
+
+    def mark(self, node: str, text: str, ctx: Context | None = None) -> None:
+        """Write a remark into the log."""
+        session = ctx._scope.session_number if ctx else 0
+        scope = ctx._scope.number if ctx else 0
+        cause = ctx._cause if ctx else 0
+        self.tell(self._place("mark", node, ""), session, scope, cause, text, len(text))
+
+    # ---- the flow's life
+
+    async def setup(self, node: Node) -> None:
+        """Run a node's `setup`, if it has one.
+
+        Raises:
+            SetupError: it raised.
+        """
+        self.lifecycle.drop(node.name)
+        for name in [name for name, (owner, _) in self.helpers.items() if owner == node.name]:
+            del self.helpers[name]
+        if node.prepare is None:
+            return
+        try:
+            args = (NodeContext(self, node),) if _wants_ctx(node.prepare) else ()
+            result = node.prepare(*args)
+            if inspect.isawaitable(result):
+                await result
+        except Exception as error:
+            raise SetupError(
+                f"setup of node {node.name!r} failed: {type(error).__name__}: {error}"
+            ) from error
+
+    def moment(self, name: str) -> None:
+        """Call who subscribed to a lifecycle moment; an error costs a row and nothing else."""
+        for owner, callback in self.lifecycle.callbacks(name):
+            try:
+                callback()
+            except Exception as error:  # noqa: BLE001 (promise P4)
+                text = f"{type(error).__name__}: {error}{_where(error)}"
+                self.tell(self._place("error", owner, name), 0, 0, 0, None, 0, None, text)
+
+
+class MarkHandler(logging.Handler):
+    """Writes lines of `ctx.log` into the flow's log."""
+
+    def __init__(self, mark: Callable[[str, str], None]) -> None:
+        super().__init__()
+        self._mark = mark
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._mark(record.name.rpartition(".")[2], f"{record.levelname} {record.getMessage()}")
+
+
+def _wants_ctx(function: Callable[..., Any]) -> bool:
+    return bool(inspect.signature(function).parameters)
+
+
+def _where(error: BaseException) -> str:
+    """Return ` (file:line)` of the innermost frame of the user's code."""
+    frames = traceback.extract_tb(error.__traceback__)
+    here = str(Path(__file__).parent)
+    for frame in reversed(frames):
+        if not frame.filename.startswith(here):
+            return f" ({Path(frame.filename).name}:{frame.lineno})"
+    return ""
+
+
+def _error_event(ctx: Context, value: Any, error: BaseException) -> ErrorEvent:
+    session = ctx._scope.session
+    return {
+        "error": str(error),
+        "type": type(error).__name__,
+        "node": ctx._node.name,
+        "port": ctx.input,
+        "value": value,
+        "sessionId": None if session is None else session.id,
+        "traceback": "".join(traceback.format_exception(error)),
+    }

@@ -1,0 +1,110 @@
+"""Everything wsflow raises, as one tree.
+
+Each class is also the built-in a caller would reach for (`LookupError`, `ValueError`, ...).
+Messages are composed here from plain values; this module knows no other class of wsflow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class WsflowError(Exception):
+    """Root of all errors wsflow raises on purpose."""
+
+
+# ---- misuse by the author of a flow
+
+
+class WiringError(WsflowError, ValueError):
+    """A node, a port or a wire can not be what was asked for."""
+
+
+class UnknownPortError(WiringError, LookupError):
+    """A node has no port of that name."""
+
+    def __init__(self, node: str, side: str, port: str, there_are: Iterable[str]) -> None:
+        known = ", ".join(repr(name) for name in there_are) or "none"
+        super().__init__(f"node {node!r} has no {side} port {port!r}; its {side} ports: {known}")
+
+    def __str__(self) -> str:  # LookupError's siblings quote their argument; this reads as text
+        return str(self.args[0])
+
+
+class PathError(WiringError):
+    """A route pattern is malformed or taken."""
+
+
+class HandlerError(WsflowError, TypeError):
+    """A function can not serve as a handler."""
+
+
+class ReplyError(WsflowError, ValueError):
+    """A `response` was emitted with something that can not be sent."""
+
+
+class RunawayError(WsflowError, RuntimeError):
+    """A synchronous loop in the graph did not come to an end and was cut."""
+
+
+class SetupError(WsflowError, RuntimeError):
+    """The `setup` of a node raised, so the flow did not start."""
+
+
+# ---- serving
+
+
+class ServeError(WsflowError, RuntimeError):
+    """A server can not start, or not like this."""
+
+
+class PortInUseError(ServeError, OSError):
+    """Something else listens on the port asked for."""
+
+    def __init__(self, host: str, port: int, reason: str) -> None:
+        super().__init__(
+            f"port {port} on {host} can not be had ({reason}); "
+            f"stop what listens there, or serve(port=0) for a free one"
+        )
+        self.host, self.port = host, port
+
+    def __str__(self) -> str:  # OSError would print its errno pair
+        return str(self.args[0])
+
+
+class UnsafeBindError(ServeError, ValueError):
+    """Binding outside loopback without a token (promise P18)."""
+
+    def __init__(self, host: str) -> None:
+        super().__init__(
+            f"serve(host={host!r}) would let other machines in without a password; "
+            f"give token='...' or say allow_unauthenticated=True"
+        )
+
+
+class NotRunningError(WsflowError, RuntimeError):
+    """The flow or server was stopped, or never started."""
+
+
+# ---- the client's side
+
+
+class RefusedError(WsflowError, ConnectionError):
+    """The handshake was refused; `status` is the HTTP status, `body` the text that came with it."""
+
+    def __init__(self, path: str, status: int, body: str) -> None:
+        super().__init__(f"connection to {path!r} refused with {status}: {body.strip()}")
+        self.status, self.body = status, body
+
+
+class SessionClosedError(WsflowError, ConnectionError):
+    """The session has ended; `code` is None where nobody told one."""
+
+    def __init__(self, path: str, code: int | None, reason: str) -> None:
+        told = "without a close code" if code is None else f"with code {code}"
+        super().__init__(f"session on {path!r} was closed {told}" + (f": {reason}" * bool(reason)))
+        self.code, self.reason = code, reason
+
+
+class ReceiveTimeoutError(WsflowError, TimeoutError):
+    """Nothing arrived within the time given."""

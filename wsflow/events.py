@@ -1,0 +1,61 @@
+"""What happened: the row of the log, as readers and observers see it.
+
+A row is a plain immutable fact. Who writes rows is the tape's business (`tape.py`).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+Kind: TypeAlias = Literal[
+    "req",
+    "message",
+    "close",
+    "route",
+    "response",
+    "send",
+    "broadcast",
+    "signal",
+    "error",
+    "drop",
+    "gap",
+    "mark",
+]
+
+KINDS: tuple[Kind, ...] = (
+    "req",
+    "message",
+    "close",
+    "route",
+    "response",
+    "send",
+    "broadcast",
+    "signal",
+    "error",
+    "drop",
+    "gap",
+    "mark",
+)
+
+
+class Row(NamedTuple):
+    """One port event.
+
+    `seq` counts from 1 without gaps; `time` is UTC in nanoseconds; `cause` is the `seq` of the row
+    that led to this one (0: nothing did); `scope` is the trigger firing it belongs to (0: none);
+    `size` is in bytes; `elapsed` in seconds, where a handler had awaited something.
+    """
+
+    seq: int
+    time: int
+    scope: int
+    cause: int
+    kind: str
+    node: str
+    port: str
+    session: str | None
+    path: str
+    data: Any
+    size: int
+    elapsed: float | None
+    error: str | None

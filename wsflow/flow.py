@@ -1,0 +1,436 @@
+"""The flow: what a user holds in the hand. Declares, serves, shows; all work is done below."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import logging
+import os
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any, ClassVar, TypeVar
+
+from . import diagram
+from .asgi import AsgiApp
+from .cells import interactive
+from .clock import Clock
+from .endpoint import Endpoint
+from .engine import Engine, MarkHandler
+from .errors import HandlerError, ServeError, WiringError
+from .graph import Graph
+from .log import Log
+from .memory import Client
+from .node import Node
+from .nodes.connections import Connections
+from .path import PathTemplate
+from .policy import Policy
+from .port import Input, Output, Port, Wire
+from .runtime import Runtime
+from .server import Options, Server
+from .sessions import Sessions
+from .state import State
+from .tape import Tape
+from .triggers.catch import Catch
+from .triggers.http import METHODS, HttpTrigger
+from .triggers.websocket import WebSocketTrigger
+from .types import Handler
+from .wire import CLOSE_GOING_AWAY, CLOSE_RESTART
+from .witness import TapeWitness
+
+R = TypeVar("R")
+
+
+class Flow:
+    """A graph of nodes, and the server that brings events into it.
+
+    In a notebook `Flow("chat")` again is the same running flow; `flow.clear()` starts over.
+
+    Args:
+        name: how the flow is called in logs and displays.
+        log_rows, log_bytes: bounds of the log; the oldest rows are dropped beyond.
+        env: what handlers find as `ctx.env`; the process's environment unless given.
+        clock: where time comes from; tests move a `ManualClock` by hand.
+    """
+
+    _by_name: ClassVar[dict[str, Flow]] = {}
+
+    def __new__(cls, name: str = "flow", **_: Any) -> Flow:
+        there = cls._by_name.get(name) if interactive() else None
+        return super().__new__(cls) if there is None else there
+
+    def __init__(
+        self,
+        name: str = "flow",
+        *,
+        log_rows: int = 100_000,
+        log_bytes: int = 256 * 2**20,
+        env: Mapping[str, str] | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        if "name" in self.__dict__:
+            return  # the same running flow again
+        if not isinstance(name, str) or not name.isprintable() or not name:
+            raise WiringError(f"a flow needs a name, not {name!r}")
+        self.name = name
+        clock = clock or Clock()
+        self._tape = Tape(log_rows, log_bytes, clock.time_ns)
+        self.place = self._tape.place
+        self.log = Log(self._tape)
+        self.sessions = Sessions()
+        self._graph = Graph(name)
+        environment = MappingProxyType(env if env is not None else os.environ)
+        self._engine = Engine(name, self._tape.tell, self.place, clock, environment)
+        self._clock = clock
+        self._runtime = Runtime(
+            name,
+            self._engine,
+            clock,
+            lambda: self._graph.nodes.values(),
+            self.sessions.check,
+            self._close,
+            self._goodbye,
+        )
+        self._witness = TapeWitness(self._tape, self._runtime.owner)
+        self._server: Server | None = None
+        logger = logging.getLogger(f"wsflow.flow.{name}")
+        logger.handlers = [MarkHandler(self._mark)]
+        logger.setLevel(logging.INFO)
+        if interactive():
+            self._by_name[name] = self
+
+    # ---- declaring
+
+    def websocket(
+        self, path: str, *, name: str | None = None, subprotocols: Iterable[str] = ()
+    ) -> WebSocketTrigger:
+        """Register a WebSocket route and return its trigger (ports `req`, `message`, `close`).
+
+        Raises:
+            PathError: the pattern is malformed, or another trigger has it.
+        """
+        template = PathTemplate(path)
+        return self._graph.declare(
+            name or path,
+            WebSocketTrigger,
+            lambda: WebSocketTrigger(self, name or path, self._engine, template, subprotocols),
+            template,
+        )
+
+    def http(self, path: str, *, method: str = "GET", name: str | None = None) -> HttpTrigger:
+        """Register an HTTP route and return its trigger (port `out`).
+
+        Raises:
+            PathError: the pattern is malformed, or another trigger has it.
+        """
+        template, method = PathTemplate(path), method.upper()
+        if method not in METHODS:
+            raise WiringError(f"no HTTP method {method!r}; there are: {', '.join(METHODS)}")
+        known = name or f"{method} {path}"
+        return self._graph.declare(
+            known,
+            HttpTrigger,
+            lambda: HttpTrigger(self, known, self._engine, template, method, self._clock),
+            template,
+        )
+
+    def catch(self, *, name: str = "catch") -> Catch:
+        """Return a trigger whose port `out` gets the flow's error events."""
+        return self._graph.declare(name, Catch, lambda: Catch(self, name, self._engine))
+
+    def node(
+        self,
+        function: Handler | None = None,
+        *,
+        name: str | None = None,
+        inputs: Iterable[str] = ("in",),
+        outputs: Iterable[str] = ("out",),
+        params: Mapping[str, Any] | None = None,
+        setup: Handler | None = None,
+    ) -> Any:
+        """Make a node of a function `(event, ctx)`, `(event)` or `()`. Works as a decorator.
+
+        Raises:
+            HandlerError: it is no function a node can call.
+            WiringError: the name is taken.
+        """
+        if function is None:
+            return lambda function: self.node(
+                function, name=name, inputs=inputs, outputs=outputs, params=params, setup=setup
+            )
+        known = name or getattr(function, "__name__", None)
+        if known is None or (known == "<lambda>" and name is None):
+            raise HandlerError(f"{function!r} has no name of its own: flow.node(..., name='...')")
+        ins, outs = tuple(inputs), tuple(outputs)
+        made = self._graph.declare(known, Node, lambda: Node(self, known, ins, outs))
+        made.reshape(ins, outs)
+        made.define(function, setup=setup, params=params)
+        return made
+
+    def connections(self, *, name: str = "connections") -> Connections:
+        """Return a connection manager (inputs `req`, `close`, `broadcast`)."""
+        return self._graph.declare(
+            name, Connections, lambda: Connections(self, name, self._tape.tell)
+        )
+
+    def connect(self, source: Output | Node, target: Any) -> Any:
+        """Wire an output to an input and return the target's node, so that `a >> b >> c` works.
+
+        A node stands for its `in` or `out` (or its only port); a plain function becomes a node; a
+        list is wired to each of its members.
+
+        Raises:
+            WiringError: these can not be wired.
+        """
+        if isinstance(target, list | tuple):
+            return [self.connect(source, one) for one in target]
+        if inspect.isfunction(target):
+            target = self.node(target)
+        return self._graph.connect(source, target).target.node
+
+    def disconnect(self, source: Output | Node, target: Input | Node) -> None:
+        """Take the wire between two ports away; harmless when there is none."""
+        self._graph.disconnect(source, target)
+
+    def remove(self, node: Node) -> None:
+        """Take a node out, and its wires with it."""
+        self._graph.remove(node)
+
+    @property
+    def nodes(self) -> dict[str, Node]:
+        """The nodes by name, triggers included."""
+        return dict(self._graph.nodes)
+
+    @property
+    def wires(self) -> list[Wire]:
+        """The wires there are."""
+        return self._graph.wires()
+
+    @property
+    def state(self) -> State:
+        """The key/value store that handlers find as `ctx.state`."""
+        return self._engine.state
+
+    # ---- running
+
+    async def serve(
+        self,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        thread: bool = False,
+        max_message_size: int = 2**20,
+        max_backlog: int = 16 * 2**20,
+        max_sessions: int = 10_000,
+        allowed_origins: Iterable[str] = (),
+        allowed_hosts: Iterable[str] = (),
+        token: str | None = None,
+        allow_unauthenticated: bool = False,
+        trusted_proxies: Iterable[str] = (),
+        certfile: str | None = None,
+        keyfile: str | None = None,
+    ) -> Server:
+        """Serve in the running loop, or with `thread=True` in a thread with a loop of its own.
+
+        The port is taken and clients are answered when this returns. Called again with the same
+        options it returns the same server; in a notebook other options replace it on its port.
+
+        Args:
+            host: the address to bind; outside loopback a `token` is needed (or
+                `allow_unauthenticated=True`).
+            port: 0 for a free one.
+            thread: answer even while a cell blocks; handlers then run in that thread.
+            max_message_size: bytes; a larger message closes its session with 1009.
+            max_backlog: bytes that may wait for one client; beyond, it is closed with 1013.
+            max_sessions: sessions and requests at a time; beyond, 503.
+            allowed_origins: web pages that may connect, besides those of this very server.
+            allowed_hosts: names this server is called by, besides loopback ones.
+            token: what clients must bring: `?token=`, `Authorization: Bearer`, or a subprotocol.
+            trusted_proxies: networks whose `X-Forwarded-For` is believed.
+            certfile, keyfile: PEM files; the server then speaks `wss://` and `https://`.
+
+        Raises:
+            PortInUseError: the address can not be had.
+            UnsafeBindError: an open door to other machines.
+            ServeError: the flow serves already, with other options.
+        """
+        options = Options(
+            host=host,
+            port=port,
+            thread=thread,
+            max_message_size=max_message_size,
+            max_backlog=max_backlog,
+            max_sessions=max_sessions,
+            allowed_origins=_texts(allowed_origins),
+            allowed_hosts=_texts(allowed_hosts),
+            token=token,
+            allow_unauthenticated=allow_unauthenticated,
+            trusted_proxies=_texts(trusted_proxies),
+            certfile=certfile,
+            keyfile=keyfile,
+        )
+        policy = options.policy()
+        there = self._server
+        if there is not None and there.running:
+            if options == there.options or replace(options, port=there.port) == replace(
+                there.options, port=there.port
+            ):
+                return there
+            if not interactive():
+                raise ServeError(
+                    f"flow {self.name!r} serves at {there.url} already, with other options; "
+                    "await flow.stop() first"
+                )
+            options = replace(options, port=options.port or there.port)
+            await there.stop(CLOSE_RESTART, "server restarted with other options")
+        return await self._serve(options, policy)
+
+    async def _serve(self, options: Options, policy: Policy) -> Server:
+        owner = self._runtime.owner
+        endpoint = self._endpoint(policy, options)
+        server = Server(
+            options, endpoint, AsgiApp(endpoint, self.start, self.stop), owner, self._graph.paths
+        )
+        server.bind()
+        try:
+            if owner.running and owner.in_thread != options.thread:
+                await owner.stop()
+            await owner.start(thread=options.thread)
+            await owner.run(server.start)
+        except BaseException:
+            server.unbind()
+            raise
+        self._server = server
+        return server
+
+    @contextlib.asynccontextmanager
+    async def serving(self, **options: Any) -> AsyncIterator[Server]:
+        """Serve while the block runs, then stop: `async with flow.serving() as server: ...`."""
+        server = await self.serve(**options)
+        try:
+            yield server
+        finally:
+            await self.stop()
+
+    @property
+    def server(self) -> Server | None:
+        """The server that runs now, or None."""
+        return self._server if self._server is not None and self._server.running else None
+
+    @property
+    def asgi(self) -> AsgiApp:
+        """The flow as an ASGI application, to mount in any ASGI server or framework.
+
+        The Host header is that server's business; Origin is checked (same host only).
+        """
+        return AsgiApp(self._endpoint(Policy(check_host=False)), self.start, self.stop)
+
+    def client(
+        self, path: str, *, headers: Mapping[str, str] | None = None, peer: str = "memory"
+    ) -> Client:
+        """Return a client in memory: no port, the same way through the flow as from a socket.
+
+        It connects at its first await; the flow is started if it was not.
+        """
+        owner = self._runtime.owner
+        return Client(self._endpoint(None), self.start, owner, path, headers or {}, peer)
+
+    async def start(self) -> None:
+        """Run without a port: `setup` of each node, then events may come. Harmless twice."""
+        await self._runtime.owner.start(thread=self._runtime.owner.in_thread)
+
+    async def stop(self) -> None:
+        """Stop the server and all that runs; sessions are closed with 1001. Harmless twice."""
+        await self._runtime.owner.stop()
+        self._runtime.owner.in_thread = False
+
+    @property
+    def running(self) -> bool:
+        """Whether handlers can run."""
+        return self._engine.running
+
+    @property
+    def paused(self) -> bool:
+        """Whether triggers are held back."""
+        return self._engine.paused
+
+    def pause(self) -> None:
+        """Hold triggers back: clients stay connected, what they send waits. Harmless twice."""
+        if not self.paused:
+            self.call(self._pause, True)
+
+    def resume(self) -> None:
+        """Go on, with what came in meanwhile first. Harmless twice."""
+        if self.paused:
+            self.call(self._pause, False)
+
+    def _pause(self, paused: bool) -> None:
+        self.sessions.pause(paused)
+        (self._engine.pause if paused else self._engine.resume)()
+        self._engine.moment("pause" if paused else "resume")
+
+    def clear(self) -> None:
+        """Take out every node, forget the state and the log. A running server stays up."""
+        self.call(self._graph.clear)
+        self.state.clear()
+        self.log.clear()
+
+    # ---- what nodes ask of their flow (see `node.Host`)
+
+    def disconnect_port(self, port: Port) -> None:
+        """Take away every wire of a port."""
+        self._graph.disconnect_port(port)
+
+    def call(self, function: Callable[..., R], *args: Any) -> R:
+        """Call a plain function in the flow's loop, from any thread, and return its result."""
+        return self._runtime.owner.call(function, *args)
+
+    def redefined(self, node: Node) -> None:
+        """A node got another function."""
+        self._runtime.redefined(node)
+
+    # ---- inside
+
+    def _endpoint(self, policy: Policy | None, options: Options | None = None) -> Endpoint:
+        options = options or Options()
+        return Endpoint(
+            self._graph,
+            self.sessions,
+            self._witness,
+            policy=policy,
+            limits=options.limits(),
+            max_sessions=options.max_sessions,
+        )
+
+    async def _close(self) -> None:
+        if self._server is not None:
+            await self._server.stop()
+        self.sessions.close_all(CLOSE_GOING_AWAY, "flow stopped")
+
+    def _goodbye(self) -> None:
+        if self._server is not None:
+            self._server.goodbye()
+
+    def _mark(self, node: str, text: str) -> None:
+        owner = self._runtime.owner
+        (self._engine.mark if owner.is_here else lambda *a: owner.post(self._engine.mark, *a))(
+            node, text
+        )
+
+    def __repr__(self) -> str:
+        server = f" at {self.server.url}" if self.server else ""
+        state = " paused" if self.paused else ""
+        return f"<Flow {self.name} {len(self._graph.nodes)} nodes{state}{server}>"
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        nodes = list(self._graph.nodes.values())
+        plain = f"{self!r}\n{diagram.text(nodes)}"
+        return (
+            {"text/plain": plain, "text/vnd.mermaid": diagram.mermaid(nodes)}
+            if nodes
+            else {"text/plain": plain}
+        )
+
+
+def _texts(given: Iterable[str]) -> tuple[str, ...]:
+    return (given,) if isinstance(given, str) else tuple(given)

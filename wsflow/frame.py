@@ -1,0 +1,168 @@
+"""Rows as pandas DataFrames. The only module of the log that loads pandas."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from .snapshot import unpack
+from .tape import Block, Known, Place
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""First characters with which a cell of a spreadsheet becomes a formula (OWASP, CSV injection)."""
+
+
+def build(blocks: list[Block], places: list[Place], sessions: dict[int, Known]) -> pd.DataFrame:
+    """Return all rows as one frame; names are categories."""
+    place = _column(blocks, "place", np.int32)
+    number = _column(blocks, "session", np.int64)
+    cause = pd.array(_column(blocks, "cause", np.int64), dtype="Int64")
+    cause[np.asarray(cause == 0)] = pd.NA
+    session, session_path = _by_session(number, sessions)
+    starts = [np.arange(block.first, block.first + len(block)) for block in blocks]
+    columns = {
+        "seq": np.concatenate(starts) if starts else np.empty(0, np.int64),
+        "time": pd.to_datetime(_column(blocks, "time", np.int64), unit="ns", utc=True),
+        "scope": _column(blocks, "scope", np.int64),
+        "cause": cause,
+        "kind": _named(place, [one.kind for one in places]),
+        "node": _named(place, [one.node for one in places]),
+        "port": _named(place, [one.port for one in places]),
+        "session": session,
+        "path": _path(place, places, session_path),
+        "data": _boxed([unpack(data) for block in blocks for data in block.data]),
+        "size": _column(blocks, "size", np.int64),
+        "elapsed": _optional(blocks, "elapsed", np.float64),
+        "error": _optional(blocks, "error", object),
+    }
+    return pd.DataFrame(columns, copy=False)
+
+
+def chosen(
+    frame: pd.DataFrame,
+    *,
+    node: str | None,
+    port: str | None,
+    session: str | None,
+    kinds: list[str] | None,
+    since: Any,
+    until: Any,
+) -> pd.DataFrame:
+    """Return the rows that fit all filters that are not None."""
+    fits = np.ones(len(frame), dtype=bool)
+    for column, value in (("node", node), ("port", port), ("session", session)):
+        if value is not None:
+            fits &= np.asarray(frame[column] == value)
+    if kinds is not None:
+        fits &= np.asarray(frame["kind"].isin(kinds))
+    if since is not None:
+        fits &= np.asarray(frame["time"] >= _moment(since))
+    if until is not None:
+        fits &= np.asarray(frame["time"] <= _moment(until))
+    return frame if fits.all() else frame[fits].reset_index(drop=True)
+
+
+def of_sessions(sessions: dict[int, Known]) -> pd.DataFrame:
+    """Return one row a session."""
+    known = list(sessions.values())
+    return pd.DataFrame(
+        {
+            "session": [one.id for one in known],
+            "opened": pd.to_datetime([one.opened for one in known], unit="ns", utc=True),
+            "peer": [one.peer for one in known],
+            "path": [one.path for one in known],
+            "method": [one.method for one in known],
+            "params": [one.params for one in known],
+            "query": [one.query for one in known],
+            "headers": [one.headers for one in known],
+            "closed": pd.to_datetime([one.closed for one in known], unit="ns", utc=True),
+            "code": pd.array([one.code for one in known], dtype="Int64"),
+            "reason": [one.reason for one in known],
+        }
+    )
+
+
+def defused(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the frame for a spreadsheet: what begins like a formula gets a quote before it."""
+
+    def safe(value: object) -> object:
+        text = value if isinstance(value, str) else None if value is None else repr(value)
+        return f"'{text}" if text is not None and text.startswith(FORMULA) else text
+
+    names = {"data", "error", "path", "node", "port", "session"}
+    return frame.assign(
+        **{name: [safe(one) if one == one else None for one in frame[name]] for name in names}
+    )
+
+
+def flattened(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the frame with `data` as text or bytes split into two typed columns."""
+    data = list(frame["data"])
+    return frame.assign(
+        data=[one if isinstance(one, str) else None if _is_raw(one) else repr(one) for one in data],
+        bytes=[one if isinstance(one, bytes) else None for one in data],
+    )
+
+
+def _is_raw(value: object) -> bool:
+    return value is None or isinstance(value, bytes)
+
+
+def _column(blocks: list[Block], name: str, dtype: Any) -> Any:
+    parts = [np.frombuffer(getattr(block, name), dtype) for block in blocks]
+    return np.concatenate(parts) if parts else np.empty(0, dtype)
+
+
+def _optional(blocks: list[Block], name: str, dtype: Any) -> Any:
+    """Return a column most blocks do not have at all."""
+    parts = []
+    for block in blocks:
+        values = getattr(block, name)
+        part = np.full(len(block), np.nan if dtype is np.float64 else None, dtype)
+        if values is not None:
+            part[:] = (
+                [np.nan if v is None else v for v in values] if dtype is np.float64 else values
+            )
+        parts.append(part)
+    return np.concatenate(parts) if parts else np.empty(0, dtype)
+
+
+def _boxed(values: list[Any]) -> Any:
+    """Return an object array of any values; `np.array` would make a matrix of lists."""
+    return np.fromiter(values, dtype=object, count=len(values))
+
+
+def _named(codes: Any, names: list[str]) -> pd.Categorical:
+    """Return codes as categories; several places may have one name."""
+    categories = list(dict.fromkeys(names))
+    position = {name: index for index, name in enumerate(categories)}
+    translate = np.array([position[name] for name in names], np.int32)
+    return pd.Categorical.from_codes(
+        translate[codes] if len(codes) else codes, categories=categories
+    )
+
+
+def _by_session(numbers: Any, sessions: dict[int, Known]) -> tuple[pd.Categorical, Any]:
+    """Return the session ids of rows, and their paths (None where there is no session)."""
+    known = list(sessions.items())
+    lookup = {number: index for index, (number, _) in enumerate(known)}
+    unique, inverse = np.unique(numbers, return_inverse=True)
+    codes = np.array([lookup.get(int(number), -1) for number in unique], np.int32)
+    paths = [None if code < 0 else known[code][1].path for code in codes]
+    ids = [one.id for _, one in known]
+    row_codes = codes[inverse] if len(numbers) else np.empty(0, np.int32)
+    return pd.Categorical.from_codes(row_codes, categories=ids), _boxed(paths)[inverse]
+
+
+def _path(place: Any, places: list[Place], session_path: Any) -> Any:
+    if not len(place):
+        return pd.Categorical([])
+    own = _boxed([one.path or None for one in places])[place]
+    return pd.Categorical(np.where(session_path != None, session_path, own))  # noqa: E711
+
+
+def _moment(value: Any) -> pd.Timestamp:
+    moment = pd.Timestamp(value)
+    return moment.tz_localize("UTC") if moment.tzinfo is None else moment

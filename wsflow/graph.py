@@ -1,0 +1,214 @@
+"""The nodes of a flow, the wires between them, and the tables of their routes.
+
+Declaring is all that happens here; nothing runs. Names identify: in a notebook a node or trigger
+declared again is changed in place, and what a cell no longer declares is taken out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from typing import Any, TypeVar
+
+from .cells import Ledger, interactive, notebook
+from .errors import PathError, WiringError
+from .node import Node
+from .path import PathTable, PathTemplate
+from .port import Input, Output, Port, Wire
+from .triggers.catch import Catch
+from .triggers.http import HttpTrigger
+from .triggers.websocket import WebSocketTrigger
+from .wire import HttpRoute, SocketRoute
+
+N = TypeVar("N", bound=Node)
+
+
+class Graph:
+    """What was declared. Wires change by replacing tuples, so readers in a loop never see half."""
+
+    def __init__(self, flow: str) -> None:
+        self.flow = flow
+        self.nodes: dict[str, Node] = {}
+        self._sockets: PathTable[WebSocketTrigger] = PathTable()
+        self._requests: PathTable[dict[str, HttpTrigger]] = PathTable()
+        self._ledger = Ledger()
+        notebook.watch(self)
+
+    # ---- nodes
+
+    def declare(
+        self, name: str, kind: type[N], make: Callable[[], N], route: PathTemplate | None = None
+    ) -> N:
+        """Return the node of that name to change in place, or the new one `make` gives.
+
+        `route` is the path a trigger is declared with: one that moves to another path is new.
+
+        Raises:
+            WiringError: the name is no name, taken by another kind, or declared twice at once.
+        """
+        if not isinstance(name, str) or not name or not name.isprintable():
+            raise WiringError(f"a node needs a name, not {name!r}")
+        there = self.nodes.get(name)
+        key = ("node", name)
+        if there is not None and not (interactive() and self._is_first(key)):
+            raise WiringError(
+                f"flow {self.flow!r} has a node {name!r} already: {there!r}; "
+                "give this one another with name='...'"
+            )
+        if there is not None and (type(there) is not kind or _moved(there, route)):
+            self.remove(there)
+            there = None
+        if there is None:
+            there = make()
+            self._enter(there)
+        self._ledger.declare(key, notebook.cell)
+        assert isinstance(there, kind)
+        return there
+
+    def _is_first(self, key: Hashable) -> bool:
+        return notebook.cell is None or self._ledger.declare(key, notebook.cell)
+
+    def _enter(self, node: Node) -> None:
+        if isinstance(node, WebSocketTrigger):
+            self._sockets.add(node.template, node)
+        elif isinstance(node, HttpTrigger):
+            by_method = self.http(node.pattern)
+            if by_method is not None and node.pattern in self._requests.patterns():
+                taken = by_method[0].get(node.method)
+                if taken is not None:
+                    raise PathError(f"{node.method} {node.pattern!r} is taken by {taken!r}")
+                by_method[0][node.method] = node
+            else:
+                self._requests.add(node.template, {node.method: node})
+        self.nodes[node.name] = node
+
+    def remove(self, node: Node) -> None:
+        """Take a node out, and its wires and routes with it."""
+        for port in (*node.inputs.values(), *node.outputs.values()):
+            self.disconnect_port(port)
+        if isinstance(node, WebSocketTrigger):
+            self._sockets.remove(node.template)
+        elif isinstance(node, HttpTrigger):
+            found = self._requests.find(node.pattern)
+            if found is not None:
+                found[0].pop(node.method, None)
+                if not found[0]:
+                    self._requests.remove(node.template)
+        elif isinstance(node, Catch):
+            node.remove()
+        self.nodes.pop(node.name, None)
+        self._ledger.forget(("node", node.name))
+
+    def clear(self) -> None:
+        """Take everything out."""
+        for node in list(self.nodes.values()):
+            self.remove(node)
+
+    # ---- routes
+
+    def socket(self, path: str) -> tuple[SocketRoute, dict[str, str]] | None:
+        """Return the WebSocket Trigger behind a raw path, and the path's parameters."""
+        return self._sockets.find(path)
+
+    def http(self, path: str) -> tuple[dict[str, HttpRoute], dict[str, str]] | None:
+        """Return the HTTP Triggers behind a raw path by method, and the path's parameters."""
+        return self._requests.find(path)  # type: ignore[return-value]
+
+    def paths(self) -> list[str]:
+        """Return the patterns clients can connect to."""
+        return self._sockets.patterns()
+
+    # ---- wires
+
+    def connect(self, source: Output | Node, target: Input | Node) -> Wire:
+        """Put a wire from an output to an input, or return the one that is there.
+
+        Raises:
+            WiringError: these two can not be wired.
+        """
+        output = _output(source)
+        entrance = _input(target, output)
+        for end in (output, entrance):
+            if self.nodes.get(end.node.name) is not end.node:
+                raise WiringError(f"{end.label} is not part of flow {self.flow!r} (any more)")
+        wire = next((w for w in output.wires if w.target is entrance), None)
+        if wire is None:
+            wire = Wire(output, entrance)
+            output.wires = (*output.wires, wire)
+        self._ledger.declare(("wire", wire.key), notebook.cell, shared=True)
+        return wire
+
+    def disconnect(self, source: Output | Node, target: Input | Node) -> None:
+        """Take the wire between two ports away; harmless when there is none."""
+        output = _output(source)
+        entrance = _input(target, output)
+        for wire in output.wires:
+            if wire.target is entrance:
+                self._cut(wire)
+
+    def _cut(self, wire: Wire) -> None:
+        """Take a wire away; events on their way still arrive."""
+        wire.source.wires = tuple(w for w in wire.source.wires if w is not wire)
+        self._ledger.forget(("wire", wire.key))
+
+    def disconnect_port(self, port: Port) -> None:
+        """Take away every wire of a port."""
+        for wire in self.wires():
+            if wire.source is port or wire.target is port:
+                self._cut(wire)
+
+    def wires(self) -> list[Wire]:
+        """Return all wires, in the order of the nodes they leave."""
+        return [wire for node in list(self.nodes.values()) for wire in node.wires()]
+
+    # ---- cells (see `cells.Owned`)
+
+    def cell_started(self, cell: str) -> None:
+        """A cell starts to run."""
+        self._ledger.begin(cell)
+
+    def cell_ended(self, cell: str, ok: bool) -> None:
+        """A cell has run: what it no longer declares goes."""
+        for key in self._ledger.end(cell, ok):
+            assert isinstance(key, tuple)
+            kind, what = key
+            if kind == "node" and what in self.nodes:
+                self.remove(self.nodes[what])
+            elif kind == "wire":
+                for wire in [wire for wire in self.wires() if wire.key == what]:
+                    self._cut(wire)
+
+
+def _moved(node: Node, route: PathTemplate | None) -> bool:
+    there = getattr(node, "template", None)
+    return there is not None and route is not None and there.pattern != route.pattern
+
+
+def _output(source: Any) -> Output:
+    if isinstance(source, Output):
+        return source
+    if isinstance(source, Node):
+        return source.default_output()
+    raise WiringError(f"a wire starts at an output port such as chat.message, not at {source!r}")
+
+
+def _input(target: Any, source: Output) -> Input:
+    if isinstance(target, Input):
+        return target
+    method_of = getattr(target, "__self__", None)  # manager.broadcast names a method and a port
+    if isinstance(method_of, Node) and getattr(target, "__name__", "") in method_of.inputs:
+        return method_of.inputs[target.__name__]
+    if isinstance(target, Node):
+        if not target.inputs:
+            raise WiringError(
+                f"{target.name!r} is a trigger and has no input port; "
+                f"{source.label} can not be wired to it"
+            )
+        return target.default_input()
+    if target is source:
+        raise WiringError(f"{source.label} can not be wired to itself; wire it to an input port")
+    if isinstance(target, Output):
+        raise WiringError(
+            f"{target.label} is an output port; a wire ends at an input port, "
+            f"as in {source.label} >> shout"
+        )
+    raise WiringError(f"{source.label} can not be wired to {target!r}: it is no node or input port")

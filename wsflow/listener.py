@@ -1,0 +1,283 @@
+"""Hypercorn up to the handshake: it accepts, speaks TLS and HTTP/1.1, and hands us the upgrade.
+
+After the 101 the asyncio transport belongs to a `Connection` and Hypercorn's task for it ends.
+Subclasses only, no monkeypatching; `tests/test_listener.py` fails when an overridden method of
+Hypercorn changes. HTTP/2 is not offered: it would let 50 sockets share one connection past any cap.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import http
+import socket
+from typing import Any
+
+import h11
+from hypercorn.app_wrappers import ASGIWrapper
+from hypercorn.asyncio.task_group import TaskGroup
+from hypercorn.asyncio.tcp_server import TCPServer
+from hypercorn.asyncio.worker_context import WorkerContext
+from hypercorn.config import Config
+from hypercorn.events import Closed, RawData
+from hypercorn.protocol.h11 import H11Protocol, H11WSConnection
+from hypercorn.typing import ConnectionState
+from hypercorn.utils import parse_socket_addr
+from websockets.utils import accept_key
+
+from .connection import Batch, Connection
+from .endpoint import Endpoint
+from .wire import Refusal, Request
+
+HEADER_TIMEOUT = 5.0
+"""Seconds a client may take for its request head; also how long an idle connection is kept."""
+
+BUSY = (
+    b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n"
+    b"retry-after: 1\r\nconnection: close\r\n\r\n"
+)
+
+
+class Listener:
+    """A bound socket that serves one endpoint in the running loop."""
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        app: Any,
+        *,
+        max_connections: int,
+        certfile: str | None = None,
+        keyfile: str | None = None,
+    ) -> None:
+        self.endpoint, self.max_connections = endpoint, max_connections
+        self.batch = Batch()
+        self.config = _config(certfile, keyfile)
+        self.app = ASGIWrapper(app)
+        self.context = WorkerContext(None)
+        self.handshakes: dict[asyncio.Task[Any], asyncio.StreamWriter] = {}
+        self._server: asyncio.Server | None = None
+
+    async def start(self, sock: socket.socket) -> None:
+        """Accept on a socket that is bound and listens already."""
+        tls = self.config.create_ssl_context() if self.config.ssl_enabled else None
+        self._server = await asyncio.start_server(self._accepted, sock=sock, ssl=tls)
+
+    def close(self) -> None:
+        """Accept nobody any more; those inside stay.
+
+        `wait_closed` is not awaited: from Python 3.12 on it waits for every connection.
+        """
+        if self._server is not None:
+            self._server.close()
+
+    async def drain(self, seconds: float) -> None:
+        """Let HTTP requests end, then drop what is left of them."""
+        await self.context.terminated.set()
+        if self.handshakes:
+            await asyncio.wait(list(self.handshakes), timeout=seconds)
+        for writer in list(self.handshakes.values()):
+            writer.transport.abort()
+        for task in list(self.handshakes):
+            task.cancel()
+        if self.handshakes:
+            await asyncio.wait(list(self.handshakes), timeout=1.0)
+
+    async def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if len(self.handshakes) + len(self.endpoint.sessions) >= self.max_connections:
+            self.endpoint.witness.note(
+                "drop", f"more than {self.max_connections} connections: 503", 0, ""
+            )
+            writer.write(BUSY)
+            writer.close()
+            return
+        task = asyncio.current_task()
+        assert task is not None
+        self.handshakes[task] = writer
+        try:
+            await _Visitor(self, reader, writer)
+        except Exception as error:  # noqa: BLE001 (one connection's fault stays its own)
+            self.endpoint.witness.note("error", f"connection failed: {error!r}", 0, "")
+            writer.transport.abort()
+        finally:
+            self.handshakes.pop(task, None)
+
+
+class _Visitor(TCPServer):
+    """Hypercorn's side of one connection, until it is handed over or closed."""
+
+    def __init__(
+        self, listener: Listener, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        super().__init__(listener.app, loop, listener.config, listener.context, {}, reader, writer)
+        self.listener = listener
+        self.handed_over = False
+
+    async def run(self) -> None:
+        """As upstream, but with our HTTP/1.1 protocol and nothing else to negotiate."""
+        sock = self.writer.get_extra_info("socket")
+        try:
+            client = parse_socket_addr(sock.family, sock.getpeername())
+            server = parse_socket_addr(sock.family, sock.getsockname())
+            tls = self.writer.get_extra_info("ssl_object") is not None
+            async with TaskGroup(self.loop) as group:
+                self._task_group = group
+                self.protocol = _Http(  # type: ignore[assignment]
+                    self.app,
+                    self.config,
+                    self.context,
+                    group,
+                    ConnectionState(self.state),
+                    tls,
+                    client,
+                    server,
+                    self.protocol_send,
+                )
+                self.protocol.visitor = self  # type: ignore[attr-defined]
+                await self.idle_task.restart(group, self._idle_timeout)
+                await self._read_data()
+        except OSError:
+            pass
+        finally:
+            await self._close()
+
+    async def _read_data(self) -> None:
+        while not self.reader.at_eof() and not self.handed_over:
+            try:
+                data = await self.reader.read(2**16)
+            except OSError:
+                break
+            await self.protocol.handle(RawData(data))
+        if not self.handed_over:
+            await self.protocol.handle(Closed())
+
+    async def _close(self) -> None:
+        if self.handed_over:
+            await self.idle_task.stop()
+        else:
+            await super()._close()
+
+    def hand_over(self, session_start: Any, head: bytes, rest: bytes) -> None:
+        """Answer 101 and give the transport away; from here on Hypercorn is out of the way."""
+        self.handed_over = True
+        transport = self.writer.transport
+        transport.write(head)
+        buffered = bytes(self.reader._buffer)  # type: ignore[attr-defined]
+        session_start(rest + buffered)
+        if not transport.is_closing() and not transport.is_reading():
+            transport.resume_reading()  # the stream reader may have paused it at its limit
+
+
+class _Http(H11Protocol):
+    """HTTP/1.1 with our way of upgrading."""
+
+    visitor: _Visitor
+
+    async def _check_protocol(self, event: h11.Request) -> None:
+        """Ignore an offer of h2c (RFC 9110 section 7.8 allows it) and refuse prior knowledge."""
+        if event.method == b"PRI":
+            await self._send_error_response(505)
+            raise ConnectionAbortedError("HTTP/2 is not spoken here")
+
+    async def _create_stream(self, request: h11.Request) -> None:
+        if not _asks_for_websocket(request):
+            await super()._create_stream(request)
+            return
+        endpoint = self.visitor.listener.endpoint
+        asked = self._asked(request)
+        key = _handshake_key(asked)
+        verdict = key if isinstance(key, Refusal) else endpoint.admit(asked)
+        if isinstance(verdict, Refusal):
+            await self._refuse(verdict)
+            return
+        assert isinstance(key, str)
+        rest = self.connection.trailing_data[0]
+        self.connection = H11WSConnection(self.connection)  # type: ignore[arg-type]
+        self.connection.buffer.clear()
+        transport = self.visitor.writer.transport
+        connection = Connection(
+            self.visitor.listener.batch, transport, endpoint.limits.max_message_size
+        )
+        session = endpoint.open(verdict, connection)
+        self.visitor.hand_over(
+            lambda rest: connection.start(session, rest),
+            _switching(key, session.subprotocol),
+            rest,
+        )
+
+    def _asked(self, request: h11.Request) -> Request:
+        path, _, query = request.target.decode("latin1").partition("?")
+        return Request(
+            method=request.method.decode("ascii"),
+            path=path,
+            query=query,
+            headers=tuple((k.decode("latin1"), v.decode("latin1")) for k, v in request.headers),
+            client=self.client[0] if self.client else "",
+            local=self.server[0] if self.server else "",
+        )
+
+    async def _refuse(self, refusal: Refusal) -> None:
+        body = refusal.body.encode()
+        headers = [
+            (b"content-type", b"text/plain; charset=utf-8"),
+            (b"content-length", str(len(body)).encode()),
+            (b"connection", b"close"),
+        ]
+        given = [(k.encode(), v.encode()) for k, v in refusal.headers if k not in {"connection"}]
+        await self._send_h11_event(
+            h11.Response(status_code=refusal.status, headers=headers + given)
+        )
+        await self._send_h11_event(h11.Data(data=body))
+        await self._send_h11_event(h11.EndOfMessage())
+        await self.send(Closed())
+
+    async def _send_error_response(self, status_code: int) -> None:
+        client = self.client[0] if self.client else "?"
+        name = http.HTTPStatus(status_code).phrase
+        text = f"no HTTP request came from {client}: answered {status_code} {name}"
+        self.visitor.listener.endpoint.witness.note("drop", text, 0, "")
+        await super()._send_error_response(status_code)
+
+
+def _config(certfile: str | None, keyfile: str | None) -> Config:
+    config = Config()
+    config.errorlog = config.accesslog = None  # nothing is printed into somebody's cell
+    config.alpn_protocols = ["http/1.1"]
+    config.include_server_header = False
+    config.keep_alive_timeout = HEADER_TIMEOUT
+    config.certfile, config.keyfile = certfile, keyfile
+    return config
+
+
+def _asks_for_websocket(request: h11.Request) -> bool:
+    headers = {name.lower(): value for name, value in request.headers}
+    tokens = [token.strip().lower() for token in headers.get(b"connection", b"").split(b",")]
+    upgrade = headers.get(b"upgrade", b"").strip().lower()
+    return request.method == b"GET" and b"upgrade" in tokens and upgrade == b"websocket"
+
+
+def _handshake_key(request: Request) -> str | Refusal:
+    """Return the client's key, or why this is no handshake (RFC 6455 section 4.2.1)."""
+    if request.header("sec-websocket-version") != "13":
+        wanted = (("sec-websocket-version", "13"),)
+        return Refusal(426, "this server speaks WebSocket version 13\n", wanted)
+    key = request.header("sec-websocket-key") or ""
+    try:
+        fits = len(base64.b64decode(key, validate=True)) == 16
+    except (binascii.Error, ValueError):
+        fits = False
+    return key if fits else Refusal(400, "Sec-WebSocket-Key must be 16 bytes in base64\n")
+
+
+def _switching(key: str, subprotocol: str | None) -> bytes:
+    lines = [
+        "HTTP/1.1 101 Switching Protocols",
+        "upgrade: websocket",
+        "connection: Upgrade",
+        f"sec-websocket-accept: {accept_key(key)}",
+    ]
+    if subprotocol is not None:
+        lines.append(f"sec-websocket-protocol: {subprotocol}")
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin1")

@@ -1,0 +1,272 @@
+"""The log as a person looks at it: a table, a DataFrame, the trace of one event.
+
+Holds nothing itself: it reads the tape. pandas is loaded when a frame is asked for.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Iterable
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .errors import ReceiveTimeoutError, WsflowError
+from .events import KINDS, Row
+from .owner import waker
+from .table import table
+from .tape import Tape
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SHOWN = 10
+COLUMNS = (
+    "seq",
+    "time",
+    "scope",
+    "cause",
+    "kind",
+    "node",
+    "port",
+    "session",
+    "path",
+    "data",
+    "size",
+    "elapsed",
+    "error",
+)
+
+
+class Log:
+    """What happened in a flow, newest last. Safe to read from any thread.
+
+    End a cell with `flow.log` to see the last rows; `flow.log.frame()` is a pandas DataFrame.
+    """
+
+    def __init__(self, tape: Tape) -> None:
+        self._tape = tape
+
+    # ---- for pandas
+
+    def frame(
+        self,
+        *,
+        node: str | None = None,
+        port: str | None = None,
+        session: str | None = None,
+        kind: str | Iterable[str] | None = None,
+        since: Any = None,
+        until: Any = None,
+    ) -> pd.DataFrame:
+        """Return the rows as a DataFrame, one row a port event, oldest first.
+
+        Columns: `seq`, `time` (UTC), `scope`, `cause` (the `seq` that led here, <NA> for none),
+        `kind`, `node`, `port`, `session`, `path`, `data` (as it was at that moment), `size`
+        (bytes), `elapsed` (seconds), `error`. The filters keep rows that fit all of them;
+        `since` and `until` take what pandas takes for a time.
+
+        Raises:
+            WsflowError: a kind that does not exist was asked for.
+        """
+        from .frame import build, chosen
+
+        kinds = _kinds(kind)
+        whole = build(self._tape.blocks(), self._tape.places(), self._tape.sessions())
+        return chosen(
+            whole, node=node, port=port, session=session, kinds=kinds, since=since, until=until
+        )
+
+    def to_csv(self, path: str | Path) -> Path:
+        """Write the frame as CSV and return where; text that a spreadsheet would run is defused."""
+        from .frame import defused
+
+        defused(self.frame()).to_csv(path, index=False)
+        return Path(path)
+
+    def to_parquet(self, path: str | Path) -> Path:
+        """Write the frame as Parquet (needs `pip install wsflow[parquet]`) and return where.
+
+        `data` becomes its repr where it is neither text nor bytes.
+        """
+        from .frame import flattened
+
+        flattened(self.frame()).to_parquet(path, index=False)
+        return Path(path)
+
+    # ---- for reading
+
+    def tail(self, n: int = SHOWN) -> list[Row]:
+        """Return the newest `n` rows, oldest first."""
+        return list(self._tape.rows(newest=n))
+
+    def trace(self, seq: int) -> list[Row]:
+        """Return the row `seq` and all that it caused, oldest first.
+
+        Raises:
+            WsflowError: there is no such row, or it was dropped.
+        """
+        family, found = {seq}, []
+        for row in self._tape.rows():
+            if row.seq == seq or row.cause in family:
+                family.add(row.seq)
+                found.append(row)
+        if not found or found[0].seq != seq:
+            raise WsflowError(f"no row {seq} in the log; it holds {self._span()}")
+        return found
+
+    def sessions(self) -> pd.DataFrame:
+        """Return one row a session: the handshake's facts, and how it ended.
+
+        Columns: `session`, `opened`, `peer`, `path`, `method`, `params`, `query`, `headers`,
+        `closed`, `code`, `reason`. Secrets are redacted. Sessions whose last row was dropped are gone from here too.
+        """
+        from .frame import of_sessions
+
+        return of_sessions(self._tape.sessions())
+
+    def sequence(self, newest: int = 200) -> str:
+        """Return a Mermaid sequence diagram of the newest rows, one lifeline a session."""
+        from .sequence import diagram
+
+        return diagram(self.tail(newest))
+
+    def watch(self, watcher: Callable[[Row], object]) -> Callable[[], None]:
+        """Call `watcher(row)` for each row, in the flow's loop; returns how to stop.
+
+        A watcher that raises is switched off.
+        """
+        return self._tape.watch(watcher)
+
+    async def until(
+        self,
+        *,
+        kind: str | None = None,
+        node: str | None = None,
+        session: str | None = None,
+        count: int = 1,
+        after: int = 0,
+        timeout: float = 10.0,
+    ) -> Row:
+        """Wait until `count` rows newer than `after` fit, and return the last of them.
+
+        Raises:
+            ReceiveTimeoutError: they did not come within `timeout` seconds.
+        """
+        import anyio
+
+        _kinds(kind)
+        fitting: list[Row] = []
+        wake, wait = waker()
+
+        def look(row: Row) -> None:
+            if (
+                row.seq > after
+                and (kind is None or row.kind == kind)
+                and (node is None or row.node == node)
+                and (session is None or row.session == session)
+                and (not fitting or row.seq > fitting[-1].seq)
+            ):
+                fitting.append(row)
+                if len(fitting) >= count:
+                    wake()
+
+        stop = self._tape.watch(look)
+        try:
+            for row in self._tape.rows():
+                look(row)
+            with anyio.move_on_after(timeout):
+                await wait()
+        finally:
+            stop()
+        if len(fitting) < count:
+            wanted = " ".join(
+                f"{name}={value}"
+                for name, value in (("kind", kind), ("node", node), ("session", session))
+                if value is not None
+            )
+            raise ReceiveTimeoutError(
+                f"{len(fitting)} of {count} rows with {wanted or 'anything'} within {timeout:g} s"
+            )
+        return fitting[count - 1]
+
+    # ---- the bounds
+
+    @property
+    def dropped(self) -> int:
+        """How many rows were dropped to stay within the bounds."""
+        return self._tape.dropped
+
+    def clear(self) -> None:
+        """Forget the rows there are; `seq` goes on."""
+        self._tape.clear()
+
+    def __len__(self) -> int:
+        return len(self._tape)
+
+    def __iter__(self) -> Iterable[Row]:  # type: ignore[override]
+        return self._tape.rows()
+
+    # ---- how it looks
+
+    def _span(self) -> str:
+        first = next(islice(self._tape.rows(), 1), None)
+        return "nothing yet" if first is None else f"rows {first.seq} to {self._tape.seq}"
+
+    def __repr__(self) -> str:
+        dropped = f", {self.dropped} dropped" if self.dropped else ""
+        lines = [f"<Log {len(self)} rows{dropped}>"]
+        lines += [_line(row) for row in self.tail()]
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        head = ("seq", "time", "kind", "node", "port", "session", "data", "error")
+        rows = [
+            (
+                row.seq,
+                clock_text(row.time),
+                row.kind,
+                row.node,
+                row.port,
+                row.session,
+                data_text(row.data),
+                row.error,
+            )
+            for row in self.tail()
+        ]
+        more = f"the last {len(rows)} of {len(self)} rows"
+        dropped = f" ({self.dropped} older ones dropped)" if self.dropped else ""
+        return table(head, rows, note=f"{more}{dropped}; flow.log.frame() is a DataFrame")
+
+
+def _line(row: Row) -> str:
+    error = f"  {row.error}" if row.error else ""
+    where = f"{row.node}.{row.port}" if row.port else row.node
+    return (
+        f"{row.seq:6} {clock_text(row.time)} {row.kind:9} {where:24} "
+        f"{row.session or '':10} {data_text(row.data):.60}{error:.120}"
+    )
+
+
+def clock_text(time: int) -> str:
+    """Return the UTC time of day, to the millisecond."""
+    moment = datetime.datetime.fromtimestamp(time / 1e9, datetime.UTC)
+    return moment.strftime("%H:%M:%S.%f")[:-3]
+
+
+def data_text(data: Any) -> str:
+    """Return data as one line of text; what a client sent is never markup or control code."""
+    if data is None:
+        return ""
+    text = data if isinstance(data, str) and data.isprintable() else repr(data)
+    return text if len(text) <= 200 else text[:199] + "…"
+
+
+def _kinds(kind: str | Iterable[str] | None) -> list[str] | None:
+    if kind is None:
+        return None
+    kinds = [kind] if isinstance(kind, str) else list(kind)
+    for one in kinds:
+        if one not in KINDS:
+            raise WsflowError(f"no rows of kind {one!r}; kinds: {', '.join(KINDS)}")
+    return kinds

@@ -1,0 +1,1 @@
+"""Ready-made nodes, built on nothing but the contract a learner has too."""

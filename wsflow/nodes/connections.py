@@ -1,0 +1,173 @@
+"""The connection manager: remembers the `req` scope of every session and answers through it.
+
+Built on nothing but the trigger contract. One dead or slow client never delays another: emitting
+a response hands it over and returns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..bodies import to_data
+from ..context import Context
+from ..errors import ReplyError, WiringError
+from ..node import Host, Node
+from ..snapshot import snapshot
+from ..types import Data, SessionView, Tell
+
+LEFT, SLOW, UNKNOWN = "session has ended", "does not keep up", "no such session"
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """Whom a broadcast reached, and whom it could not reach and why (by session id)."""
+
+    reached: tuple[str, ...] = ()
+    missed: Mapping[str, str] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return not self.missed
+
+    def __repr__(self) -> str:
+        text = f"<Delivery reached {len(self.reached)}"
+        if self.missed:
+            first = ", ".join(f"{who}: {why}" for who, why in list(self.missed.items())[:3])
+            text += f", missed {len(self.missed)}: {first}"
+            text += ", …" if len(self.missed) > 3 else ""
+        return text + ">"
+
+
+class Connections(Node):
+    """Wire `chat.req >> manager.req` and `chat.close >> manager.close`, then `broadcast`.
+
+    Its input `broadcast` takes a body, or a mapping `{body, group, except}`; an HTTP event routed
+    there sends its body to everybody.
+    """
+
+    def __init__(self, host: Host, name: str, tell: Tell) -> None:
+        super().__init__(host, name, ("req", "close", "broadcast"), ())
+        self._tell = tell
+        self._members: dict[str, Context] = {}
+        self._groups: dict[str, dict[str, None]] = {}
+        self._place = host.place("broadcast", name, "broadcast")
+        self.define(self._handle)
+
+    def _handle(self, event: Any, ctx: Context) -> None:
+        if ctx.input == "req":
+            self._members[event["sessionId"]] = ctx
+        elif ctx.input == "close":
+            self._forget(event["sessionId"])
+        else:
+            self._from_wire(event, ctx)
+
+    def _from_wire(self, event: Any, ctx: Context) -> None:
+        if isinstance(event, Mapping) and "body" in event:
+            self._send_to(
+                self._chosen(event.get("group"), event.get("except", ())), event["body"], ctx
+            )
+        else:
+            self._send_to(list(self._members), event, ctx)
+
+    # ---- what a flow's author calls, from any thread
+
+    @property
+    def sessions(self) -> list[str]:
+        """The ids of the sessions it knows, oldest first."""
+        return list(self._members)
+
+    @property
+    def groups(self) -> dict[str, list[str]]:
+        """The groups there are, and who is in them."""
+        return {name: list(members) for name, members in self._groups.items()}
+
+    def broadcast(
+        self, body: Any, *, group: str | None = None, except_: str | Iterable[str] = ()
+    ) -> Delivery:
+        """Send `body` to every session, or to those of a group, and say whom it reached.
+
+        "Reached" means that the session's connection took the message; not that a person read it.
+
+        Raises:
+            ReplyError: nothing can carry the body; nobody got it.
+        """
+        return self._do(lambda: self._send_to(self._chosen(group, except_), body, None))
+
+    def send(self, session: str | SessionView, body: Any) -> Delivery:
+        """Send `body` to one session, given by its id or as `ctx.session`."""
+        return self._do(lambda: self._send_to([_id(session)], body, None))
+
+    def join(self, session: str | SessionView, group: str) -> None:
+        """Put a session into a group; a group exists while somebody is in it.
+
+        Raises:
+            WiringError: the manager does not know the session.
+        """
+        who = _id(session)
+        if who not in self._members:
+            raise WiringError(
+                f"session {who!r} is not known to {self.name!r}; is its trigger's req port wired "
+                f"to {self.name}.req, and the session open?"
+            )
+        self._groups.setdefault(group, {})[who] = None
+
+    def leave(self, session: str | SessionView, group: str) -> None:
+        """Take a session out of a group; harmless when it is not in it."""
+        members = self._groups.get(group, {})
+        members.pop(_id(session), None)
+        if not members:
+            self._groups.pop(group, None)
+
+    # ---- inside
+
+    def _do(self, action: Callable[[], Delivery]) -> Delivery:
+        return self.host.call(action)
+
+    def _chosen(self, group: str | None, except_: str | Iterable[str]) -> list[str]:
+        barred = {except_} if isinstance(except_, str) else {_id(one) for one in except_ or ()}
+        there = self._members if group is None else self._groups.get(group, {})
+        return [who for who in there if who not in barred]
+
+    def _send_to(self, chosen: list[str], body: Any, ctx: Context | None) -> Delivery:
+        data = _encodable(to_data(body))  # once for all: every session gets the same object
+        picture, size = snapshot(body)
+        scope, cause = (ctx._scope.number, ctx._cause) if ctx else (0, 0)
+        seq = self._tell(self._place, 0, scope, cause, picture, size)
+        reached: list[str] = []
+        missed: dict[str, str] = {}
+        response = {"body": data}
+        for who in chosen:
+            member = self._members.get(who)
+            if member is None:
+                missed[who] = UNKNOWN
+                continue
+            member._cause = seq
+            if member.emit("response", response):
+                reached.append(who)
+            else:
+                missed[who] = SLOW if member.session and member.session.is_open else LEFT
+        return Delivery(tuple(reached), missed)
+
+    def _forget(self, who: str) -> None:
+        self._members.pop(who, None)
+        for group in list(self._groups):
+            self.leave(who, group)
+
+    def __repr__(self) -> str:
+        groups = f" groups={len(self._groups)}" if self._groups else ""
+        return f"<Connections {self.name} sessions={len(self._members)}{groups}>"
+
+
+def _encodable(data: Data) -> Data:
+    """Raise at the author what would otherwise be an error event for each client."""
+    try:
+        if isinstance(data, str):
+            data.encode()
+    except UnicodeEncodeError as error:
+        raise ReplyError(f"body {data!r:.60} is no text UTF-8 can carry: {error}") from error
+    return data
+
+
+def _id(session: str | SessionView) -> str:
+    return session if isinstance(session, str) else session.id

@@ -1,0 +1,92 @@
+"""A flow's life in its loop: setups, handlers' tasks, the ticker, and an orderly end."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+
+import anyio
+
+from .clock import Clock
+from .engine import Engine
+from .errors import SetupError
+from .node import Node
+from .owner import Owner
+
+TICK = 0.1
+"""Seconds between two looks at the clock; it also lets Ctrl-C through in an idle kernel."""
+
+CHECK = 1.0
+"""Seconds between two looks at every session."""
+
+LAST_WORDS = 1.0
+"""Seconds handlers get to end when the flow stops."""
+
+
+class Runtime:
+    """Starts and stops what runs. The owner's one task enters and leaves all of it."""
+
+    def __init__(
+        self,
+        name: str,
+        engine: Engine,
+        clock: Clock,
+        nodes: Callable[[], Iterable[Node]],
+        check: Callable[[float], None],
+        close: Callable[[], Awaitable[None]],
+        goodbye: Callable[[], None],
+    ) -> None:
+        self.owner = Owner(name, self._life, goodbye)
+        self._engine, self._clock, self._nodes = engine, clock, nodes
+        self._check, self._close = check, close
+        engine.later = self.owner.soon
+
+    @contextlib.asynccontextmanager
+    async def _life(self) -> AsyncIterator[None]:
+        engine = self._engine
+        async with anyio.create_task_group() as group:
+            group.start_soon(engine.workers.run, group)
+            try:
+                for node in list(self._nodes()):
+                    await engine.setup(node)
+            except SetupError:
+                group.cancel_scope.cancel()
+                raise
+            engine.running = True
+            engine.moment("start")
+            group.start_soon(self._tick)
+            try:
+                yield
+                await self._wind_down()
+            finally:
+                engine.running = False
+                group.cancel_scope.cancel()
+
+    async def _wind_down(self) -> None:
+        """Close what is open, let `close` handlers run, and tell who asked."""
+        self._engine.resume()
+        await self._close()
+        self._engine.moment("stop")
+        with anyio.move_on_after(LAST_WORDS):
+            await self._engine.workers.idle()
+
+    async def _tick(self) -> None:
+        checked = self._clock.now()
+        while True:
+            await anyio.sleep(TICK)
+            self._clock.ring()
+            now = self._clock.now()
+            if now - checked >= CHECK:
+                checked = now
+                self._check(now)
+
+    def redefined(self, node: Node) -> None:
+        """A node was changed: when the flow runs already, its `setup` runs now."""
+        if self._engine.running and node.prepare is not None:
+            self.owner.post(self._engine.workers.submit, lambda: self._set_up(node))
+
+    async def _set_up(self, node: Node) -> None:
+        try:
+            await self._engine.setup(node)
+        except SetupError as error:
+            self._engine.mark(node.name, str(error))

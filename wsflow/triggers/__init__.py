@@ -1,0 +1,1 @@
+"""Nodes without inputs: they bring events in from outside."""

@@ -1,0 +1,22 @@
+"""The Catch trigger: the flow's error events come out of its port `out`.
+
+The event stays in the scope it failed in, so a node behind Catch can still answer the client.
+"""
+
+from __future__ import annotations
+
+from ..node import Host
+from .base import Pulse, Trigger
+
+
+class Catch(Trigger):
+    """Where errors go. Make one with `flow.catch()`."""
+
+    def __init__(self, host: Host, name: str, pulse: Pulse) -> None:
+        super().__init__(host, name, pulse, ("out",))
+        pulse.catchers.append(self.outputs["out"])
+
+    def remove(self) -> None:
+        """Catch no more."""
+        if self.outputs["out"] in self.pulse.catchers:
+            self.pulse.catchers.remove(self.outputs["out"])

@@ -1,0 +1,198 @@
+"""The HTTP Trigger: one method and path; each request is an event on `out`.
+
+`emit("response", {status, body, headers})` answers it, the first response wins. After two minutes
+without one the client gets 504 (the original hangs). Contract: trigger-model section 5.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Protocol
+from urllib.parse import parse_qs
+
+import anyio
+
+from ..bodies import to_json
+from ..clock import Alarm
+from ..context import Context
+from ..errors import ReplyError
+from ..node import Host
+from ..path import PathTemplate
+from ..query import parse_query
+from ..scope import Scope
+from ..snapshot import describe, snapshot
+from ..types import HttpEvent
+from ..wire import Headers, Refusal, Reply, Request
+from .base import Pulse, Trigger
+
+TIMEOUT = 120.0
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
+
+
+class Alarms(Protocol):
+    """The one thing this trigger asks of a clock."""
+
+    def call_later(self, delay: float, action: Any) -> Alarm: ...
+
+
+class HttpTrigger(Trigger):
+    """An HTTP route. Make one with `flow.http("/push", method="POST")`."""
+
+    def __init__(
+        self,
+        host: Host,
+        name: str,
+        pulse: Pulse,
+        template: PathTemplate,
+        method: str,
+        clock: Alarms,
+        timeout: float = TIMEOUT,
+    ) -> None:
+        super().__init__(host, name, pulse, ("out",))
+        self.template, self.pattern = template, template.pattern
+        self.method, self.timeout = method, timeout
+        self._clock = clock
+        self._place = host.place("req", name, "out", template.pattern)
+
+    async def requested(self, request: Request, params: dict[str, str], body: bytes) -> Reply:
+        """Fire `out` for one request and wait for its response."""
+        event = self._event(request, params, body)
+        if isinstance(event, Refusal):
+            return Reply(event.status, event.headers, event.body.encode())
+        answer = _Answer(self.pulse)
+        scope = self.pulse.scope(None, answer.respond)
+        data, size = snapshot(event["body"])
+        seq = self.pulse.tell(self._place, 0, scope.number, 0, data, size)
+        alarm = self._clock.call_later(self.timeout, answer.expire)
+        try:
+            self.pulse.fire(self.outputs["out"], event, scope, seq)
+            return await answer.wait()
+        finally:
+            alarm.cancel()
+
+    def _event(self, request: Request, params: dict[str, str], body: bytes) -> HttpEvent | Refusal:
+        kind = (request.header("content-type") or "").partition(";")[0].strip().lower()
+        try:
+            parsed = _parsed(body, kind)
+        except (ValueError, RecursionError) as error:
+            return Refusal(400, f"the body is not the {kind} it says it is: {error}\n")
+        return {
+            "method": request.method,
+            "path": request.path,
+            "params": params,
+            "query": parse_query(request.query),
+            "body": parsed,
+            "rawBody": body,
+            "headers": {name: request.header(name) or "" for name, _ in request.headers},
+            "routePath": self.pattern,
+        }
+
+
+class _Answer:
+    """The one response of one request."""
+
+    def __init__(self, pulse: Pulse) -> None:
+        self._pulse = pulse
+        self._reply: Reply | None = None
+        self._there = anyio.Event()
+
+    async def wait(self) -> Reply:
+        await self._there.wait()
+        assert self._reply is not None
+        return self._reply
+
+    def expire(self) -> None:
+        self._settle(Reply(504, _TEXT, b"no node answered this request in time\n"))
+
+    def respond(self, scope: Scope, ctx: Context, reply: Any) -> bool:
+        """Take the first response; later ones are dropped and recorded."""
+        try:
+            made = _made(reply)
+        except (ReplyError, UnicodeEncodeError) as error:
+            self._pulse.failed(ctx, reply, error)
+            return False
+        first = self._reply is None
+        body = reply.get("body")
+        data, _ = snapshot(body)
+        node = ctx._node
+        self._pulse.tell(
+            node.response_place if first else node.drop_place,
+            0,
+            scope.number,
+            ctx._cause,
+            data,
+            len(made.body),
+            ctx.elapsed,
+            None if first else "the request was answered already: the first response wins",
+        )
+        if first:
+            self._settle(made)
+        return first
+
+    def _settle(self, reply: Reply) -> None:
+        if self._reply is None:
+            self._reply = reply
+            self._there.set()
+
+
+_TEXT: Headers = (("content-type", "text/plain; charset=utf-8"),)
+_JSON: Headers = (("content-type", "application/json"),)
+_BYTES: Headers = (("content-type", "application/octet-stream"),)
+
+
+def _made(reply: Any) -> Reply:
+    """Return the HTTP response for `{status, body, headers}`.
+
+    Raises:
+        ReplyError: it is no mapping, or a part of it can not be sent.
+    """
+    if not isinstance(reply, Mapping):
+        raise ReplyError(
+            "emit('response', ...) to an HTTP request takes a mapping such as "
+            f"{{'status': 200, 'body': 'done'}}, not {describe(reply)}"
+        )
+    status = reply.get("status", 200)
+    if type(status) is not int or not 200 <= status <= 599:
+        raise ReplyError(f"an HTTP status is a number from 200 to 599, not {describe(status)}")
+    body = reply.get("body", "")
+    if isinstance(body, str):
+        content, kind = body.encode(), _TEXT
+    elif isinstance(body, bytes | bytearray | memoryview):
+        content, kind = bytes(body), _BYTES
+    else:
+        content, kind = to_json(body).encode(), _JSON
+    headers = _headers(reply.get("headers") or {})
+    named = {name for name, _ in headers}
+    return Reply(status, headers + (() if "content-type" in named else kind), content)
+
+
+def _headers(headers: Any) -> Headers:
+    if not isinstance(headers, Mapping):
+        raise ReplyError(f"response headers are a mapping of names to text, not {headers!r}")
+    pairs = tuple((str(name).lower(), str(value)) for name, value in headers.items())
+    for name, value in pairs:
+        if not name or not all(c.isalnum() or c in "-_" for c in name) or not name.isascii():
+            raise ReplyError(f"{name!r} is no header name")
+        if not value.isprintable() or not value.isascii():
+            raise ReplyError(f"the value of header {name!r} has characters HTTP can not carry")
+    return tuple(pair for pair in pairs if pair[0] not in {"content-length", "transfer-encoding"})
+
+
+def _parsed(body: bytes, kind: str) -> Any:
+    """Return the body as JSON, form fields or text, by its content type; else as bytes."""
+    if not body:
+        return None
+    if kind == "application/json" or kind.endswith("+json"):
+        return json.loads(body, parse_constant=_refuse_constant)
+    if kind == "application/x-www-form-urlencoded":
+        fields = parse_qs(body.decode(), keep_blank_values=True, max_num_fields=1000)
+        return {key: values[0] if len(values) == 1 else values for key, values in fields.items()}
+    if kind.startswith("text/") or not kind:
+        return body.decode()
+    return body
+
+
+def _refuse_constant(name: str) -> float:
+    """JSON has neither NaN nor Infinity, though Python's reader would take them."""
+    raise ValueError(f"{name} is not JSON")

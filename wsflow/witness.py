@@ -1,0 +1,67 @@
+"""Writes down what sessions do: their facts when they open, and what no trigger tells of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
+
+from .snapshot import redact_headers, redact_query
+from .tape import Known, Tape
+from .types import Data, SessionView
+
+R = TypeVar("R")
+
+
+class Caller(Protocol):
+    """The way into the flow's loop from any thread."""
+
+    def call(self, function: Callable[..., R], *args: Any) -> R: ...
+
+
+class TapeWitness:
+    """A `wire.Witness` that tells a tape."""
+
+    def __init__(self, tape: Tape, caller: Caller) -> None:
+        self._tape, self._caller = tape, caller
+
+    def opened(self, session: SessionView) -> None:
+        """Keep the facts of a handshake, without its secrets."""
+        known = Known(
+            id=session.id,
+            peer=session.peer,
+            path=session.path,
+            method=session.method,
+            params=session.params,
+            query=redact_query(session.query),
+            headers=redact_headers(session.headers),
+            opened=self._tape.now(),
+        )
+        self._tape.know(session.number, known)
+
+    def closed(self, session: SessionView, code: int | None, reason: str) -> None:
+        """Keep how it ended; the facts may go with the session's last row."""
+        self._tape.session_ended(session.number, code, reason)
+
+    def sent(self, session: SessionView, data: Data, size: int | None) -> None:
+        """A message was sent by hand, or could not be."""
+        kind = "drop" if size is None else "send"
+        error = None if size is not None else "the session has ended: nothing was sent"
+        place = self._tape.place(kind, "", "send")
+        self._tape.tell(place, session.number, 0, 0, data, size or 0, None, error)
+
+    def note(self, kind: str, text: str, session: int = 0, path: str = "") -> None:
+        """Tell of something that happened on the wire."""
+        self._tape.tell(
+            self._tape.place(kind, "", "wire", "" if session else path),
+            session,
+            0,
+            0,
+            None,
+            0,
+            None,
+            text,
+        )
+
+    def call(self, function: Callable[..., R], *args: Any) -> R:
+        """Call `function` in the flow's loop."""
+        return self._caller.call(function, *args)
