@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import inspect
 import logging
 import os
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
@@ -15,33 +14,26 @@ from . import diagram
 from .asgi import AsgiApp
 from .cells import interactive
 from .clock import Clock
+from .declarations import Declarations
 from .endpoint import Endpoint
 from .engine import Engine, MarkHandler
-from .errors import HandlerError, ServeError, WiringError
-from .graph import Graph
+from .errors import ServeError, WiringError
 from .log import Log
 from .memory import Client
 from .node import Node
-from .nodes.connections import Connections
-from .path import PathTemplate
 from .policy import Policy
-from .port import Input, Output, Port, Wire
 from .runtime import Runtime
 from .server import Options, Server
 from .sessions import Sessions
 from .state import State
 from .tape import Tape
-from .triggers.catch import Catch
-from .triggers.http import METHODS, HttpTrigger
-from .triggers.websocket import WebSocketTrigger
-from .types import Handler
 from .wire import CLOSE_GOING_AWAY, CLOSE_RESTART
 from .witness import TapeWitness
 
 R = TypeVar("R")
 
 
-class Flow:
+class Flow(Declarations):
     """A graph of nodes, and the server that brings events into it.
 
     In a notebook `Flow("chat")` again is the same running flow; `flow.clear()` starts over.
@@ -72,139 +64,29 @@ class Flow:
             return  # the same running flow again
         if not isinstance(name, str) or not name.isprintable() or not name:
             raise WiringError(f"a flow needs a name, not {name!r}")
-        self.name = name
         clock = clock or Clock()
-        self._tape = Tape(log_rows, log_bytes, clock.time_ns)
-        self.place = self._tape.place
-        self.log = Log(self._tape)
-        self.sessions = Sessions()
-        self._graph = Graph(name)
+        tape = Tape(log_rows, log_bytes, clock.time_ns)
         environment = MappingProxyType(env if env is not None else os.environ)
-        self._engine = Engine(name, self._tape.tell, self.place, clock, environment)
-        self._clock = clock
+        engine = Engine(name, tape.tell, tape.place, clock, environment)
+        super().__init__(name, engine, tape.tell, tape.place, clock)
+        self.log = Log(tape)
+        self.sessions = Sessions()
         self._runtime = Runtime(
             name,
-            self._engine,
+            engine,
             clock,
             lambda: self._graph.nodes.values(),
             self.sessions.check,
             self._close,
             self._goodbye,
         )
-        self._witness = TapeWitness(self._tape, self._runtime.owner)
+        self._witness = TapeWitness(tape, self._runtime.owner)
         self._server: Server | None = None
         logger = logging.getLogger(f"wsflow.flow.{name}")
         logger.handlers = [MarkHandler(self._mark)]
         logger.setLevel(logging.INFO)
         if interactive():
             self._by_name[name] = self
-
-    # ---- declaring
-
-    def websocket(
-        self, path: str, *, name: str | None = None, subprotocols: Iterable[str] = ()
-    ) -> WebSocketTrigger:
-        """Register a WebSocket route and return its trigger (ports `req`, `message`, `close`).
-
-        Raises:
-            PathError: the pattern is malformed, or another trigger has it.
-        """
-        template = PathTemplate(path)
-        return self._graph.declare(
-            name or path,
-            WebSocketTrigger,
-            lambda: WebSocketTrigger(self, name or path, self._engine, template, subprotocols),
-            template,
-        )
-
-    def http(self, path: str, *, method: str = "GET", name: str | None = None) -> HttpTrigger:
-        """Register an HTTP route and return its trigger (port `out`).
-
-        Raises:
-            PathError: the pattern is malformed, or another trigger has it.
-        """
-        template, method = PathTemplate(path), method.upper()
-        if method not in METHODS:
-            raise WiringError(f"no HTTP method {method!r}; there are: {', '.join(METHODS)}")
-        known = name or f"{method} {path}"
-        return self._graph.declare(
-            known,
-            HttpTrigger,
-            lambda: HttpTrigger(self, known, self._engine, template, method, self._clock),
-            template,
-        )
-
-    def catch(self, *, name: str = "catch") -> Catch:
-        """Return a trigger whose port `out` gets the flow's error events."""
-        return self._graph.declare(name, Catch, lambda: Catch(self, name, self._engine))
-
-    def node(
-        self,
-        function: Handler | None = None,
-        *,
-        name: str | None = None,
-        inputs: Iterable[str] = ("in",),
-        outputs: Iterable[str] = ("out",),
-        params: Mapping[str, Any] | None = None,
-        setup: Handler | None = None,
-    ) -> Any:
-        """Make a node of a function `(event, ctx)`, `(event)` or `()`. Works as a decorator.
-
-        Raises:
-            HandlerError: it is no function a node can call.
-            WiringError: the name is taken.
-        """
-        if function is None:
-            return lambda function: self.node(
-                function, name=name, inputs=inputs, outputs=outputs, params=params, setup=setup
-            )
-        known = name or getattr(function, "__name__", None)
-        if known is None or (known == "<lambda>" and name is None):
-            raise HandlerError(f"{function!r} has no name of its own: flow.node(..., name='...')")
-        ins, outs = tuple(inputs), tuple(outputs)
-        made = self._graph.declare(known, Node, lambda: Node(self, known, ins, outs))
-        made.reshape(ins, outs)
-        made.define(function, setup=setup, params=params)
-        return made
-
-    def connections(self, *, name: str = "connections") -> Connections:
-        """Return a connection manager (inputs `req`, `close`, `broadcast`)."""
-        return self._graph.declare(
-            name, Connections, lambda: Connections(self, name, self._tape.tell)
-        )
-
-    def connect(self, source: Output | Node, target: Any) -> Any:
-        """Wire an output to an input and return the target's node, so that `a >> b >> c` works.
-
-        A node stands for its `in` or `out` (or its only port); a plain function becomes a node; a
-        list is wired to each of its members.
-
-        Raises:
-            WiringError: these can not be wired.
-        """
-        if isinstance(target, list | tuple):
-            return [self.connect(source, one) for one in target]
-        if inspect.isfunction(target):
-            target = self.node(target)
-        return self._graph.connect(source, target).target.node
-
-    def disconnect(self, source: Output | Node, target: Input | Node) -> None:
-        """Take the wire between two ports away; harmless when there is none."""
-        self._graph.disconnect(source, target)
-
-    def remove(self, node: Node) -> None:
-        """Take a node out, and its wires with it."""
-        self._graph.remove(node)
-
-    @property
-    def nodes(self) -> dict[str, Node]:
-        """The nodes by name, triggers included."""
-        return dict(self._graph.nodes)
-
-    @property
-    def wires(self) -> list[Wire]:
-        """The wires there are."""
-        return self._graph.wires()
 
     @property
     def state(self) -> State:
@@ -375,11 +257,7 @@ class Flow:
         self.state.clear()
         self.log.clear()
 
-    # ---- what nodes ask of their flow (see `node.Host`)
-
-    def disconnect_port(self, port: Port) -> None:
-        """Take away every wire of a port."""
-        self._graph.disconnect_port(port)
+    # ---- the way in from other threads
 
     def call(self, function: Callable[..., R], *args: Any) -> R:
         """Call a plain function in the flow's loop, from any thread, and return its result."""

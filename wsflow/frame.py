@@ -77,7 +77,7 @@ def of_sessions(sessions: dict[int, Known]) -> pd.DataFrame:
             "params": [one.params for one in known],
             "query": [one.query for one in known],
             "headers": [one.headers for one in known],
-            "closed": pd.to_datetime([one.closed for one in known], unit="ns", utc=True),
+            "closed": _moments([one.closed for one in known]),
             "code": pd.array([one.code for one in known], dtype="Int64"),
             "reason": [one.reason for one in known],
         }
@@ -92,22 +92,28 @@ def defused(frame: pd.DataFrame) -> pd.DataFrame:
         return f"'{text}" if text is not None and text.startswith(FORMULA) else text
 
     names = {"data", "error", "path", "node", "port", "session"}
-    return frame.assign(
-        **{name: [safe(one) if one == one else None for one in frame[name]] for name in names}
-    )
+    clean: dict[str, Any] = {
+        name: [safe(one) if one == one else None for one in frame[name]] for name in names
+    }
+    return frame.assign(**clean)
 
 
 def flattened(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the frame with `data` as text or bytes split into two typed columns."""
     data = list(frame["data"])
-    return frame.assign(
-        data=[one if isinstance(one, str) else None if _is_raw(one) else repr(one) for one in data],
-        bytes=[one if isinstance(one, bytes) else None for one in data],
-    )
+    columns: dict[str, Any] = {
+        "data": [
+            one if isinstance(one, str) else None if _is_raw(one) else repr(one) for one in data
+        ],
+        "bytes": [one if isinstance(one, bytes) else None for one in data],
+    }
+    return frame.assign(**columns)
 
 
-def _is_raw(value: object) -> bool:
-    return value is None or isinstance(value, bytes)
+def _as_text(value: object) -> str | None:
+    if value is None or isinstance(value, bytes):
+        return None
+    return value if isinstance(value, str) else repr(value)
 
 
 def _column(blocks: list[Block], name: str, dtype: Any) -> Any:
@@ -134,17 +140,15 @@ def _boxed(values: list[Any]) -> Any:
     return np.fromiter(values, dtype=object, count=len(values))
 
 
-def _named(codes: Any, names: list[str]) -> pd.Categorical:
+def _named(codes: Any, names: list[str]) -> Any:
     """Return codes as categories; several places may have one name."""
     categories = list(dict.fromkeys(names))
     position = {name: index for index, name in enumerate(categories)}
     translate = np.array([position[name] for name in names], np.int32)
-    return pd.Categorical.from_codes(
-        translate[codes] if len(codes) else codes, categories=categories
-    )
+    return _categorical(translate[codes] if len(codes) else codes, categories)
 
 
-def _by_session(numbers: Any, sessions: dict[int, Known]) -> tuple[pd.Categorical, Any]:
+def _by_session(numbers: Any, sessions: dict[int, Known]) -> tuple[Any, Any]:
     """Return the session ids of rows, and their paths (None where there is no session)."""
     known = list(sessions.items())
     lookup = {number: index for index, (number, _) in enumerate(known)}
@@ -153,7 +157,7 @@ def _by_session(numbers: Any, sessions: dict[int, Known]) -> tuple[pd.Categorica
     paths = [None if code < 0 else known[code][1].path for code in codes]
     ids = [one.id for _, one in known]
     row_codes = codes[inverse] if len(numbers) else np.empty(0, np.int32)
-    return pd.Categorical.from_codes(row_codes, categories=ids), _boxed(paths)[inverse]
+    return _categorical(row_codes, ids), _boxed(paths)[inverse]
 
 
 def _path(place: Any, places: list[Place], session_path: Any) -> Any:
@@ -161,6 +165,17 @@ def _path(place: Any, places: list[Place], session_path: Any) -> Any:
         return pd.Categorical([])
     own = _boxed([one.path or None for one in places])[place]
     return pd.Categorical(np.where(session_path != None, session_path, own))  # noqa: E711
+
+
+def _categorical(codes: Any, categories: list[str]) -> Any:
+    make: Any = pd.Categorical.from_codes  # its stubs know no int32 codes
+    return make(codes, categories=categories)
+
+
+def _moments(times: list[int | None]) -> Any:
+    """Return UTC times; None is a time that has not come."""
+    known = np.array([-1 if time is None else time for time in times], np.int64)
+    return pd.Series(pd.to_datetime(known, unit="ns", utc=True)).mask(known < 0)
 
 
 def _moment(value: Any) -> pd.Timestamp:

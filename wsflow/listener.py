@@ -12,7 +12,7 @@ import base64
 import binascii
 import http
 import socket
-from typing import Any
+from typing import Any, cast
 
 import h11
 from hypercorn.app_wrappers import ASGIWrapper
@@ -162,7 +162,7 @@ class _Visitor(TCPServer):
     def hand_over(self, session_start: Any, head: bytes, rest: bytes) -> None:
         """Answer 101 and give the transport away; from here on Hypercorn is out of the way."""
         self.handed_over = True
-        transport = self.writer.transport
+        transport = cast(asyncio.Transport, self.writer.transport)
         transport.write(head)
         buffered = bytes(self.reader._buffer)  # type: ignore[attr-defined]
         session_start(rest + buffered)
@@ -196,7 +196,7 @@ class _Http(H11Protocol):
         rest = self.connection.trailing_data[0]
         self.connection = H11WSConnection(self.connection)  # type: ignore[arg-type]
         self.connection.buffer.clear()
-        transport = self.visitor.writer.transport
+        transport = cast(asyncio.Transport, self.visitor.writer.transport)
         connection = Connection(
             self.visitor.listener.batch, transport, endpoint.limits.max_message_size
         )

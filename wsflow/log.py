@@ -6,7 +6,7 @@ Holds nothing itself: it reads the tape. pandas is loaded when a frame is asked 
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -119,7 +119,8 @@ class Log:
         """Return one row a session: the handshake's facts, and how it ended.
 
         Columns: `session`, `opened`, `peer`, `path`, `method`, `params`, `query`, `headers`,
-        `closed`, `code`, `reason`. Secrets are redacted. Sessions whose last row was dropped are gone from here too.
+        `closed`, `code`, `reason`. Secrets are redacted. Sessions whose last row was dropped are
+        gone from here too.
         """
         from .frame import of_sessions
 
@@ -204,7 +205,7 @@ class Log:
     def __len__(self) -> int:
         return len(self._tape)
 
-    def __iter__(self) -> Iterable[Row]:  # type: ignore[override]
+    def __iter__(self) -> Iterator[Row]:
         return self._tape.rows()
 
     # ---- how it looks

@@ -124,7 +124,7 @@ class Node:
         """Take a port away, and its wires with it."""
         port = self[name]
         self.host.disconnect_port(port)
-        (self.outputs if isinstance(port, Output) else self.inputs).pop(name)  # type: ignore[attr-defined]
+        (self.outputs if isinstance(port, Output) else self.inputs).pop(name)
 
     def reshape(self, inputs: Iterable[str], outputs: Iterable[str]) -> None:
         """Have exactly these ports; wires of ports that stay, stay."""

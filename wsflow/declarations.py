@@ -1,0 +1,156 @@
+"""What a flow's author declares: triggers, nodes, managers, and the wires between them.
+
+The part of `Flow` that the flow tower can give alone. Declaring is safe at any time, also while
+events are on their way.
+"""
+
+from __future__ import annotations
+
+import inspect
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
+
+from .clock import Clock
+from .engine import Engine
+from .errors import HandlerError, WiringError
+from .graph import Graph
+from .node import Node
+from .nodes.connections import Connections
+from .path import PathTemplate
+from .port import Input, Output, Port, Wire
+from .triggers.catch import Catch
+from .triggers.http import METHODS, HttpTrigger
+from .triggers.websocket import WebSocketTrigger
+from .types import Handler, Places, Tell
+
+R = TypeVar("R")
+
+
+class Declarations:
+    """Everything of a flow that exists before it runs (and is a `node.Host` to its nodes)."""
+
+    def __init__(self, name: str, engine: Engine, tell: Tell, place: Places, clock: Clock) -> None:
+        self.name = name
+        self.place = place
+        self._engine, self._tell, self._clock = engine, tell, clock
+        self._graph = Graph(name)
+
+    # ---- declaring
+
+    def websocket(
+        self, path: str, *, name: str | None = None, subprotocols: Iterable[str] = ()
+    ) -> WebSocketTrigger:
+        """Register a WebSocket route and return its trigger (ports `req`, `message`, `close`).
+
+        Raises:
+            PathError: the pattern is malformed, or another trigger has it.
+        """
+        template = PathTemplate(path)
+        return self._graph.declare(
+            name or path,
+            WebSocketTrigger,
+            lambda: WebSocketTrigger(self, name or path, self._engine, template, subprotocols),
+            template,
+        )
+
+    def http(self, path: str, *, method: str = "GET", name: str | None = None) -> HttpTrigger:
+        """Register an HTTP route and return its trigger (port `out`).
+
+        Raises:
+            PathError: the pattern is malformed, or another trigger has it.
+        """
+        template, method = PathTemplate(path), method.upper()
+        if method not in METHODS:
+            raise WiringError(f"no HTTP method {method!r}; there are: {', '.join(METHODS)}")
+        known = name or f"{method} {path}"
+        return self._graph.declare(
+            known,
+            HttpTrigger,
+            lambda: HttpTrigger(self, known, self._engine, template, method, self._clock),
+            template,
+        )
+
+    def catch(self, *, name: str = "catch") -> Catch:
+        """Return a trigger whose port `out` gets the flow's error events."""
+        return self._graph.declare(name, Catch, lambda: Catch(self, name, self._engine))
+
+    def node(
+        self,
+        function: Handler | None = None,
+        *,
+        name: str | None = None,
+        inputs: Iterable[str] = ("in",),
+        outputs: Iterable[str] = ("out",),
+        params: Mapping[str, Any] | None = None,
+        setup: Handler | None = None,
+    ) -> Any:
+        """Make a node of a function `(event, ctx)`, `(event)` or `()`. Works as a decorator.
+
+        Raises:
+            HandlerError: it is no function a node can call.
+            WiringError: the name is taken.
+        """
+        if function is None:
+            return lambda function: self.node(
+                function, name=name, inputs=inputs, outputs=outputs, params=params, setup=setup
+            )
+        known = name or getattr(function, "__name__", None)
+        if known is None or (known == "<lambda>" and name is None):
+            raise HandlerError(f"{function!r} has no name of its own: flow.node(..., name='...')")
+        ins, outs = tuple(inputs), tuple(outputs)
+        made = self._graph.declare(known, Node, lambda: Node(self, known, ins, outs))
+        made.reshape(ins, outs)
+        made.define(function, setup=setup, params=params)
+        return made
+
+    def connections(self, *, name: str = "connections") -> Connections:
+        """Return a connection manager (inputs `req`, `close`, `broadcast`)."""
+        return self._graph.declare(name, Connections, lambda: Connections(self, name, self._tell))
+
+    def connect(self, source: Output | Node, target: Any) -> Any:
+        """Wire an output to an input and return the target's node, so that `a >> b >> c` works.
+
+        A node stands for its `in` or `out` (or its only port); a plain function becomes a node; a
+        list is wired to each of its members.
+
+        Raises:
+            WiringError: these can not be wired.
+        """
+        if isinstance(target, list | tuple):
+            return [self.connect(source, one) for one in target]
+        if inspect.isfunction(target):
+            target = self.node(target)
+        return self._graph.connect(source, target).target.node
+
+    def disconnect(self, source: Output | Node, target: Input | Node) -> None:
+        """Take the wire between two ports away; harmless when there is none."""
+        self._graph.disconnect(source, target)
+
+    def remove(self, node: Node) -> None:
+        """Take a node out, and its wires with it."""
+        self._graph.remove(node)
+
+    @property
+    def nodes(self) -> dict[str, Node]:
+        """The nodes by name, triggers included."""
+        return dict(self._graph.nodes)
+
+    @property
+    def wires(self) -> list[Wire]:
+        """The wires there are."""
+        return self._graph.wires()
+
+    # ---- what nodes ask of their flow (see `node.Host`)
+
+    def disconnect_port(self, port: Port) -> None:
+        """Take away every wire of a port."""
+        self._graph.disconnect_port(port)
+
+    @abstractmethod
+    def call(self, function: Callable[..., R], *args: Any) -> R:
+        """Call a plain function in the flow's loop, from any thread, and return its result."""
+
+    @abstractmethod
+    def redefined(self, node: Node) -> None:
+        """A node got another function."""
