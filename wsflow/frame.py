@@ -102,9 +102,7 @@ def flattened(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the frame with `data` as text or bytes split into two typed columns."""
     data = list(frame["data"])
     columns: dict[str, Any] = {
-        "data": [
-            one if isinstance(one, str) else None if _is_raw(one) else repr(one) for one in data
-        ],
+        "data": [_as_text(one) for one in data],
         "bytes": [one if isinstance(one, bytes) else None for one in data],
     }
     return frame.assign(**columns)
