@@ -15,14 +15,17 @@ from collections.abc import Callable
 class Alarm:
     """One call to come; `cancel()` takes it back."""
 
-    __slots__ = ("action",)
+    __slots__ = ("_clock", "action")
 
-    def __init__(self, action: Callable[[], object]) -> None:
+    def __init__(self, clock: Clock, action: Callable[[], object]) -> None:
+        self._clock = clock
         self.action: Callable[[], object] | None = action
 
     def cancel(self) -> None:
         """Never ring. Harmless when it already rang."""
-        self.action = None
+        if self.action is not None:
+            self.action = None
+            self._clock.cancelled()
 
 
 class Clock:
@@ -31,6 +34,7 @@ class Clock:
     def __init__(self) -> None:
         self._alarms: list[tuple[float, int, Alarm]] = []
         self._order = itertools.count()
+        self._cancelled = 0
 
     def now(self) -> float:
         """Return seconds on a clock that never goes back."""
@@ -42,7 +46,7 @@ class Clock:
 
     def call_later(self, delay: float, action: Callable[[], object]) -> Alarm:
         """Call `action` once `delay` seconds have passed, at the next `ring()` after that."""
-        alarm = Alarm(action)
+        alarm = Alarm(self, action)
         heapq.heappush(self._alarms, (self.now() + delay, next(self._order), alarm))
         return alarm
 
@@ -51,8 +55,18 @@ class Clock:
         while self._alarms and self._alarms[0][0] <= self.now():
             alarm = heapq.heappop(self._alarms)[2]
             action, alarm.action = alarm.action, None
-            if action is not None:
+            if action is None:
+                self._cancelled -= 1
+            else:
                 action()
+
+    def cancelled(self) -> None:
+        """An alarm was cancelled; sweep them out once they are the most of what is kept."""
+        self._cancelled += 1
+        if self._cancelled > 64 and self._cancelled * 2 > len(self._alarms):
+            self._alarms = [entry for entry in self._alarms if entry[2].action is not None]
+            heapq.heapify(self._alarms)
+            self._cancelled = 0
 
 
 class ManualClock(Clock):

@@ -70,6 +70,7 @@ class Connection(asyncio.BufferedProtocol):
         "_cut",
         "_finished",
         "_given",
+        "_former",
         "_got",
         "_library",
         "_max_size",
@@ -85,7 +86,11 @@ class Connection(asyncio.BufferedProtocol):
         "_writable",
     )
 
-    def __init__(self, batch: Batch, transport: asyncio.Transport, max_size: int) -> None:
+    def __init__(
+        self, batch: Batch, transport: asyncio.Transport, max_size: int, former: object = None
+    ) -> None:
+        self._former = former
+        """Who held the transport before: a `StreamWriter` closes it when it is collected."""
         self._batch, self._transport, self._max_size = batch, transport, max_size
         self._session = cast(Session, None)  # given by `start`, before anything happens
         self._library: Protocol | None = None
@@ -134,6 +139,7 @@ class Connection(asyncio.BufferedProtocol):
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._former = None
         if self._timer is not None:
             self._timer.cancel()
         self._lost(exc)

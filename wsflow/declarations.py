@@ -16,6 +16,7 @@ from .engine import Engine
 from .errors import HandlerError, WiringError
 from .graph import Graph
 from .node import Node
+from .nodes.barrier import Barrier
 from .nodes.connections import Connections
 from .path import PathTemplate
 from .port import Input, Output, Port, Wire
@@ -107,6 +108,21 @@ class Declarations:
     def connections(self, *, name: str = "connections") -> Connections:
         """Return a connection manager (inputs `req`, `close`, `broadcast`)."""
         return self._graph.declare(name, Connections, lambda: Connections(self, name, self._tell))
+
+    def barrier(
+        self, tasks: Iterable[str], *, name: str = "barrier", limit: float = 30.0
+    ) -> Barrier:
+        """Return a barrier: `in` goes to every task port, `out` gets `{task: value}`.
+
+        Each task emits `{task}_done` with its value, in the scope of the event; an event whose
+        tasks are not all done within `limit` seconds is dropped, and recorded.
+        """
+        wanted = tuple(tasks)
+        made = self._graph.declare(
+            name, Barrier, lambda: Barrier(self, name, wanted, limit, self._tell, self._clock)
+        )
+        made.rearrange(wanted, limit)
+        return made
 
     def connect(self, source: Output | Node, target: Any) -> Any:
         """Wire an output to an input and return the target's node, so that `a >> b >> c` works.

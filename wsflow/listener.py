@@ -198,7 +198,10 @@ class _Http(H11Protocol):
         self.connection.buffer.clear()
         transport = cast(asyncio.Transport, self.visitor.writer.transport)
         connection = Connection(
-            self.visitor.listener.batch, transport, endpoint.limits.max_message_size
+            self.visitor.listener.batch,
+            transport,
+            endpoint.limits.max_message_size,
+            self.visitor.writer,
         )
         session = endpoint.open(verdict, connection)
         self.visitor.hand_over(
