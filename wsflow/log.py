@@ -20,6 +20,8 @@ from .tape import Tape
 if TYPE_CHECKING:
     import pandas as pd
 
+    from .sequence import Sequence
+
 SHOWN = 10
 COLUMNS = (
     "seq",
@@ -126,8 +128,11 @@ class Log:
 
         return of_sessions(self._tape.sessions())
 
-    def sequence(self, newest: int = 200) -> str:
-        """Return a Mermaid sequence diagram of the newest rows, one lifeline a session."""
+    def sequence(self, newest: int = 200) -> Sequence:
+        """Return a sequence diagram of the newest rows, one lifeline a session.
+
+        It is Mermaid source; a notebook draws it when a cell ends with it.
+        """
         from .sequence import diagram
 
         return diagram(self.tail(newest))

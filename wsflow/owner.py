@@ -13,12 +13,12 @@ import contextlib
 import threading
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from typing import Any, TypeAlias, TypeVar
-
-import anyio.from_thread
-from anyio.from_thread import BlockingPortal
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from .errors import NotRunningError
+
+if TYPE_CHECKING:
+    from anyio.from_thread import BlockingPortal
 
 R = TypeVar("R")
 
@@ -61,6 +61,8 @@ class Owner:
             return
         self.in_thread = thread
         if thread:
+            import anyio.from_thread
+
             portal = self._portals.enter_context(
                 anyio.from_thread.start_blocking_portal("asyncio", name=f"wsflow {self.name}")
             )

@@ -9,8 +9,17 @@ from .events import Row
 FLOW = "flow"
 
 
-def diagram(rows: Iterable[Row]) -> str:
-    """Return Mermaid source; text of clients is text there too."""
+class Sequence(str):
+    """Mermaid source that a notebook draws when a cell ends with it."""
+
+    __slots__ = ()
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        return {"text/plain": str(self), "text/vnd.mermaid": str(self)}
+
+
+def diagram(rows: Iterable[Row]) -> Sequence:
+    """Return a sequence diagram; text of clients is text there too."""
     rows = [row for row in rows if row.session is not None or row.kind in {"broadcast", "error"}]
     names = {
         id: f"s{n}" for n, id in enumerate(dict.fromkeys(r.session for r in rows if r.session))
@@ -19,7 +28,7 @@ def diagram(rows: Iterable[Row]) -> str:
     lines += [f"    participant {alias} as {id}" for id, alias in names.items()]
     lines.append(f"    participant {FLOW}")
     lines += [f"    {line}" for row in rows if (line := _line(row, names))]
-    return "\n".join(lines)
+    return Sequence("\n".join(lines))
 
 
 def _line(row: Row, names: dict[str, str]) -> str:

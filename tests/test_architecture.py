@@ -1,0 +1,155 @@
+"""The house: imports go strictly down, towers never sideways, and importing is light.
+
+The table is the law. A new module gets its line here, or this test fails.
+"""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HOUSE = Path(__file__).parent.parent / "wsflow"
+
+# floor, tower: a module may import modules of lower floors, of its own tower or of no tower
+HOUSEPLAN: dict[str, tuple[int, str]] = {
+    # words
+    "errors": (0, ""),
+    "types": (1, ""),
+    "events": (1, ""),
+    "clock": (1, ""),
+    "path": (1, ""),
+    "query": (2, ""),
+    "table": (1, ""),
+    "snapshot": (1, ""),
+    "bodies": (2, ""),
+    "wire": (2, ""),
+    "owner": (2, ""),
+    # the flow tower: who does what with an event
+    "state": (10, "flow"),
+    "lifecycle": (10, "flow"),
+    "cells": (10, "flow"),
+    "scope": (10, "flow"),
+    "port": (10, "flow"),
+    "node": (11, "flow"),
+    "context": (12, "flow"),
+    "workers": (10, "flow"),
+    "triggers": (13, "flow"),
+    "triggers.base": (13, "flow"),
+    "triggers.websocket": (14, "flow"),
+    "triggers.http": (14, "flow"),
+    "triggers.catch": (14, "flow"),
+    "nodes": (13, "flow"),
+    "nodes.connections": (14, "flow"),
+    "nodes.barrier": (14, "flow"),
+    "diagram": (15, "flow"),
+    "graph": (15, "flow"),
+    "engine": (16, "flow"),
+    "runtime": (17, "flow"),
+    "declarations": (17, "flow"),
+    # the wire tower: who is connected
+    "session": (10, "wire"),
+    "policy": (10, "wire"),
+    "sessions": (11, "wire"),
+    "endpoint": (12, "wire"),
+    "asgi": (13, "wire"),
+    "memory": (13, "wire"),
+    "connection": (13, "wire"),
+    "listener": (14, "wire"),
+    "server": (15, "wire"),
+    # the record tower: what happened
+    "tape": (10, "record"),
+    "witness": (11, "record"),
+    "frame": (11, "record"),
+    "sequence": (11, "record"),
+    "log": (12, "record"),
+    # the roof, the rooms under it, the door
+    "flow": (20, "roof"),
+    "demo": (30, "rooms"),
+    "testing": (30, "rooms"),
+    "cli": (31, "rooms"),
+    "__init__": (40, "door"),
+    "__main__": (41, "door"),
+}
+
+TOWERS = {"flow", "wire", "record"}
+
+
+def modules() -> dict[str, Path]:
+    found = {}
+    for path in HOUSE.rglob("*.py"):
+        parts = path.relative_to(HOUSE).with_suffix("").parts
+        name = ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
+        found[name] = path
+    return found
+
+
+def imported(path: Path, name: str) -> set[str]:
+    """Return the modules of wsflow a file imports when it runs (annotations do not count)."""
+    package = name.split(".")[:-1]
+    if path.name == "__init__.py":
+        package = [] if name == "__init__" else name.split(".")
+    found = set()
+    for node in _running(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = package[: len(package) - node.level + 1]
+            stem = ".".join([*base, *(node.module or "").split(".")]).strip(".")
+            for alias in node.names:
+                inner = f"{stem}.{alias.name}".strip(".")
+                found.add(inner if inner in HOUSEPLAN else stem or "__init__")
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("wsflow"):
+            found.add((node.module or "").removeprefix("wsflow").strip(".") or "__init__")
+    return found
+
+
+def _running(tree: ast.AST) -> list[ast.AST]:
+    """Return all nodes but those under `if TYPE_CHECKING`."""
+    nodes, todo = [], [tree]
+    while todo:
+        node = todo.pop()
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            continue
+        nodes.append(node)
+        todo.extend(ast.iter_child_nodes(node))
+    return nodes
+
+
+def test_every_module_has_its_place() -> None:
+    assert set(modules()) == set(HOUSEPLAN)
+
+
+@pytest.mark.parametrize("name", HOUSEPLAN)
+def test_imports_go_down_and_never_sideways(name: str) -> None:
+    floor, tower = HOUSEPLAN[name]
+    for other in imported(modules()[name], name):
+        their_floor, their_tower = HOUSEPLAN[other]
+        assert their_floor < floor, f"{name} (floor {floor}) imports {other} ({their_floor})"
+        if tower in TOWERS and their_tower in TOWERS:
+            assert their_tower == tower, f"{name} ({tower}) imports {other} ({their_tower})"
+
+
+@pytest.mark.parametrize("name", HOUSEPLAN)
+def test_asyncio_is_named_only_where_the_socket_and_the_owner_are(name: str) -> None:
+    names = [
+        alias.name
+        for node in ast.walk(ast.parse(modules()[name].read_text()))
+        if isinstance(node, ast.Import)
+        for alias in node.names
+    ]
+    if name not in {"owner", "connection", "listener", "cli", "demo", "testing"}:
+        assert "asyncio" not in names
+
+
+def test_no_module_is_a_drawer() -> None:
+    drawers = {"utils", "helpers", "common", "core", "misc", "manager"}
+    assert not drawers & {part for name in modules() for part in name.split(".")}
+
+
+def test_importing_wsflow_is_light() -> None:
+    heavy = ["pandas", "numpy", "ipywidgets", "anywidget", "hypercorn", "websockets", "rich"]
+    code = f"import sys, wsflow; print([m for m in {heavy!r} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=50)
+    assert done.stdout.strip() == "[]", done.stderr
