@@ -103,6 +103,9 @@ class Engine:
             output = ctx._node.output(port)  # raises, naming the ports there are
         scope = ctx._scope
         data, size = snapshot(value)
+        if not self.running:
+            self._dropped(ctx, port, data, size)
+            return
         seq = self.tell(
             output.place, scope.session_number, scope.number, ctx._cause, data, size, ctx.elapsed
         )
@@ -147,6 +150,12 @@ class Engine:
             callback(*args)
         except BaseException as error:  # noqa: BLE001 (promise P4: SystemExit must not end a kernel)
             self.failed(ctx, args, error)
+
+    def _dropped(self, ctx: Context, port: str, data: Any, size: int) -> None:
+        place, scope = self._place("drop", ctx._node.name, port), ctx._scope
+        why = "the flow is stopped: nothing was routed"
+        number = scope.session_number
+        self.tell(place, number, scope.number, ctx._cause, data, size, ctx.elapsed, why)
 
     # ---- the worklist
 
@@ -287,6 +296,12 @@ class Engine:
             raise SetupError(
                 f"setup of node {node.name!r} failed: {type(error).__name__}: {error}"
             ) from error
+
+    def halt(self) -> None:
+        """Forget what has not started; the flow has stopped."""
+        self.running = self.paused = self._scheduled = False
+        self._work.clear()
+        self._held.clear()
 
     def moment(self, name: str) -> None:
         """Call who subscribed to a lifecycle moment; an error costs a row and nothing else."""

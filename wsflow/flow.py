@@ -10,6 +10,8 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, ClassVar, TypeVar
 
+import anyio
+
 from . import diagram
 from .asgi import AsgiApp
 from .cells import interactive
@@ -82,6 +84,7 @@ class Flow(Declarations):
         )
         self._witness = TapeWitness(tape, self._runtime.owner)
         self._server: Server | None = None
+        self._one_at_a_time = anyio.Lock()
         logger = logging.getLogger(f"wsflow.flow.{name}")
         logger.handlers = [MarkHandler(self._mark)]
         logger.setLevel(logging.INFO)
@@ -152,11 +155,13 @@ class Flow(Declarations):
             keyfile=keyfile,
         )
         policy = options.policy()
-        there = self._server
-        if there is not None and there.running:
-            if options == there.options or replace(options, port=there.port) == replace(
-                there.options, port=there.port
-            ):
+        async with self._one_at_a_time:
+            return await self._serve_or_keep(options, policy)
+
+    async def _serve_or_keep(self, options: Options, policy: Policy) -> Server:
+        there = self.server
+        if there is not None:
+            if options in (there.options, replace(there.options, port=there.port)):
                 return there
             if not interactive():
                 raise ServeError(

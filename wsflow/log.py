@@ -23,21 +23,7 @@ if TYPE_CHECKING:
     from .sequence import Sequence
 
 SHOWN = 10
-COLUMNS = (
-    "seq",
-    "time",
-    "scope",
-    "cause",
-    "kind",
-    "node",
-    "port",
-    "session",
-    "path",
-    "data",
-    "size",
-    "elapsed",
-    "error",
-)
+SHOWN_COLUMNS = ("seq", "time", "kind", "node", "port", "session", "data", "error")
 
 
 class Log:
@@ -162,7 +148,7 @@ class Log:
         import anyio
 
         _kinds(kind)
-        fitting: list[Row] = []
+        fitting: dict[int, Row] = {}
         wake, wait = waker()
 
         def look(row: Row) -> None:
@@ -171,15 +157,14 @@ class Log:
                 and (kind is None or row.kind == kind)
                 and (node is None or row.node == node)
                 and (session is None or row.session == session)
-                and (not fitting or row.seq > fitting[-1].seq)
             ):
-                fitting.append(row)
+                fitting[row.seq] = row
                 if len(fitting) >= count:
                     wake()
 
         stop = self._tape.watch(look)
         try:
-            for row in self._tape.rows():
+            for row in self._tape.rows():  # the watcher may have seen newer ones already
                 look(row)
             with anyio.move_on_after(timeout):
                 await wait()
@@ -194,7 +179,7 @@ class Log:
             raise ReceiveTimeoutError(
                 f"{len(fitting)} of {count} rows with {wanted or 'anything'} within {timeout:g} s"
             )
-        return fitting[count - 1]
+        return fitting[sorted(fitting)[count - 1]]
 
     # ---- the bounds
 
@@ -226,23 +211,21 @@ class Log:
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        head = ("seq", "time", "kind", "node", "port", "session", "data", "error")
-        rows = [
-            (
-                row.seq,
-                clock_text(row.time),
-                row.kind,
-                row.node,
-                row.port,
-                row.session,
-                data_text(row.data),
-                row.error,
-            )
-            for row in self.tail()
-        ]
+        rows = self.tail()
+        width = len(SHOWN_COLUMNS) if any(row.error for row in rows) else len(SHOWN_COLUMNS) - 1
         more = f"the last {len(rows)} of {len(self)} rows"
         dropped = f" ({self.dropped} older ones dropped)" if self.dropped else ""
-        return table(head, rows, note=f"{more}{dropped}; flow.log.frame() is a DataFrame")
+        return table(
+            SHOWN_COLUMNS[:width],
+            [_cells(row)[:width] for row in rows],
+            note=f"{more}{dropped}; flow.log.frame() is a DataFrame",
+        )
+
+
+def _cells(row: Row) -> tuple[object, ...]:
+    """Return a row as `SHOWN_COLUMNS` name it."""
+    time, data = clock_text(row.time), data_text(row.data)
+    return row.seq, time, row.kind, row.node, row.port, row.session, data, row.error
 
 
 def _line(row: Row) -> str:

@@ -218,6 +218,10 @@ def arity(
     """
     if not callable(function):
         raise HandlerError(f"{what} must be a function, not {function!r}")
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise HandlerError(
+            f"{what} is a generator; instead of `yield`, call ctx.route(value) or ctx.emit(...)"
+        )
     try:
         parameters = list(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):  # a built-in that does not tell: give it the event

@@ -112,8 +112,7 @@ class Owner:
             await asyncio.shield(task)
         else:
             await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self.stop(), self.loop))
-            if self._portal is not None:
-                await asyncio.to_thread(self._leave_thread)
+            self._leave_thread()
 
     def _leave_thread(self) -> None:
         self._portals.close()

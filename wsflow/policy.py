@@ -90,7 +90,7 @@ class Policy:
         """
         nearest = _address(request.client)
         if nearest is None or not self._trusts(nearest):
-            return request.client
+            return request.client if nearest is None else str(nearest)
         chain = [nearest]
         for hop in reversed(_forwarded(request)[-MAX_HOPS:]):
             address = _address(hop)

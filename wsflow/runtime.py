@@ -59,7 +59,7 @@ class Runtime:
                 yield
                 await self._wind_down()
             finally:
-                engine.running = False
+                engine.halt()
                 group.cancel_scope.cancel()
 
     async def _wind_down(self) -> None:

@@ -93,6 +93,8 @@ class WebSocketTrigger(Trigger):
             self.pulse.failed(ctx, reply, error)
             return False
         if end is not None:
+            if not session.is_open:
+                return False
             session.end(*end)
         return True
 
