@@ -20,7 +20,7 @@ from typing import Any, Protocol, TypeAlias
 from .context import Context, NodeContext
 from .errors import RunawayError, SetupError
 from .lifecycle import Lifecycle
-from .node import Node, is_async
+from .node import Node, arity, is_async
 from .port import Output, Wire
 from .scope import Respond, Scope
 from .snapshot import describe, snapshot
@@ -64,6 +64,7 @@ class Engine:
         self._held: deque[Firing] = deque()
         self._draining = self._scheduled = False
         self._trail: list[str] = []
+        self._looping: Scope | None = None
 
     # ---- scopes and firings
 
@@ -76,12 +77,30 @@ class Engine:
         if self.paused:
             self._held.append((output, event, scope, cause))
             return
+        if scope.session is not None and scope.session.starting:
+            self._fire_later(output, event, scope, cause)
+            return
         work = self._work
         for wire in output.wires:
             wire.count += 1
             work.append((wire, event, scope, cause, 0, False))
         if work and not self._draining:
             self._drain()
+
+    def _fire_later(self, output: Output, event: Any, scope: Scope, cause: int) -> None:
+        """Fire once the handlers of the session's earlier events have started: order is kept."""
+        session = scope.session
+        assert session is not None
+
+        async def job() -> None:
+            session.starting -= 1
+            starting, session.starting = session.starting, 0
+            self.fire(output, event, scope, cause)
+            session.starting += starting
+
+        session.starting += 1
+        if not self.workers.submit(job):
+            session.starting -= 1
 
     def pause(self) -> None:
         """Hold back firings; handlers that run already, and what they route, go on."""
@@ -189,13 +208,15 @@ class Engine:
                     if result is not None:
                         self._returned(ctx, result)
         finally:
-            self._draining = False
+            self._draining, self._looping = False, None
 
     def _start(self, ctx: Context, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
         """Have an async handler awaited by a worker; its session counts it as in flight."""
         session = ctx._scope.session
 
         async def job() -> None:
+            if session is not None:
+                session.starting -= 1
             ctx._started = time.perf_counter()
             ctx._hops = 0  # it is no synchronous chain any more
             try:
@@ -212,17 +233,22 @@ class Engine:
             full = RuntimeError(f"{self.workers.queue} handlers wait already; this one was dropped")
             self.failed(ctx, args[0] if args else None, full)
         elif session is not None:
+            session.starting += 1
             session.handler_started()
 
     def _is_runaway(self, ctx: Context, value: Any) -> bool:
         scope, hops = ctx._scope, ctx._hops
+        if self._looping is not scope:
+            self._looping, self._trail = scope, []
         if hops > MAX_HOPS - 32:
             self._trail.append(ctx._node.name)
         if hops <= MAX_HOPS and not (scope.deliveries > MAX_DELIVERIES and hops > 16):
             return False
         names = " >> ".join(dict.fromkeys(self._trail or [ctx._node.name]))
         self._trail.clear()
-        self._work = deque(item for item in self._work if item[2] is not scope)
+        kept = [item for item in self._work if item[2] is not scope]
+        self._work.clear()
+        self._work.extend(kept)
         self.failed(ctx, value, RunawayError(f"endless loop cut after {hops} hops through {names}"))
         return True
 
@@ -288,11 +314,11 @@ class Engine:
         if node.prepare is None:
             return
         try:
-            args = (NodeContext(self, node),) if _wants_ctx(node.prepare) else ()
-            result = node.prepare(*args)
+            takes_ctx = arity(node.prepare, f"setup of {node.name!r}", ("(ctx)", "()"))
+            result = node.prepare(*(NodeContext(self, node),) * takes_ctx)
             if inspect.isawaitable(result):
                 await result
-        except Exception as error:
+        except (Exception, SystemExit, KeyboardInterrupt) as error:
             raise SetupError(
                 f"setup of node {node.name!r} failed: {type(error).__name__}: {error}"
             ) from error
@@ -322,10 +348,6 @@ class MarkHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         self._mark(record.name.rpartition(".")[2], f"{record.levelname} {record.getMessage()}")
-
-
-def _wants_ctx(function: Callable[..., Any]) -> bool:
-    return bool(inspect.signature(function).parameters)
 
 
 def _where(error: BaseException) -> str:

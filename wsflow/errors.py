@@ -13,6 +13,13 @@ class WsflowError(Exception):
     """Root of all errors wsflow raises on purpose."""
 
 
+class MissingPackageError(WsflowError, ImportError):
+    """Something needs a package that comes with an extra of wsflow."""
+
+    def __init__(self, what: str, extra: str) -> None:
+        super().__init__(f"{what} needs its packages: pip install wsflow[{extra}]")
+
+
 # ---- misuse by the author of a flow
 
 

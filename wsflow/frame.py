@@ -32,10 +32,10 @@ def build(blocks: list[Block], places: list[Place], sessions: dict[int, Known]) 
         "port": _named(place, [one.port for one in places]),
         "session": session,
         "path": _path(place, places, session_path),
-        "data": _boxed([unpack(data) for block in blocks for data in block.data]),
+        "data": _series([unpack(data) for block in blocks for data in block.data]),
         "size": _column(blocks, "size", np.int64),
         "elapsed": _optional(blocks, "elapsed", np.float64),
-        "error": _optional(blocks, "error", object),
+        "error": _series(list(_optional(blocks, "error", object))),
     }
     return pd.DataFrame(columns, copy=False)
 
@@ -70,7 +70,7 @@ def of_sessions(sessions: dict[int, Known]) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "session": [one.id for one in known],
-            "opened": pd.to_datetime([one.opened for one in known], unit="ns", utc=True),
+            "opened": _moments([one.opened for one in known]),
             "peer": [one.peer for one in known],
             "path": [one.path for one in known],
             "method": [one.method for one in known],
@@ -163,6 +163,11 @@ def _path(place: Any, places: list[Place], session_path: Any) -> Any:
         return pd.Categorical([])
     own = _boxed([one.path or None for one in places])[place]
     return pd.Categorical(np.where(session_path != None, session_path, own))  # noqa: E711
+
+
+def _series(values: list[Any]) -> Any:
+    """Return a column of any values; left alone, pandas picks a dtype by what it finds."""
+    return pd.Series(_boxed(values), dtype=object)
 
 
 def _categorical(codes: Any, categories: list[str]) -> Any:

@@ -5,13 +5,14 @@ Holds nothing itself: it reads the tape. pandas is loaded when a frame is asked 
 
 from __future__ import annotations
 
+import csv
 import datetime
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .errors import ReceiveTimeoutError, WsflowError
+from .errors import MissingPackageError, ReceiveTimeoutError, WsflowError
 from .events import KINDS, Row
 from .owner import waker
 from .table import table
@@ -69,7 +70,8 @@ class Log:
         """Write the frame as CSV and return where; text that a spreadsheet would run is defused."""
         from .frame import defused
 
-        defused(self.frame()).to_csv(path, index=False)
+        # all text quoted: a lone carriage return would begin a row otherwise
+        defused(self.frame()).to_csv(path, index=False, quoting=csv.QUOTE_NONNUMERIC)
         return Path(path)
 
     def to_parquet(self, path: str | Path) -> Path:
@@ -79,7 +81,10 @@ class Log:
         """
         from .frame import flattened
 
-        flattened(self.frame()).to_parquet(path, index=False)
+        try:
+            flattened(self.frame()).to_parquet(path, index=False)
+        except ImportError as error:
+            raise MissingPackageError("Parquet", "parquet") from error
         return Path(path)
 
     # ---- for reading

@@ -44,14 +44,10 @@ class Runtime:
     @contextlib.asynccontextmanager
     async def _life(self) -> AsyncIterator[None]:
         engine = self._engine
+        for node in list(self._nodes()):
+            await engine.setup(node)
         async with anyio.create_task_group() as group:
             group.start_soon(engine.workers.run, group)
-            try:
-                for node in list(self._nodes()):
-                    await engine.setup(node)
-            except SetupError:
-                group.cancel_scope.cancel()
-                raise
             engine.running = True
             engine.moment("start")
             group.start_soon(self._tick)

@@ -81,6 +81,7 @@ class Session:
         "paused",
         "peer",
         "query",
+        "starting",
         "state",
         "subprotocol",
         "transport",
@@ -103,7 +104,11 @@ class Session:
         self.subprotocol = facts.subprotocol
         self.state: Literal["open", "closing", "closed"] = "open"
         self.opened_at = time.monotonic()
-        self.messages_in = self.messages_out = self.dropped = self.backlog = self.inflight = 0
+        self.messages_in = self.messages_out = self.dropped = self.backlog = 0
+        self.inflight = 0
+        """Async handlers that wait or run."""
+        self.starting = 0
+        """Those, and later events, that wait for their turn to start."""
         self.transport = transport
         self.paused = False
         """Whether the flow is paused: nothing is read then."""

@@ -6,6 +6,7 @@ about 0.3 µs for an event) and unpacked only when somebody looks. Secrets leave
 
 from __future__ import annotations
 
+import re
 import reprlib
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -16,6 +17,17 @@ SECRET_HEADERS = frozenset(
 SECRET_QUERY = frozenset({"token", "key", "secret", "password", "sig"})
 TOKEN_SUBPROTOCOL = "wsflow.token."
 REDACTED = "[redacted]"
+
+_SECRETS = re.compile(
+    b"|".join(
+        re.escape(bytes([0xA0 | len(name)]) + name.encode())
+        for name in sorted(SECRET_HEADERS | SECRET_QUERY)
+    )
+    + b"|"
+    + re.escape(TOKEN_SUBPROTOCOL.encode()),
+    re.IGNORECASE,
+)
+"""A secret's name as MessagePack writes a short string: what most events have none of."""
 
 _IMMUTABLE = frozenset({str, bytes, int, float, bool, type(None)})
 
@@ -30,9 +42,7 @@ class Snapshot:
 
     def unpack(self) -> Any:
         """Return the value as it was; what could not be packed comes back as its repr."""
-        import msgspec
-
-        return msgspec.msgpack.decode(self.packed)
+        return _decode(self.packed)
 
     def __repr__(self) -> str:
         return reprlib.repr(self.unpack())
@@ -46,7 +56,9 @@ def snapshot(value: Any) -> tuple[Any, int]:
     if kind in _IMMUTABLE:
         return value, 8
     try:
-        packed = _encode(_redacted(value) if kind is dict else value)
+        packed = _encode(value)
+        if _SECRETS.search(packed):
+            packed = _encode(redacted(_decode(packed)))
     except Exception:  # noqa: BLE001 (a repr, a hook or a depth the user's object brought along)
         packed = _encode(describe(value))
     return Snapshot(packed), len(packed)
@@ -59,28 +71,32 @@ def unpack(data: Any) -> Any:
 
 def redact_headers(headers: Mapping[str, str]) -> dict[str, str]:
     """Return the headers with the values of secret ones replaced."""
-    clean = {name: REDACTED if name in SECRET_HEADERS else v for name, v in headers.items()}
-    if TOKEN_SUBPROTOCOL in clean.get("sec-websocket-protocol", ""):
+    clean = {
+        name: REDACTED if str(name).lower() in SECRET_HEADERS else value
+        for name, value in headers.items()
+    }
+    if TOKEN_SUBPROTOCOL in str(clean.get("sec-websocket-protocol", "")):
         clean["sec-websocket-protocol"] = REDACTED
     return clean
 
 
 def redact_query(query: Mapping[str, Any]) -> dict[str, Any]:
     """Return the query with the values of secret keys replaced."""
-    return {key: REDACTED if key.lower() in SECRET_QUERY else v for key, v in query.items()}
+    return {key: REDACTED if str(key).lower() in SECRET_QUERY else v for key, v in query.items()}
 
 
-def _redacted(value: dict[Any, Any]) -> dict[Any, Any]:
-    """Return an event without the secrets of its handshake (promises P20, P23)."""
-    headers, query = value.get("headers"), value.get("query")
-    changed: dict[str, Any] = {}
-    if type(headers) is dict and not (
-        SECRET_HEADERS.isdisjoint(headers) and "sec-websocket-protocol" not in headers
-    ):
-        changed["headers"] = redact_headers(headers)
-    if type(query) is dict and query:
-        changed["query"] = redact_query(query)
-    return {**value, **changed} if changed else value
+def redacted(value: Any) -> Any:
+    """Return a value whose handshakes, however deep inside, have lost their secrets (P20, P23)."""
+    if isinstance(value, list):
+        return [redacted(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    clean = {key: redacted(one) for key, one in value.items()}
+    if isinstance(clean.get("headers"), dict):
+        clean["headers"] = redact_headers(clean["headers"])
+    if isinstance(clean.get("query"), dict):
+        clean["query"] = redact_query(clean["query"])
+    return clean
 
 
 def describe(value: Any) -> str:
@@ -102,6 +118,12 @@ def _load(value: Any) -> bytes:
 
     _encode = msgspec.msgpack.Encoder(enc_hook=describe).encode
     return _encode(value)
+
+
+def _decode(packed: bytes) -> Any:
+    import msgspec
+
+    return msgspec.msgpack.decode(packed, strict=False)
 
 
 _encode: Callable[[Any], bytes] = _load

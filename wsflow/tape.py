@@ -12,6 +12,8 @@ from array import array
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from itertools import count, islice, repeat
 from time import time_ns
 from typing import Any, NamedTuple, TypeAlias
 
@@ -26,6 +28,12 @@ OVERHEAD = 160
 """Bytes a row costs beside its data, for the limit in bytes."""
 
 Watcher: TypeAlias = Callable[[Row], object]
+Taker: TypeAlias = Callable[[], object]
+Later: TypeAlias = Callable[[Callable[[], None]], object]
+
+
+def _at_once(call: Callable[[], None]) -> None:
+    call()
 
 
 class Place(NamedTuple):
@@ -37,7 +45,7 @@ class Place(NamedTuple):
     path: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Block:
     """Sealed rows, a column each; `first` is the `seq` of the first."""
 
@@ -52,6 +60,27 @@ class Block:
     elapsed: list[float | None] | None
     error: list[str | None] | None
     weight: int
+
+    @cached_property
+    def sessions(self) -> frozenset[int]:
+        """The numbers of the sessions these rows speak of."""
+        return frozenset(self.session)
+
+    def raw(self) -> Iterator[tuple[Any, ...]]:
+        """Give each row as its `seq` and its raw fields."""
+        return zip(
+            count(self.first),
+            self.time,
+            self.place,
+            self.session,
+            self.scope,
+            self.cause,
+            self.data,
+            self.size,
+            self.elapsed or repeat(None),
+            self.error or repeat(None),
+            strict=False,
+        )
 
     def __len__(self) -> int:
         return len(self.time)
@@ -91,17 +120,24 @@ class Tape:
         """The number of the newest row; the first row is 1."""
         self._clock = clock
         self._open: list[Any] = []
+        self._open_first = 1
         self._weight = 0
         self._block_rows = min(BLOCK_ROWS, max(1, max_rows // 8))
         self._block_bytes = max(1, max_bytes // 16)
-        self._seal_at = self._block_rows
+        self._seal_at = 1 + self._block_rows
         self._blocks: deque[Block] = deque()
         self._sealed_rows = self._sealed_bytes = 0
         self._places: list[Place] = []
         self._place_numbers: dict[Place, int] = {}
         self._sessions: dict[int, Known] = {}
-        self._ended: deque[tuple[int, int]] = deque()
+        self._ended: set[int] = set()
+        self._observed = False
         self._watchers: tuple[Watcher, ...] = ()
+        self._takers: tuple[Taker, ...] = ()
+        self._unseen: deque[Row] = deque()
+        self._due = False
+        self.later: Later = _at_once
+        """How to call something once the loop has turned; the flow's loop gives it."""
         self._lock = threading.Lock()
 
     # ---- telling (the flow's loop)
@@ -118,13 +154,15 @@ class Tape:
         error: str | None = None,
     ) -> int:
         """Write a row and return its `seq`. `data` must be immutable (see `snapshot`)."""
-        self.seq = seq = self.seq + 1
+        seq = self.seq + 1
+        weight = size + OVERHEAD
+        if seq >= self._seal_at or self._weight + weight > self._block_bytes:
+            self._seal(weight)
+        self.seq = seq
         self._open += (self._clock(), place, session, scope, cause, data, size, elapsed, error)
-        self._weight += size
-        if seq >= self._seal_at or self._weight > self._block_bytes:
-            self._seal()
-        if self._watchers:
-            self._show(seq)
+        self._weight += weight
+        if self._observed:
+            self._announce(seq)
         return seq
 
     def now(self) -> int:
@@ -148,45 +186,44 @@ class Tape:
             self._sessions[number] = known
 
     def session_ended(self, number: int, code: int | None, reason: str) -> None:
-        """Keep how a session ended; its `close` row comes next, and then no more."""
+        """Keep how a session ended; its facts go with its last row."""
         with self._lock:
             known = self._sessions.get(number)
             if known is not None:
                 self._sessions[number] = replace(
                     known, closed=self._clock(), code=code, reason=reason
                 )
-        self._ended.append((self.seq + 1, number))
+            self._ended.add(number)
 
-    def _seal(self) -> None:
-        rows, weight = self._open, self._weight
-        block = _block(self.seq - len(rows) // WIDTH + 1, rows, weight)
-        with self._lock:  # a reader must see these rows exactly once
-            self._blocks.append(block)
-            self._open = []
-        self._weight = 0
-        self._sealed_rows += len(block)
-        self._sealed_bytes += block.weight
-        self._drop_oldest()
-        room = self.max_rows - self._sealed_rows
-        self._seal_at = self.seq + max(1, min(self._block_rows, room or self._block_rows))
+    def _seal(self, weight: int) -> None:
+        """Seal the open block, and make room for a row of `weight` bytes and its successors."""
+        rows = self._open
+        if rows:
+            block = _block(self._open_first, rows, self._weight)
+            with self._lock:  # a reader must see these rows exactly once
+                self._blocks.append(block)
+                self._open, self._open_first = [], self.seq + 1
+            self._weight = 0
+            self._sealed_rows += len(block)
+            self._sealed_bytes += block.weight
+        need = max(weight, self._block_bytes)
+        while self._blocks and (
+            self._sealed_rows + self._block_rows > self.max_rows
+            or self._sealed_bytes + need > self.max_bytes
+        ):
+            self._drop_oldest()
+        self._seal_at = self._open_first + self._block_rows
 
     def _drop_oldest(self) -> None:
-        """Make room for the next block, so that neither bound is ever passed."""
-        blocks = self._blocks
-        while blocks and (
-            self._sealed_rows + self._block_rows > self.max_rows
-            or self._sealed_bytes + self._block_bytes > self.max_bytes
-        ):
-            if len(blocks) == 1 and self._sealed_rows < self.max_rows:
-                break
-            with self._lock:
-                oldest = blocks.popleft()
+        with self._lock:
+            oldest = self._blocks.popleft()
             self._sealed_rows -= len(oldest)
             self._sealed_bytes -= oldest.weight
             self.dropped += len(oldest)
-            gone = oldest.first + len(oldest)
-            while self._ended and self._ended[0][0] < gone:
-                self._sessions.pop(self._ended.popleft()[1], None)
+            for number in self._ended & oldest.sessions:
+                if not any(number in block.sessions for block in self._blocks):
+                    self._sessions.pop(number, None)
+                    self._ended.discard(number)
 
     # ---- watching
 
@@ -195,44 +232,84 @@ class Tape:
 
         A watcher that raises is switched off, once and for all, with an `error` row.
         """
-        self._watchers = (*self._watchers, watcher)
+        self._set_observers((*self._watchers, watcher), self._takers)
+        return lambda: self._without(watcher)
 
-        def stop() -> None:
-            self._watchers = tuple(one for one in self._watchers if one is not watcher)
+    def attach(self, taker: Taker) -> Callable[[], None]:
+        """Call `taker()` soon after rows were told, at most once a turn of the loop.
 
-        return stop
+        It fetches what is new with `since`. Returns how to stop; one that raises is switched off.
+        """
+        self._set_observers(self._watchers, (*self._takers, taker))
+        return lambda: self._without(taker)
 
-    def _show(self, seq: int) -> None:
-        row = self.row(seq)
-        for watcher in self._watchers:
-            try:
-                if row is not None:
-                    watcher(row)
-            except Exception as error:  # noqa: BLE001 (law 3: an observer breaks nothing)
-                self._watchers = tuple(one for one in self._watchers if one is not watcher)
-                text = f"an observer raised and was switched off: {error!r}"
-                self.tell(self.place("error", "", "observer"), 0, 0, 0, None, 0, None, text)
+    def _without(self, observer: object) -> None:
+        self._set_observers(
+            tuple(one for one in self._watchers if one is not observer),
+            tuple(one for one in self._takers if one is not observer),
+        )
+
+    def _set_observers(self, watchers: tuple[Watcher, ...], takers: tuple[Taker, ...]) -> None:
+        self._watchers, self._takers = watchers, takers
+        self._observed = bool(watchers or takers)
+
+    def _announce(self, seq: int) -> None:
+        """Show a row to the watchers, one row after the other even when one of them tells more."""
+        if self._watchers:
+            row = self.row(seq)
+            assert row is not None
+            self._unseen.append(row)
+            if len(self._unseen) == 1:
+                while self._unseen:
+                    for watcher in self._watchers:
+                        self._fenced(watcher, partial(watcher, self._unseen[0]))
+                    self._unseen.popleft()
+        if self._takers and not self._due:
+            self._due = True
+            self.later(self._take)
+
+    def _take(self) -> None:
+        self._due = False
+        for taker in self._takers:
+            self._fenced(taker, taker)
+
+    def _fenced(self, observer: object, call: Callable[[], object]) -> None:
+        """Law 3: an observer breaks nothing; one that raises is switched off."""
+        try:
+            call()
+        except BaseException as error:  # noqa: BLE001
+            self._without(observer)
+            text = f"an observer raised and was switched off: {error!r}"
+            self.tell(self.place("error", "", "observer"), 0, 0, 0, None, 0, None, text)
 
     # ---- reading (any thread)
 
     def blocks(self) -> list[Block]:
         """Return all rows there are, oldest first: a picture that does not change any more."""
         with self._lock:
-            blocks, rows, seq = list(self._blocks), self._open[:], self.seq
-        count = len(rows) // WIDTH
-        if count:
-            last = blocks[-1] if blocks else None
-            first = seq - count + 1 if last is None else last.first + len(last)
-            blocks.append(_block(first, rows))
-        return blocks
+            blocks, rows, first = list(self._blocks), self._open[:], self._open_first
+        return [*blocks, _block(first, rows)] if rows else blocks
+
+    def since(self, seq: int) -> Iterator[tuple[Any, ...]]:
+        """Give the rows from `seq` on, each as its `seq` and its `WIDTH` raw fields."""
+        for block in self.blocks():
+            skip = max(0, seq - block.first)
+            if skip < len(block):
+                yield from islice(block.raw(), skip, None)
+
+    def known(self, number: int) -> Known | None:
+        """Return the facts of a session, while rows of it are kept."""
+        return self._sessions.get(number)
 
     def row(self, seq: int) -> Row | None:
         """Return one row; None when it was dropped or never told."""
-        count = len(self._open) // WIDTH
-        if seq > self.seq - count:
-            at = (count - (self.seq - seq) - 1) * WIDTH
-            return self._decoded(seq, *self._open[at : at + WIDTH])
-        for block in reversed(self._blocks):
+        with self._lock:
+            blocks, first = list(self._blocks), self._open_first
+            at = (seq - first) * WIDTH
+            fields = self._open[at : at + WIDTH] if at >= 0 else []
+        if fields:
+            return self._decoded(seq, *fields)
+        for block in reversed(blocks):
             if block.first <= seq < block.first + len(block):
                 return self._from_block(block, seq - block.first)
         return None
@@ -262,9 +339,12 @@ class Tape:
         """Forget the rows there are; numbers go on."""
         with self._lock:
             self._blocks.clear()
-            self._open = []
+            self._open, self._open_first = [], self.seq + 1
+            for number in self._ended:
+                self._sessions.pop(number, None)
+            self._ended.clear()
         self._weight = self._sealed_rows = self._sealed_bytes = 0
-        self._seal_at = self.seq + self._block_rows
+        self._seal_at = self._open_first + self._block_rows
 
     def __len__(self) -> int:
         return self._sealed_rows + len(self._open) // WIDTH
@@ -328,5 +408,5 @@ def _block(first: int, rows: list[Any], weight: int = 0) -> Block:
         size=array("q", rows[6::WIDTH]),
         elapsed=None if elapsed.count(None) == len(elapsed) else elapsed,
         error=None if error.count(None) == len(error) else error,
-        weight=weight + OVERHEAD * (len(rows) // WIDTH),
+        weight=weight,
     )

@@ -88,6 +88,7 @@ class SessionView(Protocol):
     query: Query
     headers: dict[str, str]
     inflight: int
+    starting: int
 
     @property
     def is_open(self) -> bool: ...
