@@ -32,7 +32,7 @@ def to_json(body: Any) -> str:
 def to_data(body: Any) -> Data:
     """Return what a client gets for `body`: `str` as is, bytes as is, all else as JSON text."""
     if isinstance(body, str):
-        return body
+        return body if type(body) is str else str.__str__(body)
     if isinstance(body, bytes | bytearray | memoryview):
         return bytes(body)
     return to_json(body)

@@ -136,6 +136,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def eof_received(self) -> bool:
         self._lost(None)
+        self._after(CLOSE_TIMEOUT)  # asyncio waits for ever for a client that reads no more
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -190,7 +191,8 @@ class Connection(asyncio.BufferedProtocol):
                 or length > max_size
                 or self._message is not None
             ):
-                if stop > end and _may_be_valid(first, second, length, max_size):
+                room = max_size - len(self._message or b"")
+                if stop > end and _may_be_valid(first, second, length, room):
                     self._cut = stop - position
                     break
                 self._rare(data[position:stop])
@@ -237,10 +239,14 @@ class Connection(asyncio.BufferedProtocol):
                     self._closed_by_client(library)
                     return
         if library.parser_exc is not None:
-            sent = library.close_sent
-            code, reason = (sent.code, sent.reason) if sent else (None, "")
+            sent, received = library.close_sent, library.close_rcvd
             self._transmit(library)
-            self._session.lost(code, reason, f"the client broke the protocol: {reason}")
+            if received is not None:
+                cut = "the client left in the middle of a message"
+                self._session.lost(int(received.code), received.reason, cut)
+            elif sent is not None:
+                fault = f"the client broke the protocol: {sent.reason}"
+                self._session.lost(int(sent.code), sent.reason, fault)
             return
         self._transmit(library)
 
@@ -262,7 +268,7 @@ class Connection(asyncio.BufferedProtocol):
         received = library.close_rcvd
         assert received is not None
         self._transmit(library)
-        self._session.lost(received.code, received.reason)
+        self._session.lost(int(received.code), received.reason)
 
     def _fail(self, code: int, why: str) -> None:
         """Fail the connection (RFC 6455 section 7.1.7): Close, FIN, and discard what comes."""

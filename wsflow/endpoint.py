@@ -106,6 +106,7 @@ class Endpoint:
             admission.route,
             self.limits,
             self.witness,
+            self.sessions.now,
             self._closed,
         )
         session.paused = self.sessions.paused

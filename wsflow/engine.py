@@ -14,6 +14,7 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
@@ -77,9 +78,16 @@ class Engine:
         if self.paused:
             self._held.append((output, event, scope, cause))
             return
-        if scope.session is not None and scope.session.starting:
-            self._fire_later(output, event, scope, cause)
+        session = scope.session
+        if session is not None and (session.waiting or (session.starting and _has_plain(output))):
+            # an async handler of an earlier event has not started yet, and a plain one would
+            # overtake it: per session, handlers start in the order of events
+            session.waiting.append((output, event, scope, cause))
+            session.handler_started()
             return
+        self._fire_now(output, event, scope, cause)
+
+    def _fire_now(self, output: Output, event: Any, scope: Scope, cause: int) -> None:
         work = self._work
         for wire in output.wires:
             wire.count += 1
@@ -87,20 +95,13 @@ class Engine:
         if work and not self._draining:
             self._drain()
 
-    def _fire_later(self, output: Output, event: Any, scope: Scope, cause: int) -> None:
-        """Fire once the handlers of the session's earlier events have started: order is kept."""
-        session = scope.session
-        assert session is not None
-
-        async def job() -> None:
-            session.starting -= 1
-            starting, session.starting = session.starting, 0
-            self.fire(output, event, scope, cause)
-            session.starting += starting
-
-        session.starting += 1
-        if not self.workers.submit(job):
-            session.starting -= 1
+    def _fire_waiting(self, session: SessionView) -> None:
+        """Fire a session's later events, now that the handlers of the earlier ones have started."""
+        waiting = session.waiting
+        while waiting and not session.starting:
+            firing = waiting.popleft()
+            self._fire_now(*firing)
+            session.handler_ended()
 
     def pause(self) -> None:
         """Hold back firings; handlers that run already, and what they route, go on."""
@@ -217,6 +218,8 @@ class Engine:
         async def job() -> None:
             if session is not None:
                 session.starting -= 1
+                if session.waiting:
+                    self.later(partial(self._fire_waiting, session))
             ctx._started = time.perf_counter()
             ctx._hops = 0  # it is no synchronous chain any more
             try:
@@ -348,6 +351,10 @@ class MarkHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         self._mark(record.name.rpartition(".")[2], f"{record.levelname} {record.getMessage()}")
+
+
+def _has_plain(output: Output) -> bool:
+    return not all(wire.target.node.is_async for wire in output.wires)
 
 
 def _where(error: BaseException) -> str:

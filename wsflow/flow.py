@@ -72,7 +72,7 @@ class Flow(Declarations):
         engine = Engine(name, tape.tell, tape.place, clock, environment)
         super().__init__(name, engine, tape.tell, tape.place, clock)
         self.log = Log(tape)
-        self.sessions = Sessions()
+        self.sessions = Sessions(clock.now)
         self._runtime = Runtime(
             name,
             engine,

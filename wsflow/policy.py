@@ -6,8 +6,10 @@ there, so both Origin and Host are checked before the handshake is answered.
 
 from __future__ import annotations
 
+import contextlib
 import hmac
 import ipaddress
+import re
 from dataclasses import dataclass, field
 from typing import TypeAlias
 from urllib.parse import parse_qs, urlsplit
@@ -18,6 +20,9 @@ from .wire import Refusal, Request
 
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?")
+"""Name or address, and port (RFC 9110 section 7.2)."""
 
 MAX_HOPS = 20
 """Forwarded addresses that are looked at."""
@@ -73,7 +78,7 @@ class Policy:
         if self.token is None:
             return None
         for offered in _offered_tokens(request):
-            if hmac.compare_digest(offered.encode(), self.token.encode()):
+            if hmac.compare_digest(_raw(offered), _raw(self.token)):
                 return None
         return Refusal(
             401,
@@ -140,13 +145,10 @@ def is_loopback(name: str) -> bool:
 
 def split_host(host: str) -> tuple[str | None, int | None]:
     """Return name and port of a Host header, the name in lower case; `(None, None)` for garbage."""
-    try:
-        parts = urlsplit(f"//{host}")
-        if parts.username is not None or parts.path or parts.query or parts.fragment:
-            return None, None
-        return (parts.hostname or None), parts.port
-    except ValueError:
+    found = _HOST.fullmatch(host)
+    if found is None or int(found[2] or 0) > 65535:
         return None, None
+    return found[1].strip("[]").lower(), int(found[2]) if found[2] else None
 
 
 def _same_origin(origin: str, host: str) -> bool:
@@ -200,11 +202,14 @@ def _forwarded(request: Request) -> list[str]:
     return hops
 
 
+def _raw(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
 def _offered_tokens(request: Request) -> list[str]:
     offered = []
-    for key, values in parse_qs(request.query, max_num_fields=1000).items():
-        if key == "token":
-            offered += values
+    with contextlib.suppress(ValueError):  # too many fields: no token among them
+        offered += parse_qs(request.query, max_num_fields=1000).get("token", [])
     kind, _, credentials = (request.header("authorization") or "").partition(" ")
     if kind.lower() == "bearer":
         offered.append(credentials.strip())

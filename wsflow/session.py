@@ -7,7 +7,6 @@ take yet, and gives up on a client that stops reading. Its route hears of everyt
 from __future__ import annotations
 
 import html
-import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -58,6 +57,7 @@ class Session:
         "_ending",
         "_heard_at",
         "_limits",
+        "_now",
         "_on_closed",
         "_outbox",
         "_pinged",
@@ -85,6 +85,7 @@ class Session:
         "state",
         "subprotocol",
         "transport",
+        "waiting",
     )
 
     def __init__(
@@ -96,6 +97,7 @@ class Session:
         route: SocketRoute,
         limits: Limits,
         witness: Witness,
+        now: Callable[[], float],
         on_closed: Callable[[Session, int | None, str], None],
     ) -> None:
         self.id, self.number = id, number
@@ -103,12 +105,15 @@ class Session:
         self.params, self.query, self.headers = facts.params, facts.query, facts.headers
         self.subprotocol = facts.subprotocol
         self.state: Literal["open", "closing", "closed"] = "open"
-        self.opened_at = time.monotonic()
+        self._now = now
+        self.opened_at = now()
         self.messages_in = self.messages_out = self.dropped = self.backlog = 0
         self.inflight = 0
         """Async handlers that wait or run."""
         self.starting = 0
-        """Those, and later events, that wait for their turn to start."""
+        """Those of them that have not started yet."""
+        self.waiting: deque[Any] = deque()
+        """Later events, until those have started; counted as in flight."""
         self.transport = transport
         self.paused = False
         """Whether the flow is paused: nothing is read then."""
@@ -159,7 +164,7 @@ class Session:
     def block(self) -> None:
         """The other end does not keep up: keep messages back from now on."""
         self._blocked = True
-        self._progress, self._progress_at = self.transport.progress(), time.monotonic()
+        self._progress, self._progress_at = self.transport.progress(), self._now()
 
     def unblock(self) -> None:
         """The other end takes messages again: hand over what waits, as far as it goes."""
@@ -228,7 +233,7 @@ class Session:
         self._witness.call(self.end, code, reason)
 
     def handler_started(self) -> None:
-        """An async handler of this session waits or runs."""
+        """An async handler of this session, or an event behind one, waits or runs."""
         self.inflight += 1
 
     def handler_ended(self) -> None:
@@ -248,7 +253,7 @@ class Session:
     def check(self, now: float) -> None:
         """Notice a client that stopped reading or died; called about once a second."""
         limits = self._limits
-        if self.transport.heard():
+        if self.transport.heard() or self.halted:  # who is not listened to can not be heard
             self._heard_at, self._pinged = now, False
         silent = now - self._heard_at
         if silent > limits.dead_after:
@@ -303,7 +308,7 @@ class Session:
     @property
     def age(self) -> float:
         """Seconds since the handshake."""
-        return time.monotonic() - self.opened_at
+        return self._now() - self.opened_at
 
     def __repr__(self) -> str:
         text = (

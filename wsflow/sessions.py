@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import secrets
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 
 import anyio
 
@@ -16,7 +17,9 @@ from .table import table
 class Sessions:
     """Sessions by id, oldest first. Reading is safe from any thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self.now = now
+        """Where the sessions' time comes from."""
         self._by_id: dict[str, Session] = {}
         self._numbers = itertools.count(1)
         self._run = secrets.token_hex(2)

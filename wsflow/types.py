@@ -5,6 +5,7 @@ Keys are spelled as the trigger contract spells them. This module knows no class
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, NotRequired, Protocol, TypeAlias, TypedDict
 
@@ -89,6 +90,7 @@ class SessionView(Protocol):
     headers: dict[str, str]
     inflight: int
     starting: int
+    waiting: deque[Any]
 
     @property
     def is_open(self) -> bool: ...
