@@ -146,9 +146,10 @@ class Engine:
                 self._told_signal(ctx, signal, args)
         else:
             self._told_signal(ctx, signal, args)
-        for _, callback, owner in scope.take(signal, self.clock.now()):
-            heard += 1
-            self._call_back(owner, callback, args)
+        if scope.waits:
+            for _, callback, owner in scope.take(signal, self.clock.now()):
+                heard += 1
+                self._call_back(owner, callback, args)
         return heard
 
     def once(self, ctx: Context, signal: str, callback: Callable[..., Any], timeout: float) -> None:

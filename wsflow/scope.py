@@ -28,7 +28,7 @@ Listener: TypeAlias = "tuple[float, Callable[..., Any], Context]"
 class Scope:
     """One firing. `number` is unique in the flow; `session` is None outside sockets."""
 
-    __slots__ = ("_once", "deliveries", "number", "respond", "session", "session_number")
+    __slots__ = ("deliveries", "number", "respond", "session", "session_number", "waits")
 
     def __init__(self, number: int, session: SessionView | None, respond: Respond | None) -> None:
         self.number = number
@@ -36,17 +36,18 @@ class Scope:
         self.session_number = 0 if session is None else session.number
         self.respond = respond
         self.deliveries = 0
-        self._once: dict[str, list[Listener]] | None = None
+        self.waits: dict[str, list[Listener]] | None = None
+        """Who waits for which signal; None while nobody ever did."""
 
     def once(self, signal: str, listener: Listener, now: float) -> None:
         """Add a one-shot listener, and let go of those of this signal that have expired."""
-        if self._once is None:
-            self._once = {}
-        waiting = self._once.get(signal, ())
-        self._once[signal] = [*(one for one in waiting if one[0] > now), listener]
+        if self.waits is None:
+            self.waits = {}
+        waiting = self.waits.get(signal, ())
+        self.waits[signal] = [*(one for one in waiting if one[0] > now), listener]
 
     def take(self, signal: str, now: float) -> list[Listener]:
         """Return the listeners still waiting for `signal`, in order; they are gone afterwards."""
-        if self._once is None:
+        if self.waits is None:
             return []
-        return [one for one in self._once.pop(signal, ()) if one[0] > now]
+        return [one for one in self.waits.pop(signal, ()) if one[0] > now]

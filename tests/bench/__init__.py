@@ -10,8 +10,9 @@ The first line of a row is raw Hypercorn: a bare ASGI app, no access log, the sa
 "ratio" is how many times better than that a server did; it is taken **within a round**, where all
 were measured one right after the other, and its median over the rounds is shown with the smallest
 and the largest. Machines drift by a quarter within minutes: compare ratios of one run, never the
-absolute medians of two. "load" is how busy the load generator was: near 100 % it is the load that
-was measured, and the server is better than it looks.
+absolute medians of two. "cpu µs" is what a reply costs the server in CPU time: the figure to
+trust when others use the machine too. "load" is how busy the load generator was: near 100 % it is
+the load that was measured, and the server is better than it looks.
 
 A round starts every server afresh; then, for each row, each server in turn is connected to, warmed
 up and measured while the others idle. The order turns round from one round to the next. The servers
@@ -23,11 +24,11 @@ that failed (a server that did not start, answered wrongly or went silent) ends 
 
 How to add a row
 ----------------
-A `Row` in ``scenarios.py``: a name, a unit and a coroutine function that takes a port and a number
-of seconds and returns a `Sample`. Where less is better (a latency) say so with ``lower=True``. Text
-that must come back is a `Script` (``load.py``); what a client does next is a subclass of `Client`.
-The path a row asks for must be known to every contestant; raw Hypercorn echoes on all but
-``/broadcast``, so that a row about a costlier node is still held against a plain echo.
+A `Row` in ``scenarios.py``: a name, a unit and a coroutine function that takes a `Target` and a
+number of seconds and returns a `Sample`. Where less is better (a latency) say so with
+``lower=True``. Text that must come back is a `Script` (``load.py``); what a client does next is a
+subclass of `Client`. The path a row asks for must be known to every contestant; raw Hypercorn
+echoes on all but ``/broadcast``, so that a costlier node is still held against a plain echo.
 
 How to add a contestant
 -----------------------

@@ -137,7 +137,7 @@ def _understood(reply: Any) -> tuple[Any, tuple[int, str] | None]:
     Raises:
         ReplyError: the reply is no mapping, or its code or reason can not go into a Close frame.
     """
-    if not isinstance(reply, Mapping):
+    if type(reply) is not dict and not isinstance(reply, Mapping):
         raise ReplyError(
             f"emit('response', ...) takes a mapping such as {{'body': 'hello'}}, "
             f"not {describe(reply)}"

@@ -1,0 +1,151 @@
+"""The servers that are measured, each run as `python -m tests.bench.contestants NAME`.
+
+All speak the same two paths: /echo answers a message with itself, /broadcast sends it to everyone
+connected there. `process.py` is the parent's side. Never measures anything.
+"""
+
+import asyncio
+import importlib
+import os
+import socket
+import sys
+import threading
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+STOP_LIMIT = 5.0  # seconds a server may take to stop before it ends itself
+
+
+@dataclass(frozen=True, slots=True)
+class Contestant:
+    """One server: how it is called, started, and which packages' versions matter to it."""
+
+    name: str
+    title: str
+    packages: tuple[str, ...]
+    command: tuple[str, ...]
+
+
+def announce(port: int) -> None:
+    """Tell the parent process that the server listens."""
+    print(f"port {port}", flush=True)
+
+
+async def raw_hypercorn(stop: asyncio.Event) -> None:
+    """Serve a bare ASGI app on Hypercorn, without an access log."""
+    from hypercorn.asyncio import serve
+    from hypercorn.config import Config
+
+    # Without proto asyncio sets no TCP_NODELAY on what this socket accepts: 40 ms stalls.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.bind(("127.0.0.1", 0))
+    listener.listen()
+    announce(listener.getsockname()[1])
+    config = Config()
+    config.bind = [f"fd://{listener.detach()}"]
+    config.loglevel = "WARNING"
+    config.graceful_timeout = 0.5
+    await serve(_bare_app(), config, shutdown_trigger=stop.wait)
+
+
+def _bare_app() -> Any:
+    room: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            await _lifespan(receive, send)
+        elif scope["path"] == "/broadcast":
+            await _broadcast(receive, send, room)
+        else:
+            await _echo(receive, send)
+
+    return app
+
+
+async def _lifespan(receive: Any, send: Any) -> None:
+    for phase in ("startup", "shutdown"):
+        await receive()
+        await send({"type": f"lifespan.{phase}.complete"})
+
+
+async def _echo(receive: Any, send: Any) -> None:
+    await receive()
+    await send({"type": "websocket.accept"})
+    while (event := await receive())["type"] == "websocket.receive":
+        await send({"type": "websocket.send", "text": event["text"]})
+
+
+async def _broadcast(receive: Any, send: Any, room: list[Any]) -> None:
+    await receive()
+    await send({"type": "websocket.accept"})
+    room.append(send)
+    while (event := await receive())["type"] == "websocket.receive":
+        for member in tuple(room):
+            await member({"type": "websocket.send", "text": event["text"]})
+    room.remove(send)
+
+
+async def wsflow(stop: asyncio.Event) -> None:
+    """Serve a one-node echo and a connection manager on wsflow, the log on as by default."""
+    from wsflow import Flow
+
+    flow = Flow("bench")
+    echo = flow.websocket("/echo")
+    room = flow.websocket("/broadcast")
+    manager = flow.connections()
+
+    @flow.node
+    def reply(ev: Any, ctx: Any) -> None:
+        ctx.emit("response", {"body": ev["message"]})
+
+    @flow.node
+    def tell(ev: Any, ctx: Any) -> None:
+        manager.broadcast(ev["message"])
+
+    echo.message >> reply
+    room.req >> manager.req
+    room.close >> manager.close
+    room.message >> tell
+    server = await flow.serve()
+    announce(server.port)
+    await stop.wait()
+    await flow.stop()
+
+
+SERVERS: dict[str, Callable[[asyncio.Event], Awaitable[None]]] = {
+    "raw": raw_hypercorn,
+    "wsflow": wsflow,
+}
+
+
+def _python(name: str, title: str, *packages: str) -> Contestant:
+    command = (sys.executable, "-m", "tests.bench.contestants", name)
+    return Contestant(name, title, packages, command)
+
+
+BASELINE = _python("raw", "raw Hypercorn", "hypercorn")
+OURS = _python("wsflow", "wsflow", "wsflow", "anyio", "hypercorn", "websockets")
+CONTESTANTS = (BASELINE, OURS)
+
+
+def _watch_stdin(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
+    """Set `stop` when the parent closes our stdin, or is killed; then insist."""
+    os.read(sys.stdin.fileno(), 1)
+    loop.call_soon_threadsafe(stop.set)
+    time.sleep(STOP_LIMIT)
+    os._exit(3)
+
+
+async def _run(name: str) -> None:
+    # Its large allocations keep glibc from mapping and unmapping a 256 KiB buffer for each read.
+    importlib.import_module("pandas")
+    stop = asyncio.Event()
+    watch = (asyncio.get_running_loop(), stop)
+    threading.Thread(target=_watch_stdin, args=watch, daemon=True).start()
+    await SERVERS[name](stop)
+
+
+if __name__ == "__main__":
+    asyncio.run(_run(sys.argv[1]))
