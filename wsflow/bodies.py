@@ -29,6 +29,21 @@ def to_json(body: Any) -> str:
         raise ReplyError(f"body {describe(body)} can not be sent as JSON: {why}") from error
 
 
+def to_sendable(body: Any) -> Data:
+    """Return `to_data(body)`, made sure that every transport can carry it.
+
+    Raises:
+        ReplyError: JSON can not hold it, or the text is no UTF-8 (a lone surrogate).
+    """
+    data = to_data(body)
+    try:
+        if isinstance(data, str):
+            data.encode()
+    except UnicodeEncodeError as error:
+        raise ReplyError(f"body {describe(body)} is no text UTF-8 can carry: {error}") from error
+    return data
+
+
 def to_data(body: Any) -> Data:
     """Return what a client gets for `body`: `str` as is, bytes as is, all else as JSON text."""
     if isinstance(body, str):

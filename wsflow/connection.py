@@ -30,6 +30,9 @@ CORK = 64 * 1024
 CLOSE_TIMEOUT = 5.0
 """Seconds a client may take to answer our Close frame."""
 
+STUCK_TIMEOUT = 2.0
+"""The same for a client that does not read, and so will hardly see it."""
+
 LINGER = 1.0
 """Seconds we go on discarding input after both sides have closed (no RST over our Close)."""
 
@@ -350,7 +353,7 @@ class Connection(asyncio.BufferedProtocol):
         if library.close_sent is None and not self._finished:
             library.send_close(code, reason)
             self._transmit(library)
-            self._after(CLOSE_TIMEOUT)
+            self._after(CLOSE_TIMEOUT if self._writable else STUCK_TIMEOUT)
 
     def abort(self) -> None:
         """Drop the connection now."""

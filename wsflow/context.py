@@ -30,6 +30,8 @@ class House(Protocol):
     lifecycle: Lifecycle
     helpers: dict[str, tuple[str, Callable[[Any], Any]]]
 
+    def logger(self, node: str) -> logging.Logger: ...
+
     def route(self, ctx: Context, value: Any, port: str) -> None: ...
 
     def emit(self, ctx: Context, signal: str, args: tuple[Any, ...]) -> int: ...
@@ -86,7 +88,12 @@ class NodeContext:
     @property
     def log(self) -> logging.Logger:
         """A logger whose lines also become `mark` rows of the flow's log."""
-        return logging.getLogger(f"wsflow.flow.{self._house.flow}.{self._node.name}")
+        return self._house.logger(self._node.name)
+
+    @property
+    def session(self) -> SessionView | None:
+        """The session behind the originating event; None outside sockets."""
+        return None
 
     @property
     def events(self) -> NodeEvents:

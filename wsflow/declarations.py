@@ -15,7 +15,7 @@ from .clock import Clock
 from .engine import Engine
 from .errors import HandlerError, WiringError
 from .graph import Graph
-from .node import Node
+from .node import Node, arity
 from .nodes.barrier import Barrier
 from .nodes.connections import Connections
 from .path import PathTemplate
@@ -35,7 +35,7 @@ class Declarations:
         self.name = name
         self.place = place
         self._engine, self._tell, self._clock = engine, tell, clock
-        self._graph = Graph(name)
+        self._graph = Graph(name, engine.forget)
 
     # ---- declaring
 
@@ -47,13 +47,15 @@ class Declarations:
         Raises:
             PathError: the pattern is malformed, or another trigger has it.
         """
-        template = PathTemplate(path)
-        return self._graph.declare(
+        template, spoken = PathTemplate(path), tuple(subprotocols)
+        made = self._graph.declare(
             name or path,
             WebSocketTrigger,
-            lambda: WebSocketTrigger(self, name or path, self._engine, template, subprotocols),
-            template,
+            lambda: WebSocketTrigger(self, name or path, self._engine, template),
+            lambda there: there.template.pattern == path,
         )
+        made.subprotocols = spoken
+        return made
 
     def http(self, path: str, *, method: str = "GET", name: str | None = None) -> HttpTrigger:
         """Register an HTTP route and return its trigger (port `out`).
@@ -69,7 +71,7 @@ class Declarations:
             known,
             HttpTrigger,
             lambda: HttpTrigger(self, known, self._engine, template, method, self._clock),
-            template,
+            lambda there: (there.pattern, there.method) == (path, method),
         )
 
     def catch(self, *, name: str = "catch") -> Catch:
@@ -99,6 +101,7 @@ class Declarations:
         known = name or getattr(function, "__name__", None)
         if known is None or (known == "<lambda>" and name is None):
             raise HandlerError(f"{function!r} has no name of its own: flow.node(..., name='...')")
+        arity(function, f"handler {known!r}")
         ins, outs = tuple(inputs), tuple(outputs)
         made = self._graph.declare(known, Node, lambda: Node(self, known, ins, outs))
         made.reshape(ins, outs)

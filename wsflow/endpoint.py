@@ -127,6 +127,14 @@ class Endpoint:
 
         `read_body(limit)` gives the body, or None when it is larger than `limit` bytes.
         """
+        try:
+            return await self._answer(request, read_body)
+        except Exception as error:  # noqa: BLE001 (a fault of ours: promise P25)
+            return _reply(self.fault(error))
+
+    async def _answer(
+        self, request: Request, read_body: Callable[[int], Awaitable[bytes | None]]
+    ) -> Reply:
         found = self._find(request)
         if isinstance(found, Refusal):
             self._refused(request, found)
@@ -161,6 +169,11 @@ class Endpoint:
         return route, params
 
     # ---- both
+
+    def fault(self, error: Exception) -> Refusal:
+        """Write a fault of ours down; the client learns nothing of it (promise P25)."""
+        self.witness.note("error", f"a request could not be answered: {error!r}")
+        return Refusal(500, "something went wrong on this side\n")
 
     def _judge(self, request: Request) -> Refusal | None:
         if len(request.path) > MAX_PATH:

@@ -24,7 +24,7 @@ from .lifecycle import Lifecycle
 from .node import Node, arity, is_async
 from .port import Output, Wire
 from .scope import Respond, Scope
-from .snapshot import describe, snapshot
+from .snapshot import snapshot
 from .state import State
 from .types import ErrorEvent, Places, SessionView, Tell
 from .workers import Workers
@@ -57,6 +57,8 @@ class Engine:
         self.helpers: dict[str, tuple[str, Callable[[Any], Any]]] = {}
         self.workers = Workers()
         self.catchers: list[Output] = []
+        self.line: Callable[[str, str], object] = self.mark
+        """Where lines of `ctx.log` go, from any thread."""
         self.later: Callable[[Callable[[], None]], object] = lambda function: function()
         self.running = self.paused = False
         self._place = place
@@ -64,6 +66,7 @@ class Engine:
         self._work: deque[Work] = deque()
         self._held: deque[Firing] = deque()
         self._draining = self._scheduled = False
+        self._loggers: dict[str, logging.Logger] = {}
         self._trail: list[str] = []
         self._looping: Scope | None = None
 
@@ -269,7 +272,7 @@ class Engine:
             node.hinted = True
             self.mark(
                 node.name,
-                f"handler {node.name!r} returned {describe(result)}; returned values go nowhere: "
+                f"handler {node.name!r} returned {snapshot(result)[0]!r}; returned values go nowhere: "
                 "ctx.emit('response', {'body': ...}) answers, ctx.route(value) sends on",
                 ctx,
             )
@@ -297,6 +300,16 @@ class Engine:
             self._scheduled = True
             self.later(self._drain)
 
+    def logger(self, node: str) -> logging.Logger:
+        """Return the logger of a node: this flow's own, so that it goes with the flow."""
+        logger = self._loggers.get(node)
+        if logger is None:
+            logger = logging.Logger(f"wsflow.flow.{self.flow}.{node}", logging.INFO)
+            logger.parent = logging.getLogger("wsflow")
+            logger.addHandler(_MarkHandler(node, lambda node, text: self.line(node, text)))
+            self._loggers[node] = logger
+        return logger
+
     def mark(self, node: str, text: str, ctx: Context | None = None) -> None:
         """Write a remark into the log."""
         session = ctx._scope.session_number if ctx else 0
@@ -312,9 +325,7 @@ class Engine:
         Raises:
             SetupError: it raised.
         """
-        self.lifecycle.drop(node.name)
-        for name in [name for name, (owner, _) in self.helpers.items() if owner == node.name]:
-            del self.helpers[name]
+        self.forget(node)
         if node.prepare is None:
             return
         try:
@@ -326,6 +337,12 @@ class Engine:
             raise SetupError(
                 f"setup of node {node.name!r} failed: {type(error).__name__}: {error}"
             ) from error
+
+    def forget(self, node: Node) -> None:
+        """A node is gone, or about to be set up again: what its `setup` asked for goes."""
+        self.lifecycle.drop(node.name)
+        for name in [name for name, (owner, _) in self.helpers.items() if owner == node.name]:
+            del self.helpers[name]
 
     def halt(self) -> None:
         """Forget what has not started; the flow has stopped."""
@@ -343,15 +360,15 @@ class Engine:
                 self.tell(self._place("error", owner, name), 0, 0, 0, None, 0, None, text)
 
 
-class MarkHandler(logging.Handler):
+class _MarkHandler(logging.Handler):
     """Writes lines of `ctx.log` into the flow's log."""
 
-    def __init__(self, mark: Callable[[str, str], None]) -> None:
+    def __init__(self, node: str, mark: Callable[[str, str], object]) -> None:
         super().__init__()
-        self._mark = mark
+        self._node, self._mark = node, mark
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._mark(record.name.rpartition(".")[2], f"{record.levelname} {record.getMessage()}")
+        self._mark(self._node, f"{record.levelname} {record.getMessage()}")
 
 
 def _has_plain(output: Output) -> bool:

@@ -32,7 +32,8 @@ class UnknownPortError(WiringError, LookupError):
 
     def __init__(self, node: str, side: str, port: str, there_are: Iterable[str]) -> None:
         known = ", ".join(repr(name) for name in there_are) or "none"
-        super().__init__(f"node {node!r} has no {side} port {port!r}; its {side} ports: {known}")
+        kind = f"{side} port" if side else "port"
+        super().__init__(f"node {node!r} has no {kind} {port!r}; its {kind}s: {known}")
 
     def __str__(self) -> str:  # LookupError's siblings quote their argument; this reads as text
         return str(self.args[0])
@@ -115,3 +116,53 @@ class SessionClosedError(WsflowError, ConnectionError):
 
 class ReceiveTimeoutError(WsflowError, TimeoutError):
     """Nothing arrived within the time given."""
+
+
+# ---- recordings
+
+
+class RecordingError(WsflowError, ValueError):
+    """A recording can not be made or read."""
+
+
+class RecordingNameError(RecordingError):
+    """A name leads out of the folder, or is none."""
+
+    def __init__(self, name: object, why: str) -> None:
+        super().__init__(
+            f"{name!r} can not name a recording: {why}. "
+            "Letters, digits, '.', '_' and '-', beginning with a letter or digit, at most 100"
+        )
+
+
+class NotARecordingError(RecordingError):
+    """A file is something else."""
+
+    def __init__(self, path: object, line: int, why: str) -> None:
+        super().__init__(f"{path}, line {line}: not a recording of wsflow: {why}")
+        self.path, self.line = path, line
+
+
+class NewerRecordingError(RecordingError):
+    """A recording was written by a version of wsflow that came later."""
+
+    def __init__(self, path: object, version: int, known: int) -> None:
+        super().__init__(
+            f"{path}, line 1: recording format {version} is newer than this wsflow reads "
+            f"({known}): update wsflow"
+        )
+
+
+class RecordingNotFoundError(RecordingError, LookupError):
+    """There is no such recording."""
+
+    def __init__(self, name: object, folder: object, there_are: Iterable[str]) -> None:
+        known = ", ".join(repr(one) for one in there_are) or "none"
+        super().__init__(f"no recording {name!r} in {folder}; there are: {known}")
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class DamagedLineError(RecordingError):
+    """One line of a recording is not what was written."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import replace
@@ -18,7 +17,7 @@ from .cells import interactive
 from .clock import Clock
 from .declarations import Declarations
 from .endpoint import Endpoint
-from .engine import Engine, MarkHandler
+from .engine import Engine
 from .errors import ServeError, WiringError
 from .log import Log
 from .memory import Client
@@ -85,9 +84,7 @@ class Flow(Declarations):
         self._witness = TapeWitness(tape, self._runtime.owner)
         self._server: Server | None = None
         self._one_at_a_time = anyio.Lock()
-        logger = logging.getLogger(f"wsflow.flow.{name}")
-        logger.handlers = [MarkHandler(self._mark)]
-        logger.setLevel(logging.INFO)
+        engine.line = self._line
         if interactive():
             self._by_name[name] = self
 
@@ -294,11 +291,13 @@ class Flow(Declarations):
         if self._server is not None:
             self._server.goodbye()
 
-    def _mark(self, node: str, text: str) -> None:
+    def _line(self, node: str, text: str) -> None:
+        """Write a line of `ctx.log` down; handlers may have logged from a thread of their own."""
         owner = self._runtime.owner
-        (self._engine.mark if owner.is_here else lambda *a: owner.post(self._engine.mark, *a))(
-            node, text
-        )
+        if owner.is_here:
+            self._engine.mark(node, text)
+        else:
+            owner.post(self._engine.mark, node, text)
 
     def __repr__(self) -> str:
         server = f" at {self.server.url}" if self.server else ""

@@ -12,8 +12,9 @@ from typing import Any, TypeVar
 from .cells import Ledger, interactive, notebook
 from .errors import PathError, WiringError
 from .node import Node
-from .path import PathTable, PathTemplate
+from .path import PathTable
 from .port import Input, Output, Port, Wire
+from .triggers.base import Trigger
 from .triggers.catch import Catch
 from .triggers.http import HttpTrigger
 from .triggers.websocket import WebSocketTrigger
@@ -25,8 +26,8 @@ N = TypeVar("N", bound=Node)
 class Graph:
     """What was declared. Wires change by replacing tuples, so readers in a loop never see half."""
 
-    def __init__(self, flow: str) -> None:
-        self.flow = flow
+    def __init__(self, flow: str, removed: Callable[[Node], object]) -> None:
+        self.flow, self._removed = flow, removed
         self.nodes: dict[str, Node] = {}
         self._sockets: PathTable[WebSocketTrigger] = PathTable()
         self._requests: PathTable[dict[str, HttpTrigger]] = PathTable()
@@ -36,49 +37,65 @@ class Graph:
     # ---- nodes
 
     def declare(
-        self, name: str, kind: type[N], make: Callable[[], N], route: PathTemplate | None = None
+        self,
+        name: str,
+        kind: type[N],
+        make: Callable[[], N],
+        fits: Callable[[N], bool] = lambda node: True,
     ) -> N:
         """Return the node of that name to change in place, or the new one `make` gives.
 
-        `route` is the path a trigger is declared with: one that moves to another path is new.
+        `fits` says whether a node that is there can be changed into what is declared; one that
+        can not (a trigger that moves to another path) is replaced by a new one.
 
         Raises:
-            WiringError: the name is no name, taken by another kind, or declared twice at once.
+            WiringError: the name is no name, or declared twice at once.
+            PathError: another trigger has the path.
         """
         if not isinstance(name, str) or not name or not name.isprintable():
             raise WiringError(f"a node needs a name, not {name!r}")
         there = self.nodes.get(name)
         key = ("node", name)
         if there is not None and not (interactive() and self._is_first(key)):
-            raise WiringError(
+            wrong = PathError if isinstance(there, Trigger) else WiringError
+            raise wrong(
                 f"flow {self.flow!r} has a node {name!r} already: {there!r}; "
                 "give this one another with name='...'"
             )
-        if there is not None and (type(there) is not kind or _moved(there, route)):
-            self.remove(there)
-            there = None
-        if there is None:
-            there = make()
-            self._enter(there)
+        if isinstance(there, kind) and type(there) is kind and fits(there):
+            declared = there
+        else:
+            declared = make()
+            self._free(declared, there)
+            if there is not None:
+                self.remove(there)
+            self._enter(declared)
         self._ledger.declare(key, notebook.cell)
-        assert isinstance(there, kind)
-        return there
+        return declared
 
     def _is_first(self, key: Hashable) -> bool:
         return notebook.cell is None or self._ledger.declare(key, notebook.cell)
+
+    def _free(self, node: Node, besides: Node | None) -> None:
+        """Raise `PathError` when another trigger than `besides` has the path of `node`."""
+        taken: Node | None = None
+        if isinstance(node, WebSocketTrigger):
+            taken = self._sockets.same(node.template)
+        elif isinstance(node, HttpTrigger):
+            taken = (self._requests.same(node.template) or {}).get(node.method)
+        if taken is not None and taken is not besides:
+            pattern = getattr(node, "template", node).pattern
+            raise PathError(f"path {pattern!r} is taken by {taken!r}")
 
     def _enter(self, node: Node) -> None:
         if isinstance(node, WebSocketTrigger):
             self._sockets.add(node.template, node)
         elif isinstance(node, HttpTrigger):
-            by_method = self.http(node.pattern)
-            if by_method is not None and node.pattern in self._requests.patterns():
-                taken = by_method[0].get(node.method)
-                if taken is not None:
-                    raise PathError(f"{node.method} {node.pattern!r} is taken by {taken!r}")
-                by_method[0][node.method] = node
-            else:
-                self._requests.add(node.template, {node.method: node})
+            by_method = self._requests.same(node.template)
+            if by_method is None:
+                by_method = {}
+                self._requests.add(node.template, by_method)
+            by_method[node.method] = node
         self.nodes[node.name] = node
 
     def remove(self, node: Node) -> None:
@@ -88,15 +105,15 @@ class Graph:
         if isinstance(node, WebSocketTrigger):
             self._sockets.remove(node.template)
         elif isinstance(node, HttpTrigger):
-            found = self._requests.find(node.pattern)
-            if found is not None:
-                found[0].pop(node.method, None)
-                if not found[0]:
-                    self._requests.remove(node.template)
+            by_method = self._requests.same(node.template) or {}
+            by_method.pop(node.method, None)
+            if not by_method:
+                self._requests.remove(node.template)
         elif isinstance(node, Catch):
             node.remove()
         self.nodes.pop(node.name, None)
         self._ledger.forget(("node", node.name))
+        self._removed(node)
 
     def clear(self) -> None:
         """Take everything out."""
@@ -176,11 +193,6 @@ class Graph:
             elif kind == "wire":
                 for wire in [wire for wire in self.wires() if wire.key == what]:
                     self._cut(wire)
-
-
-def _moved(node: Node, route: PathTemplate | None) -> bool:
-    there = getattr(node, "template", None)
-    return there is not None and route is not None and there.pattern != route.pattern
 
 
 def _output(source: Any) -> Output:

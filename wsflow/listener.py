@@ -188,7 +188,10 @@ class _Http(H11Protocol):
         endpoint = self.visitor.listener.endpoint
         asked = self._asked(request)
         key = _handshake_key(asked)
-        verdict = key if isinstance(key, Refusal) else endpoint.admit(asked)
+        try:
+            verdict = key if isinstance(key, Refusal) else endpoint.admit(asked)
+        except Exception as error:  # noqa: BLE001 (a fault of ours: promise P25)
+            verdict = endpoint.fault(error)
         if isinstance(verdict, Refusal):
             await self._refuse(verdict)
             return

@@ -86,6 +86,11 @@ class PathTable(Generic[T]):
         """Take a pattern out; harmless when it is not there."""
         self._routes.pop(template.shape, None)
 
+    def same(self, template: PathTemplate) -> T | None:
+        """Return the target of the pattern that matches the same paths, or None."""
+        there = self._routes.get(template.shape)
+        return None if there is None else there[1]
+
     def find(self, path: str) -> tuple[T, dict[str, str]] | None:
         """Return the target and the percent-decoded parameters for a raw path, or None."""
         segments = [unquote(segment) for segment in path.split("/")[1:]]

@@ -34,7 +34,7 @@ class Policy:
 
     allowed_origins: tuple[str, ...] = ()
     allowed_hosts: tuple[str, ...] = ()
-    token: str | None = None
+    token: str | None = field(default=None, repr=False)
     trusted_proxies: tuple[Network, ...] = ()
     check_host: bool = True
     reported_origins: set[str] = field(default_factory=set)

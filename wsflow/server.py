@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import socket
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 import anyio
@@ -43,7 +43,7 @@ class Options:
     max_sessions: int = 10_000
     allowed_origins: tuple[str, ...] = ()
     allowed_hosts: tuple[str, ...] = ()
-    token: str | None = None
+    token: str | None = field(default=None, repr=False)
     allow_unauthenticated: bool = False
     trusted_proxies: tuple[str, ...] = ()
     certfile: str | None = None
@@ -171,6 +171,8 @@ class Server:
             self.running = False
             self._listener.close()
             self.sessions.close_all(CLOSE_GOING_AWAY, "server stopped")
+            for session in self.sessions:
+                session.transport.abort()  # what the system has taken is still delivered
 
     def __repr__(self) -> str:
         if not self.running:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from .bodies import to_data
+from .bodies import to_sendable
 from .types import Data, Query
 from .wire import CLOSE_NORMAL, CLOSE_TRY_LATER, SocketRoute, Transport, Witness
 
@@ -220,7 +220,7 @@ class Session:
         Raises:
             ReplyError: JSON can not hold the body.
         """
-        data = to_data(body)
+        data = to_sendable(body)
         return self._witness.call(self._send, data)
 
     def _send(self, data: Data) -> bool:

@@ -51,8 +51,10 @@ class Snapshot:
 def snapshot(value: Any) -> tuple[Any, int]:
     """Return an immutable picture of `value` and its size in bytes. Never raises."""
     kind = type(value)
-    if kind is str or kind is bytes:
+    if kind is bytes or (kind is str and value.isascii()):
         return value, len(value)
+    if kind is str:
+        return value, len(value.encode("utf-8", "surrogatepass"))
     if kind in _IMMUTABLE:
         return value, 8
     try:
@@ -103,7 +105,7 @@ def describe(value: Any) -> str:
     """Return a short text for a value of any type, at a price that does not grow with it."""
     kind = type(value).__name__
     shape = getattr(type(value), "shape", None) and getattr(value, "shape", None)
-    if isinstance(shape, tuple):
+    if isinstance(shape, tuple) and shape:
         return f"<{kind} {shape}>"  # frames and arrays: their repr costs milliseconds
     try:
         return reprlib.repr(value)

@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..bodies import to_data
+from ..bodies import to_sendable
 from ..context import Context
-from ..errors import ReplyError, WiringError
+from ..errors import WiringError
 from ..node import Host, Node
 from ..snapshot import snapshot
-from ..types import Data, SessionView, Tell
+from ..types import SessionView, Tell
 
 LEFT, SLOW, UNKNOWN = "session has ended", "does not keep up", "no such session"
 
@@ -130,7 +130,7 @@ class Connections(Node):
         return [who for who in there if who not in barred]
 
     def _send_to(self, chosen: list[str], body: Any, ctx: Context | None) -> Delivery:
-        data = _encodable(to_data(body))  # once for all: every session gets the same object
+        data = to_sendable(body)  # once for all: every session gets the same object
         picture, size = snapshot(body)
         scope, cause = (ctx._scope.number, ctx._cause) if ctx else (0, 0)
         seq = self._tell(self._place, 0, scope, cause, picture, size)
@@ -157,16 +157,6 @@ class Connections(Node):
     def __repr__(self) -> str:
         groups = f" groups={len(self._groups)}" if self._groups else ""
         return f"<Connections {self.name} sessions={len(self._members)}{groups}>"
-
-
-def _encodable(data: Data) -> Data:
-    """Raise at the author what would otherwise be an error event for each client."""
-    try:
-        if isinstance(data, str):
-            data.encode()
-    except UnicodeEncodeError as error:
-        raise ReplyError(f"body {data!r:.60} is no text UTF-8 can carry: {error}") from error
-    return data
 
 
 def _id(session: str | SessionView) -> str:

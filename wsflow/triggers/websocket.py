@@ -5,7 +5,7 @@ Contract: trigger-model section 2. The `response` listener of a scope is this tr
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, cast
 
 from ..bodies import to_data
@@ -25,17 +25,11 @@ _ABSENT: Any = object()
 class WebSocketTrigger(Trigger):
     """A WebSocket route. Make one with `flow.websocket("/chat/{room}")`."""
 
-    def __init__(
-        self,
-        host: Host,
-        name: str,
-        pulse: Pulse,
-        template: PathTemplate,
-        subprotocols: Iterable[str] = (),
-    ) -> None:
+    def __init__(self, host: Host, name: str, pulse: Pulse, template: PathTemplate) -> None:
         super().__init__(host, name, pulse, ("req", "message", "close"))
         self.template = template
-        self.subprotocols = tuple(subprotocols)
+        self.subprotocols: tuple[str, ...] = ()
+        """What it speaks; a client gets the first one it offered."""
         place, path = host.place, template.pattern
         self._req, self._message, self._close = (
             self.outputs["req"],
