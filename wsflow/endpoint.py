@@ -66,9 +66,7 @@ class Endpoint:
     def admit(self, request: Request) -> Admission | Refusal:
         """Decide on a WebSocket handshake. A refusal is also a row of the log."""
         verdict = self._admit(request)
-        if isinstance(verdict, Refusal):
-            self._refused(request, verdict)
-        return verdict
+        return self.refuse(request, verdict) if isinstance(verdict, Refusal) else verdict
 
     def _admit(self, request: Request) -> Admission | Refusal:
         refusal = self._judge(request)
@@ -137,8 +135,7 @@ class Endpoint:
     ) -> Reply:
         found = self._find(request)
         if isinstance(found, Refusal):
-            self._refused(request, found)
-            return _reply(found)
+            return _reply(self.refuse(request, found))
         route, params = found
         with anyio.move_on_after(BODY_TIMEOUT) as reading:
             body = await read_body(MAX_BODY)
@@ -185,9 +182,11 @@ class Endpoint:
             return Refusal(431, f"more than {MAX_HEADERS} headers or {MAX_HEADER_BYTES} bytes\n")
         return None if self.policy is None else self.policy.judge(request)
 
-    def _refused(self, request: Request, refusal: Refusal) -> None:
+    def refuse(self, request: Request, refusal: Refusal) -> Refusal:
+        """Write a refusal down and return it."""
         text = f"{request.method} from {request.client} refused with {refusal.status}: "
         self.witness.note("drop", text + refusal.body.strip(), 0, unquote(request.path)[:200])
+        return refusal
 
 
 def _reply(refusal: Refusal) -> Reply:

@@ -272,8 +272,8 @@ class Engine:
             node.hinted = True
             self.mark(
                 node.name,
-                f"handler {node.name!r} returned {snapshot(result)[0]!r}; returned values go nowhere: "
-                "ctx.emit('response', {'body': ...}) answers, ctx.route(value) sends on",
+                f"handler {node.name!r} returned {snapshot(result)[0]!r}; "
+                "returned values go nowhere: ctx.emit('response', {'body': ...}) answers, ctx.route(value) sends on",
                 ctx,
             )
 

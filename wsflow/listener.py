@@ -12,6 +12,7 @@ import base64
 import binascii
 import http
 import socket
+import ssl
 from typing import Any, cast
 
 import h11
@@ -28,6 +29,7 @@ from websockets.utils import accept_key
 
 from .connection import Batch, Connection
 from .endpoint import Endpoint
+from .errors import ServeError
 from .wire import Refusal, Request
 
 HEADER_TIMEOUT = 5.0
@@ -54,6 +56,7 @@ class Listener:
         self.endpoint, self.max_connections = endpoint, max_connections
         self.batch = Batch()
         self.config = _config(certfile, keyfile)
+        self.tls = self._tls()
         self.app = ASGIWrapper(app)
         self.context = WorkerContext(None)
         self.handshakes: dict[asyncio.Task[Any], asyncio.StreamWriter] = {}
@@ -61,8 +64,24 @@ class Listener:
 
     async def start(self, sock: socket.socket) -> None:
         """Accept on a socket that is bound and listens already."""
-        tls = self.config.create_ssl_context() if self.config.ssl_enabled else None
-        self._server = await asyncio.start_server(self._accepted, sock=sock, ssl=tls)
+        self._server = await asyncio.start_server(
+            self._accepted,
+            sock=sock,
+            ssl=self.tls,
+            ssl_handshake_timeout=HEADER_TIMEOUT if self.tls else None,
+        )
+
+    def _tls(self) -> ssl.SSLContext | None:
+        if self.config.certfile is None and self.config.keyfile is None:
+            return None
+        if self.config.certfile is None:
+            raise ServeError(f"keyfile={self.config.keyfile!r} needs its certificate: certfile=...")
+        try:
+            return self.config.create_ssl_context()
+        except (OSError, ssl.SSLError) as error:
+            raise ServeError(
+                f"certfile={self.config.certfile!r}, keyfile={self.config.keyfile!r}: {error}"
+            ) from error
 
     def close(self) -> None:
         """Accept nobody any more; those inside stay.
@@ -152,11 +171,10 @@ class _Visitor(TCPServer):
             await self.protocol.handle(RawData(data))
         if not self.handed_over:
             await self.protocol.handle(Closed())
+        await self.idle_task.stop()  # the task group would wait for it: five seconds for nothing
 
     async def _close(self) -> None:
-        if self.handed_over:
-            await self.idle_task.stop()
-        else:
+        if not self.handed_over:
             await super()._close()
 
     def hand_over(self, session_start: Any, head: bytes, rest: bytes) -> None:
@@ -174,22 +192,28 @@ class _Http(H11Protocol):
     """HTTP/1.1 with our way of upgrading."""
 
     visitor: _Visitor
+    refused = False
 
     async def _check_protocol(self, event: h11.Request) -> None:
         """Ignore an offer of h2c (RFC 9110 section 7.8 allows it) and refuse prior knowledge."""
         if event.method == b"PRI":
+            self.refused = True
             await self._send_error_response(505)
-            raise ConnectionAbortedError("HTTP/2 is not spoken here")
+            await self.send(Closed())
 
     async def _create_stream(self, request: h11.Request) -> None:
+        if self.refused:
+            return
         if not _asks_for_websocket(request):
             await super()._create_stream(request)
             return
         endpoint = self.visitor.listener.endpoint
         asked = self._asked(request)
-        key = _handshake_key(asked)
+        key = _handshake_key(asked, request.http_version)
         try:
-            verdict = key if isinstance(key, Refusal) else endpoint.admit(asked)
+            verdict = (
+                endpoint.refuse(asked, key) if isinstance(key, Refusal) else endpoint.admit(asked)
+            )
         except Exception as error:  # noqa: BLE001 (a fault of ours: promise P25)
             verdict = endpoint.fault(error)
         if isinstance(verdict, Refusal):
@@ -253,7 +277,8 @@ def _config(certfile: str | None, keyfile: str | None) -> Config:
     config.alpn_protocols = ["http/1.1"]
     config.include_server_header = False
     config.keep_alive_timeout = HEADER_TIMEOUT
-    config.certfile, config.keyfile = certfile, keyfile
+    # one PEM file may hold both; without a keyfile Hypercorn would speak plain text
+    config.certfile, config.keyfile = certfile, keyfile or certfile
     return config
 
 
@@ -264,8 +289,10 @@ def _asks_for_websocket(request: h11.Request) -> bool:
     return request.method == b"GET" and b"upgrade" in tokens and upgrade == b"websocket"
 
 
-def _handshake_key(request: Request) -> str | Refusal:
+def _handshake_key(request: Request, version: bytes) -> str | Refusal:
     """Return the client's key, or why this is no handshake (RFC 6455 section 4.2.1)."""
+    if version != b"1.1":
+        return Refusal(400, "a WebSocket handshake needs HTTP/1.1\n")
     if request.header("sec-websocket-version") != "13":
         wanted = (("sec-websocket-version", "13"),)
         return Refusal(426, "this server speaks WebSocket version 13\n", wanted)

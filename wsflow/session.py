@@ -172,7 +172,7 @@ class Session:
         outbox = self._outbox
         while outbox and not self._blocked:
             data = outbox.popleft()
-            self.backlog -= len(data)
+            self.backlog -= _size(data)
             self.transport.send(data)
             self.messages_out += 1
         if not outbox and not self._blocked and self._ending is not None:
@@ -272,12 +272,12 @@ class Session:
                 self._evict(f"has read nothing for {limits.stall_timeout:g} s")
 
     def _keep(self, data: Data) -> int | None:
-        size = len(data) if isinstance(data, bytes) or data.isascii() else len(data.encode())
+        size = _size(data)
         outbox = self._outbox
         if outbox is None:
             outbox = self._outbox = deque()
         outbox.append(data)
-        self.backlog += len(data)
+        self.backlog += size
         if self.backlog > self._limits.max_backlog or len(outbox) > self._limits.max_waiting:
             self._evict(f"has {len(outbox)} messages ({self.backlog} bytes) waiting")
             return None
@@ -334,3 +334,7 @@ class Session:
             for name, value in facts.items()
         )
         return f"<table>{rows}</table>"
+
+
+def _size(data: Data) -> int:
+    return len(data) if isinstance(data, bytes) or data.isascii() else len(data.encode())
