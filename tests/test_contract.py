@@ -367,3 +367,31 @@ async def test_13_two_barriers_at_once_do_not_mix(flow: Flow) -> None:
         assert json.loads((await replies(two, 1))[0]) == {"left": "left two", "right": "right two"}
         go["one"].set()
         assert json.loads((await replies(one, 1))[0]) == {"left": "left one", "right": "right one"}
+
+
+async def test_a_broadcast_made_in_a_handler_belongs_to_the_trace_of_its_event(flow: Flow) -> None:
+    chat = flow.websocket("/chat")
+    manager = flow.connections()
+    chat.req >> manager.req
+
+    @flow.node
+    def plain(ev: Any) -> None:
+        manager.broadcast("plain")
+
+    @flow.node
+    async def later(ev: Any) -> None:
+        await asyncio.sleep(0)
+        manager.broadcast("later")
+
+    chat.message >> [plain, later]
+    async with flow.client("/chat") as client:
+        await client.send("?")
+        assert [await client.receive(), await client.receive()] == ["plain", "later"]
+    message = next(row for row in flow.log.tail(100) if row.kind == "message")
+    traced = [(row.kind, row.node) for row in flow.log.trace(message.seq)]
+    assert traced == [
+        ("message", "/chat"),
+        *[("broadcast", "connections"), ("response", "connections")] * 2,
+    ]
+    assert manager.broadcast("from outside").reached == ()
+    assert flow.log.tail(1)[0].cause == 0

@@ -110,7 +110,9 @@ class Declarations:
 
     def connections(self, *, name: str = "connections") -> Connections:
         """Return a connection manager (inputs `req`, `close`, `broadcast`)."""
-        return self._graph.declare(name, Connections, lambda: Connections(self, name, self._tell))
+        return self._graph.declare(
+            name, Connections, lambda: Connections(self, name, self._tell, self._engine.current)
+        )
 
     def barrier(
         self, tasks: Iterable[str], *, name: str = "barrier", limit: float = 30.0

@@ -14,6 +14,7 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
@@ -34,6 +35,9 @@ MAX_HOPS = 1_000
 
 MAX_DELIVERIES = 100_000
 """Deliveries of one scope after which a loop that also fans out counts as endless."""
+
+_awaited: ContextVar[Context | None] = ContextVar("wsflow_handler", default=None)
+"""The context of the async handler whose task this is."""
 
 Work: TypeAlias = tuple[Wire, Any, Scope, int, int, bool]
 Firing: TypeAlias = tuple[Output, Any, Scope, int]
@@ -69,6 +73,7 @@ class Engine:
         self._loggers: dict[str, logging.Logger] = {}
         self._trail: list[str] = []
         self._looping: Scope | None = None
+        self._current: Context | None = None
 
     # ---- scopes and firings
 
@@ -116,6 +121,10 @@ class Engine:
         held, self._held = self._held, deque()
         for firing in held:
             self.fire(*firing)
+
+    def current(self) -> Context | None:
+        """Return the context of the handler that runs here, so that what it calls has a cause."""
+        return self._current or _awaited.get()
 
     # ---- what contexts ask for
 
@@ -205,6 +214,7 @@ class Engine:
                 if node.is_async:
                     self._start(ctx, node.call, (value, ctx))
                     continue
+                self._current = ctx
                 try:
                     result = node.call(value, ctx)
                 except BaseException as error:  # noqa: BLE001 (promise P4)
@@ -213,7 +223,7 @@ class Engine:
                     if result is not None:
                         self._returned(ctx, result)
         finally:
-            self._draining, self._looping = False, None
+            self._draining, self._looping, self._current = False, None, None
 
     def _start(self, ctx: Context, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
         """Have an async handler awaited by a worker; its session counts it as in flight."""
@@ -224,6 +234,7 @@ class Engine:
                 session.starting -= 1
                 if session.waiting:
                     self.later(partial(self._fire_waiting, session))
+            _awaited.set(ctx)
             ctx._started = time.perf_counter()
             ctx._hops = 0  # it is no synchronous chain any more
             try:
@@ -273,7 +284,8 @@ class Engine:
             self.mark(
                 node.name,
                 f"handler {node.name!r} returned {snapshot(result)[0]!r}; "
-                "returned values go nowhere: ctx.emit('response', {'body': ...}) answers, ctx.route(value) sends on",
+                "returned values go nowhere: ctx.emit('response', {'body': ...}) answers, "
+                "ctx.route(value) sends on",
                 ctx,
             )
 

@@ -252,7 +252,10 @@ def data_text(data: Any) -> str:
     """Return data as one line of text; what a client sent is never markup or control code."""
     if data is None:
         return ""
-    text = data if isinstance(data, str) and data.isprintable() else repr(data)
+    try:
+        text = data if isinstance(data, str) and data.isprintable() else repr(data)
+    except ValueError as error:  # a number of more digits than Python is willing to write
+        text = f"<{type(data).__name__}: {error}>"
     return text if len(text) <= 200 else text[:199] + "…"
 
 

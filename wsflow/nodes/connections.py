@@ -46,9 +46,11 @@ class Connections(Node):
     there sends its body to everybody.
     """
 
-    def __init__(self, host: Host, name: str, tell: Tell) -> None:
+    def __init__(
+        self, host: Host, name: str, tell: Tell, current: Callable[[], Context | None]
+    ) -> None:
         super().__init__(host, name, ("req", "close", "broadcast"), ())
-        self._tell = tell
+        self._tell, self._current = tell, current
         self._members: dict[str, Context] = {}
         self._groups: dict[str, dict[str, None]] = {}
         self._place = host.place("broadcast", name, "broadcast")
@@ -92,11 +94,13 @@ class Connections(Node):
         Raises:
             ReplyError: nothing can carry the body; nobody got it.
         """
-        return self._do(lambda: self._send_to(self._chosen(group, except_), body, None))
+        ctx = self._current()
+        return self._do(lambda: self._send_to(self._chosen(group, except_), body, ctx))
 
     def send(self, session: str | SessionView, body: Any) -> Delivery:
         """Send `body` to one session, given by its id or as `ctx.session`."""
-        return self._do(lambda: self._send_to([_id(session)], body, None))
+        ctx = self._current()
+        return self._do(lambda: self._send_to([_id(session)], body, ctx))
 
     def join(self, session: str | SessionView, group: str) -> None:
         """Put a session into a group; a group exists while somebody is in it.
