@@ -28,6 +28,7 @@ HOUSEPLAN: dict[str, tuple[int, str]] = {
     "bodies": (2, ""),
     "wire": (2, ""),
     "owner": (2, ""),
+    "bell": (0, ""),
     # the flow tower: who does what with an event
     "state": (10, "flow"),
     "lifecycle": (10, "flow"),

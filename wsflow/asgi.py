@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, TypeAlias
+from urllib.parse import quote
 
 import anyio
 
+from .bell import Bell
 from .endpoint import Endpoint
 from .session import Session
 from .types import Data
@@ -60,10 +62,16 @@ class AsgiApp:
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _http(self, scope: Message, receive: Receive, send: Send) -> None:
+        gone = False
+
         async def read_body(limit: int) -> bytes | None:
+            nonlocal gone
             body = bytearray()
             while True:
                 message = await receive()
+                if message["type"] == "http.disconnect":
+                    gone = True
+                    return None
                 body += message.get("body", b"")
                 if len(body) > limit:
                     return None
@@ -71,6 +79,8 @@ class AsgiApp:
                     return bytes(body)
 
         reply = await self.endpoint.answer(_request(scope), read_body)
+        if gone:
+            return
         headers = [*reply.headers, ("content-length", str(len(reply.body)))]
         await send(
             {"type": "http.response.start", "status": reply.status, "headers": _raw(tuple(headers))}
@@ -90,7 +100,12 @@ class AsgiApp:
         limit = self.endpoint.limits.max_message_size
         try:
             async with anyio.create_task_group() as group:
-                group.start_soon(transport.write)
+
+                async def write() -> None:
+                    await transport.write()
+                    group.cancel_scope.cancel()
+
+                group.start_soon(write)
                 await _read(session, transport, receive, limit)
                 group.cancel_scope.cancel()
         finally:
@@ -124,8 +139,7 @@ class _AsgiTransport:
         self.got = False
         self._send = send
         self._queue: deque[Message] = deque()
-        self._more = anyio.Event()
-        self._resumed = anyio.Event()
+        self._more, self._resumed = Bell(), Bell()
         self._taken = 0
         self._gone = False
 
@@ -142,10 +156,10 @@ class _AsgiTransport:
 
     def abort(self) -> None:
         self._gone = True
-        self._more.set()
+        self._more.ring()
 
     def resume(self) -> None:
-        self._resumed.set()
+        self._resumed.ring()
 
     def progress(self) -> int:
         return self._taken
@@ -160,33 +174,30 @@ class _AsgiTransport:
         """ASGI has no ping."""
 
     async def wait_resumed(self) -> None:
-        self._resumed = anyio.Event()
         await self._resumed.wait()
 
     def _put(self, message: Message) -> None:
         self._queue.append(message)
-        self._more.set()
+        self._more.ring()
 
     async def write(self) -> None:
         """Give the queue to the server; ends the connection after our Close."""
         while not self._gone:
             while self._queue:
                 message = self._queue.popleft()
-                await self._send(message)
+                try:
+                    await self._send(message)
+                except OSError as error:  # what ASGI servers raise when the client has left
+                    self.session.lost(None, "", f"connection lost: {error}")
+                    return
                 self._taken += 1
                 if message["type"] == "websocket.close":
                     self.session.lost(None)
                     return
                 if len(self._queue) == WINDOW // 2:
                     self.session.unblock()
-            self._more = anyio.Event()
             await self._more.wait()
         self.session.lost(None, "", "connection dropped by the server")
-        raise _Dropped
-
-
-class _Dropped(Exception):  # noqa: N818 (not an error: it ends the task group)
-    """The session was aborted."""
 
 
 async def _deny(scope: Message, send: Send, refusal: Refusal) -> None:
@@ -207,7 +218,7 @@ async def _deny(scope: Message, send: Send, refusal: Refusal) -> None:
 
 def _request(scope: Message) -> Request:
     raw = scope.get("raw_path")
-    path = raw.decode("latin1") if raw else scope["path"]
+    path = raw.decode("latin1") if raw else quote(scope["path"])
     root = scope.get("root_path", "")
     if root and path.startswith(root):
         path = path[len(root) :] or "/"

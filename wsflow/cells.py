@@ -76,6 +76,8 @@ class _Notebook:
         self.cell: str | None = None
         self._watchers: weakref.WeakSet[Any] = weakref.WeakSet()
         self._shell: Any = None
+        self._inside = False
+        self._nested: list[Any] = []
 
     def watch(self, watcher: Owned) -> None:
         """Tell `watcher` of every cell from now on; the cell that runs now has started."""
@@ -93,15 +95,25 @@ class _Notebook:
         shell.events.register("post_run_cell", self._after)
         # the cell that imports wsflow has started already; the kernel still knows its id
         self.cell = _running_cell(shell)
+        self._inside = self.cell is not None
 
     def _before(self, info: Any) -> None:
-        self.cell = getattr(info, "cell_id", None)
-        if self.cell is not None:
+        """A cell starts; one inside another (a magic runs it) belongs to the outer one."""
+        cell = getattr(info, "cell_id", None)
+        if self._inside and (cell is None or cell == self.cell):
+            self._nested.append(info)
+            return
+        self._inside, self._nested, self.cell = True, [], cell
+        if cell is not None:
             for watcher in list(self._watchers):
-                watcher.cell_started(self.cell)
+                watcher.cell_started(cell)
 
     def _after(self, result: Any) -> None:
-        cell, self.cell = self.cell, None
+        info = getattr(result, "info", None)
+        if any(info is one for one in self._nested):
+            self._nested = [one for one in self._nested if one is not info]
+            return
+        cell, self.cell, self._inside = self.cell, None, False
         if cell is not None:
             for watcher in list(self._watchers):
                 watcher.cell_ended(cell, bool(result.success))

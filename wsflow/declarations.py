@@ -35,7 +35,7 @@ class Declarations:
         self.name = name
         self.place = place
         self._engine, self._tell, self._clock = engine, tell, clock
-        self._graph = Graph(name, engine.forget)
+        self._graph = Graph(name, self.forget)
 
     # ---- declaring
 
@@ -167,6 +167,10 @@ class Declarations:
     def disconnect_port(self, port: Port) -> None:
         """Take away every wire of a port."""
         self._graph.disconnect_port(port)
+
+    def forget(self, node: Node) -> None:
+        """A node is gone: so is what its `setup` asked for."""
+        self._engine.forget(node)
 
     @abstractmethod
     def call(self, function: Callable[..., R], *args: Any) -> R:

@@ -329,6 +329,10 @@ class Engine:
         cause = ctx._cause if ctx else 0
         self.tell(self._place("mark", node, ""), session, scope, cause, text, len(text))
 
+    def wrong(self, node: str, port: str, text: str) -> None:
+        """Write down an error outside every scope: in a setup, in a lifecycle callback."""
+        self.tell(self._place("error", node, port), 0, 0, 0, None, 0, None, text)
+
     # ---- the flow's life
 
     async def setup(self, node: Node) -> None:
@@ -368,8 +372,7 @@ class Engine:
             try:
                 callback()
             except Exception as error:  # noqa: BLE001 (promise P4)
-                text = f"{type(error).__name__}: {error}{_where(error)}"
-                self.tell(self._place("error", owner, name), 0, 0, 0, None, 0, None, text)
+                self.wrong(owner, name, f"{type(error).__name__}: {error}{_where(error)}")
 
 
 class _MarkHandler(logging.Handler):

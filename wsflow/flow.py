@@ -158,14 +158,14 @@ class Flow(Declarations):
     async def _serve_or_keep(self, options: Options, policy: Policy) -> Server:
         there = self.server
         if there is not None:
-            if options in (there.options, replace(there.options, port=there.port)):
+            options = replace(options, port=options.port or there.port)
+            if options == replace(there.options, port=there.port):
                 return there
             if not interactive():
                 raise ServeError(
                     f"flow {self.name!r} serves at {there.url} already, with other options; "
                     "await flow.stop() first"
                 )
-            options = replace(options, port=options.port or there.port)
             await there.stop(CLOSE_RESTART, "server restarted with other options")
         return await self._serve(options, policy)
 
@@ -268,6 +268,13 @@ class Flow(Declarations):
     def redefined(self, node: Node) -> None:
         """A node got another function."""
         self._runtime.redefined(node)
+
+    def forget(self, node: Node) -> None:
+        """A node is gone; clients of a route that is gone are told so, not left in silence."""
+        super().forget(node)
+        for session in self.sessions:
+            if session.route is node:
+                session.close(CLOSE_RESTART, "this route is gone")
 
     # ---- inside
 

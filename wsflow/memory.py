@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeVar
 
 import anyio
 
+from .bell import Bell
 from .bodies import to_json
 from .endpoint import Endpoint
 from .errors import ReceiveTimeoutError, RefusedError, SessionClosedError
@@ -207,13 +208,12 @@ class MemoryTransport:
         self.closed: tuple[int | None, str] | None = None
         self._taken = 0
         self._full = False
-        self._news = anyio.Event()
-        self._resumed = anyio.Event()
+        self._news, self._resumed = Bell(), Bell()
 
     def send(self, data: Data) -> int:
         size = len(data.encode()) if isinstance(data, str) else len(data)
         self.inbox.append(data)
-        self._news.set()
+        self._news.ring()
         if len(self.inbox) >= INBOX and not self._full:
             self._full = True
             self.session.block()
@@ -230,13 +230,13 @@ class MemoryTransport:
         """The connection ends, whoever wished it."""
         if self.closed is None:
             self.closed = (code, reason)
-            self._news.set()
-            self._resumed.set()
+            self._news.ring()
+            self._resumed.ring()
             error = None if code is not None else "connection dropped"
             self.session.lost(code, reason, error)
 
     def resume(self) -> None:
-        self._resumed.set()
+        self._resumed.ring()
 
     def progress(self) -> int:
         return self._taken
@@ -261,12 +261,10 @@ class MemoryTransport:
 
     async def wait_message(self) -> None:
         """Wait until something arrived or the connection ended."""
-        self._news = anyio.Event()
         await self._news.wait()
 
     async def wait_resumed(self) -> None:
         """Wait until the session may read on."""
-        self._resumed = anyio.Event()
         await self._resumed.wait()
 
     def raise_if_closed(self, path: str) -> None:

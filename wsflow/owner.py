@@ -82,7 +82,12 @@ class Owner:
         self._stop = asyncio.Event()
         self._ready = self.loop.create_future()
         self._task = self.loop.create_task(self._own(), name=f"wsflow {self.name}")
-        await asyncio.shield(self._ready)
+        try:
+            await asyncio.shield(self._ready)
+        except asyncio.CancelledError:  # the cell was interrupted: half a start is none
+            self._task.cancel()
+            await asyncio.wait([self._task])
+            raise
 
     async def _own(self) -> None:
         """Enter and leave the life in this one task."""
@@ -98,6 +103,9 @@ class Owner:
                     raise
         except BaseException as error:
             if self._ready.done():
+                raise
+            if isinstance(error, asyncio.CancelledError):
+                self._ready.cancel()
                 raise
             self._ready.set_exception(error)
 

@@ -44,19 +44,32 @@ class Runtime:
     @contextlib.asynccontextmanager
     async def _life(self) -> AsyncIterator[None]:
         engine = self._engine
-        for node in list(self._nodes()):
-            await engine.setup(node)
+        failed: SetupError | None = None
         async with anyio.create_task_group() as group:
             group.start_soon(engine.workers.run, group)
-            engine.running = True
-            engine.moment("start")
             group.start_soon(self._tick)
             try:
-                yield
-                await self._wind_down()
-            finally:
-                engine.halt()
-                group.cancel_scope.cancel()
+                for node in list(self._nodes()):
+                    await engine.setup(node)
+            except SetupError as error:
+                failed = error
+            else:
+                async with self._running():
+                    yield
+            group.cancel_scope.cancel()
+        if failed is not None:
+            raise failed  # from out here, so that it is no exception group
+
+    @contextlib.asynccontextmanager
+    async def _running(self) -> AsyncIterator[None]:
+        engine = self._engine
+        engine.running = True
+        engine.moment("start")
+        try:
+            yield
+            await self._wind_down()
+        finally:
+            engine.halt()
 
     async def _wind_down(self) -> None:
         """Close what is open, let `close` handlers run, and tell who asked."""
@@ -85,4 +98,4 @@ class Runtime:
         try:
             await self._engine.setup(node)
         except SetupError as error:
-            self._engine.mark(node.name, str(error))
+            self._engine.wrong(node.name, "setup", str(error))

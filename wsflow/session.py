@@ -130,6 +130,11 @@ class Session:
         self._heard_at = self._progress_at = self.opened_at
         self._progress, self._pinged = 0, False
 
+    @property
+    def route(self) -> SocketRoute:
+        """Who hears of this session: its trigger."""
+        return self._route
+
     # ---- what transports call
 
     def start(self) -> None:

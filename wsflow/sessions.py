@@ -7,8 +7,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterator
 
-import anyio
-
+from .bell import Bell
 from .errors import WsflowError
 from .session import Session
 from .table import table
@@ -23,7 +22,7 @@ class Sessions:
         self._by_id: dict[str, Session] = {}
         self._numbers = itertools.count(1)
         self._run = secrets.token_hex(2)
-        self._emptied: anyio.Event | None = None
+        self._emptied = Bell()
         self.paused = False
         """Whether the flow is paused: newcomers are not read from either."""
 
@@ -39,8 +38,8 @@ class Sessions:
     def remove(self, session: Session) -> None:
         """Let a session go; harmless when it is not there."""
         self._by_id.pop(session.id, None)
-        if self._emptied is not None and not self._by_id:
-            self._emptied.set()
+        if not self._by_id:
+            self._emptied.ring()
 
     def find(self, id: str) -> Session:
         """Return the session of that id, or the only one whose id begins with it.
@@ -64,7 +63,6 @@ class Sessions:
     async def emptied(self) -> None:
         """Wait until no session is left."""
         if self._by_id:
-            self._emptied = anyio.Event()
             await self._emptied.wait()
 
     def check(self, now: float) -> None:

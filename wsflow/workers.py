@@ -13,6 +13,8 @@ from typing import Any, TypeAlias
 import anyio
 from anyio.abc import TaskGroup
 
+from .bell import Bell
+
 Job: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 
 KEPT = 64
@@ -29,7 +31,7 @@ class Workers:
         self._jobs: deque[Job] = deque()
         self._idle: list[anyio.Event] = []
         self._wanted: anyio.Event | None = None
-        self._quiet: anyio.Event | None = None
+        self._quiet = Bell()
 
     def submit(self, job: Job) -> bool:
         """Have `job()` awaited soon; False when the queue is full. Makes no task, never blocks."""
@@ -64,7 +66,6 @@ class Workers:
     async def idle(self) -> None:
         """Wait until no handler runs and none waits."""
         if self.running or self._jobs:
-            self._quiet = anyio.Event()
             await self._quiet.wait()
 
     async def _work(self) -> None:
@@ -76,8 +77,8 @@ class Workers:
                         await self._jobs.popleft()()
                     finally:
                         self.running -= 1
-                        if self._quiet is not None and not (self.running or self._jobs):
-                            self._quiet.set()
+                        if not (self.running or self._jobs):
+                            self._quiet.ring()
                 if len(self._idle) >= KEPT:
                     return
                 call = anyio.Event()

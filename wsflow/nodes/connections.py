@@ -147,10 +147,11 @@ class Connections(Node):
                 missed[who] = UNKNOWN
                 continue
             member._cause = seq
+            was_open = member.session is not None and member.session.is_open
             if member.emit("response", response):
                 reached.append(who)
             else:
-                missed[who] = SLOW if member.session and member.session.is_open else LEFT
+                missed[who] = SLOW if was_open else LEFT
         return Delivery(tuple(reached), missed)
 
     def _forget(self, who: str) -> None:

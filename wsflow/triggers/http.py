@@ -77,11 +77,15 @@ class HttpTrigger(Trigger):
             parsed = _parsed(body, kind)
         except (ValueError, RecursionError) as error:
             return Refusal(400, f"the body is not the {kind} it says it is: {error}\n")
+        try:
+            query = parse_query(request.query)
+        except ValueError as error:
+            return Refusal(400, f"the query can not be read: {error}\n")
         return {
             "method": request.method,
             "path": request.path,
             "params": params,
-            "query": parse_query(request.query),
+            "query": query,
             "body": parsed,
             "rawBody": body,
             "headers": {name: request.header(name) or "" for name, _ in request.headers},

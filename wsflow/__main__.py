@@ -1,0 +1,8 @@
+"""`python -m wsflow` is the command `wsflow`."""
+
+import sys
+
+from .cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,283 @@
+"""A chat to learn from, and `wsflow demo`, which plays it.
+
+Read `chat_flow`: it is a whole WebSocket server. Below it three real clients talk through it, what
+each of them gets is checked, and the log is shown. Try it: `wsflow run wsflow.demo:chat_flow`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from rich import box
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import WebSocketException
+
+from .cli import STYLES, AppError, alias, plain, told
+from .context import Context
+from .events import Row
+from .flow import Flow
+from .port import Wire
+from .triggers.base import Trigger
+from .triggers.websocket import WebSocketTrigger
+from .types import CloseEvent, MessageEvent
+
+
+def chat_flow() -> Flow:
+    """Return a chat: all hear what one says, and `/who` is answered to who asked alone."""
+    flow = Flow("chat")
+    chat = flow.websocket("/chat/{name}", name="chat")
+    people = flow.connections(name="people")
+
+    @flow.node
+    def listen(event: MessageEvent, ctx: Context) -> None:
+        name, message = event["params"]["name"], str(event["message"])
+        if message == "/who":
+            here = len(people.sessions)
+            ctx.emit("response", {"body": f"you are {name}, one of {here}"})
+        else:
+            ctx.route(f"{name}: {message}")
+
+    @flow.node
+    def farewell(event: CloseEvent, ctx: Context) -> None:
+        ctx.route(f"{event['params']['name']} left")
+
+    chat.req >> people.req
+    chat.message >> listen >> people.broadcast
+    chat.close >> [people.close, farewell]
+    farewell >> people.broadcast
+    return flow
+
+
+# ---- the play
+
+PATIENCE = 10.0
+"""Seconds the whole play may take."""
+
+
+class DemoError(AppError):
+    """A client did not get what it should have got."""
+
+    status = 1
+
+
+@dataclass(frozen=True)
+class Play:
+    """What happened.
+
+    `moments` tell what clients said (`→`), got (`←`) or did, by name; `rows` and `picture` are the
+    log and the graph at the end.
+    """
+
+    moments: list[dict[str, str]]
+    rows: list[Row]
+    picture: Text
+
+
+class Cast:
+    """Clients by name. They speak and listen through real sockets, and remember each moment."""
+
+    def __init__(self, url: str) -> None:
+        self.moments: list[dict[str, str]] = []
+        self._url = url
+        self._clients: dict[str, ClientConnection] = {}
+
+    async def enter(self, *names: str) -> None:
+        """Connect a client for each name."""
+        for name in names:
+            self._clients[name] = await connect(f"{self._url}/chat/{name}", proxy=None)
+        self.moments.append(dict.fromkeys(names, "connects"))
+
+    async def say(self, name: str, message: str) -> None:
+        """Have a client send a message."""
+        await self._clients[name].send(message)
+        self.moments.append({name: f"→ {message}"})
+
+    async def hear(self, message: str, *, by: Iterable[str]) -> None:
+        """Have clients receive a message.
+
+        Raises:
+            DemoError: one of them got another.
+        """
+        for name in by:
+            heard = await self._clients[name].recv()
+            if heard != message:
+                raise DemoError(f"{name} got {heard!r} instead of {message!r}")
+        self.moments.append(dict.fromkeys(by, f"← {message}"))
+
+    async def leave(self, name: str) -> None:
+        """Have a client close its connection.
+
+        Raises:
+            DemoError: it had got a message that was not meant for it.
+        """
+        await self._clients[name].close()
+        await self._read_to_the_end(name)
+        self.moments.append({name: "leaves"})
+
+    async def go(self, code: int, *, by: Iterable[str]) -> None:
+        """Have clients see the server close, and nothing before that.
+
+        Raises:
+            DemoError: one got another code, or a message that was not meant for it.
+        """
+        for name in by:
+            await self._read_to_the_end(name)
+            if self._clients[name].close_code != code:
+                raise DemoError(f"{name} saw {self._clients[name].close_code} instead of {code}")
+        self.moments.append(dict.fromkeys(by, f"server closes: {code}"))
+
+    async def _read_to_the_end(self, name: str) -> None:
+        async for message in self._clients[name]:
+            raise DemoError(f"{name} got {message!r}, which was not meant for it")
+
+
+async def play(flow: Flow) -> Play:
+    """Serve the flow on a free port and have three clients talk through it.
+
+    Raises:
+        DemoError: one of them did not get what it should.
+    """
+    async with asyncio.timeout(PATIENCE), flow.serving() as server:
+        cast = Cast(server.url)
+        await cast.enter("alice", "bob", "carol")
+        await cast.say("alice", "hello, all")
+        await cast.hear("alice: hello, all", by=("alice", "bob", "carol"))
+        await cast.say("bob", "/who")
+        await cast.hear("you are bob, one of 3", by=("bob",))
+        await cast.leave("carol")
+        await cast.hear("carol left", by=("alice", "bob"))
+        rows, graph = flow.log.tail(len(flow.log)), picture(flow)
+        await flow.stop()
+        await cast.go(1001, by=("alice", "bob"))
+    return Play(cast.moments, rows, graph)
+
+
+# ---- what is shown
+
+
+def main(out: Console) -> int:
+    """Play, show what happened, and return the exit status.
+
+    Raises:
+        DemoError: a client did not get what it should.
+    """
+    try:
+        played = asyncio.run(play(chat_flow()))
+    except TimeoutError as error:
+        raise DemoError(f"the demo waited {PATIENCE:g} s for a message in vain") from error
+    except (OSError, WebSocketException) as error:
+        raise DemoError(f"the demo failed: {type(error).__name__}: {error}") from error
+    for title, part in (
+        ("Three clients, connected over real sockets", _transcript(played.moments)),
+        ("What the flow saw: its log, each row below the one that caused it", _log(played.rows)),
+        ("The flow: how many events took which wire", played.picture),
+        ("What next", _next()),
+    ):
+        out.print(Text(f"\n{title}\n", "bold"))
+        out.print(Padding(part, (0, 0, 0, 2), expand=False))
+    return 0
+
+
+def _table(*columns: str) -> Table:
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        padding=(0, 1, 0, 0),
+        header_style="dim",
+        border_style="dim",
+    )
+    for column in columns:
+        table.add_column(column, no_wrap=True, overflow="ellipsis")
+    return table
+
+
+def _transcript(moments: list[dict[str, str]]) -> Table:
+    names = list(moments[0])
+    table = _table(*names)
+    for moment in moments:
+        table.add_row(*(_moment(moment.get(name, "")) for name in names))
+    return table
+
+
+def _moment(text: str) -> Text:
+    kinds = {"→": "message", "←": "response", "connects": "req"}
+    return Text(text, STYLES[kinds.get(text.partition(" ")[0], "close")])
+
+
+def _log(rows: list[Row]) -> Table:
+    table = _table("seq", "  ms", "kind", "where", "session", "data")
+    depths: dict[int, int] = {}
+    for row in rows:
+        depth = depths[row.seq] = depths.get(row.cause, -1) + 1
+        kind = Text(row.kind, STYLES[row.kind])
+        table.add_row(
+            Text(f"{row.seq:3}", "dim"),
+            Text(f"{(row.time - rows[0].time) / 1e6:4.1f}", "dim"),
+            Text.assemble((f"{'╰ ' if depth else '':>{2 * depth}}", "dim"), kind),
+            f"{row.node}.{row.port}",
+            alias(row),
+            Text(plain(told(row)), "dim" if row.data is None else ""),
+        )
+    return table
+
+
+def picture(flow: Flow) -> Text:
+    """Return the graph as text: each trigger a box, its wires with how often they were taken."""
+    lines = [
+        line for node in flow.nodes.values() if isinstance(node, Trigger) for line in _box(node)
+    ]
+    text = Text("\n".join(lines))
+    text.highlight_regex(r"[─│┬├╭╮╰╯▶]+", "dim")
+    text.highlight_regex(r"\d+", "cyan")
+    return text
+
+
+def _box(trigger: Trigger) -> list[str]:
+    path = trigger.template.pattern if isinstance(trigger, WebSocketTrigger) else ""
+    title = f" {trigger.name} {path} " if path and path != trigger.name else f" {trigger.name} "
+    width = max(map(len, (title, *trigger.outputs))) + 2
+    lines = [f"╭─{title:─<{width - 1}}╮"]
+    for port in trigger.outputs.values():
+        first, *others = _branches(port.wires, {trigger.name}) or [""]
+        lines.append(f"│{port.name:>{width - 1}} {'├' if first else '│'}{first}")
+        lines += [f"│{'':{width}}│{other}" for other in others]
+    return [*lines, f"╰{'─' * width}╯"]
+
+
+def _branches(wires: Iterable[Wire], seen: set[str]) -> list[str]:
+    """Return a line for each way that begins with one of the wires, drawn as a tree."""
+    lines: list[str] = []
+    wires = list(wires)
+    for index, wire in enumerate(wires):
+        last = index == len(wires) - 1
+        fork = "──" if len(wires) == 1 else "─┬" if index == 0 else " ╰" if last else " ├"
+        node = wire.target.node
+        label = wire.target.label if len(node.inputs) > 1 else node.name
+        again = node.name in seen
+        head = f"{fork}─ {wire.count} ─▶ {label}{' ↺' if again else ''}"
+        below = [] if again else _branches(node.wires(), seen | {node.name})
+        first, *others = below or [""]
+        lines.append(f"{head} {first}".rstrip())
+        indent = f"{'  ' if last else ' │'}{'':{len(head) - 1}}"
+        lines += [indent + other for other in others]
+    return lines
+
+
+def _next() -> Text:
+    text = Text()
+    for command, what in (
+        ("wsflow run wsflow.demo:chat_flow --log", "serve this chat"),
+        ("python -m websockets ws://127.0.0.1:8000/chat/dora", "talk to it"),
+        ("python -m inspect wsflow.demo:chat_flow", "read its code"),
+        ("python -m pydoc wsflow.Flow", "all that a flow can do"),
+        ("jupyter lab", "a notebook; in a cell:"),
+    ):
+        text.append(f"{command:50}  ", "cyan").append(f"{what}\n")
+    cell = "from wsflow.demo import chat_flow; flow = chat_flow(); await flow.serve()"
+    return text.append(f"  {cell}", "cyan")
