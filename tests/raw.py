@@ -146,7 +146,9 @@ def descriptors(port: int) -> list[int]:
     """Return this process's own ends of the connections to a server that it runs on `port`."""
     ours = []
     for entry in Path("/proc/self/fd").iterdir():
-        with contextlib.suppress(OSError):  # no socket, or gone meanwhile
+        with contextlib.suppress(OSError):  # gone meanwhile
+            if not str(entry.readlink()).startswith("socket:"):
+                continue
             with socket.socket(fileno=os.dup(int(entry.name))) as sock:
                 name = sock.getsockname()
                 listens = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)

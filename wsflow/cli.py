@@ -246,18 +246,21 @@ def _run(arguments: argparse.Namespace) -> int:
 async def serve(
     flow: Flow, options: dict[str, Any], out: Console, *, everything: bool = False
 ) -> int:
-    """Serve a flow until a signal asks to stop, and print what a person at the terminal needs."""
+    """Serve a flow until a signal asks to stop, and print what a person at the terminal needs.
+
+    While clients are told that the server goes away nothing is printed here: a terminal that takes
+    nothing must not hold that up.
+    """
     asked = asyncio.Event()
     loop = asyncio.get_running_loop()
     with _signals(lambda: loop.call_soon_threadsafe(asked.set)):
-        server = await flow.serve(**options)
-        started = time.monotonic()
         with Printer(flow.log, out, everything=everything):
-            out.print(_greeting(flow, server), soft_wrap=True)
-            while server.running and not asked.is_set():
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(asked.wait(), 0.5)
-            await flow.stop()  # nothing is printed before: a terminal may hold us up
+            async with flow.serving(**options) as server:
+                started = time.monotonic()
+                out.print(_greeting(flow, server), soft_wrap=True)
+                while server.running and not asked.is_set():
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(asked.wait(), 0.5)
         out.print(_summary(flow, time.monotonic() - started), soft_wrap=True)
     return DONE
 
@@ -452,10 +455,8 @@ def their_traceback(error: BaseException) -> str:
 
 
 def _forget_ours(told: traceback.TracebackException) -> None:
-    here = str(Path(__file__).parent)
-    told.stack[:] = [
-        frame for frame in told.stack if not frame.filename.startswith((here, "<frozen importlib"))
-    ]
+    ours = (f"{Path(__file__).parent}{os.sep}", "<frozen importlib")
+    told.stack[:] = [frame for frame in told.stack if not frame.filename.startswith(ours)]
     for before in (told.__cause__, told.__context__, *(told.exceptions or ())):
         if before is not None:
             _forget_ours(before)
@@ -575,11 +576,10 @@ def console(*, stderr: bool = False) -> Console:
 
 
 def _forgive_encodings() -> None:
-    """Have signs that an encoding lacks come out as ASCII, not as an error."""
+    """Have signs that the encoding of stdout lacks come out as ASCII, not as an error."""
     codecs.register_error("wsflow", _spelled)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="wsflow")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="wsflow")
 
 
 def _spelled(error: UnicodeError) -> tuple[str, int]:

@@ -46,12 +46,14 @@ class Batch:
     All replies to one read leave in one write a connection: the largest single gain in speed.
     """
 
-    __slots__ = ("dirty", "last_data", "last_frame", "last_size", "reading", "view")
+    __slots__ = ("connections", "dirty", "last_data", "last_frame", "last_size", "reading", "view")
 
     def __init__(self) -> None:
         self.view = memoryview(bytearray(BUFFER))
         self.reading = False
         self.dirty: list[Connection] = []
+        self.connections: set[Connection] = set()
+        """Those that are open, also after their session has ended."""
         self.last_data: Data | None = None
         self.last_frame = b""
         self.last_size = 0
@@ -112,6 +114,7 @@ class Connection(asyncio.BufferedProtocol):
     def start(self, session: Session, rest: bytes) -> None:
         """Take over from the handshake; `rest` is what the client sent behind it."""
         self._session = session
+        self._batch.connections.add(self)
         self._transport.set_protocol(self)
         session.start()
         if rest:
@@ -144,6 +147,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._former = None
+        self._batch.connections.discard(self)
         if self._timer is not None:
             self._timer.cancel()
         self._lost(exc)

@@ -92,8 +92,10 @@ class Listener:
             self._server.close()
 
     async def drain(self, seconds: float) -> None:
-        """Let HTTP requests end, then drop what is left of them."""
+        """Drop sockets whose session is over; let HTTP requests end, then drop them too."""
         await self.context.terminated.set()
+        for connection in list(self.batch.connections):
+            connection.abort()
         if self.handshakes:
             await asyncio.wait(list(self.handshakes), timeout=seconds)
         for writer in list(self.handshakes.values()):
@@ -116,6 +118,8 @@ class Listener:
         self.handshakes[task] = writer
         try:
             await _Visitor(self, reader, writer)
+        except asyncio.CancelledError:  # by `drain`; asyncio can not stand a cancelled task here
+            writer.transport.abort()
         except Exception as error:  # noqa: BLE001 (one connection's fault stays its own)
             self.endpoint.witness.note("error", f"connection failed: {error!r}", 0, "")
             writer.transport.abort()

@@ -114,6 +114,8 @@ class Owner:
         atexit.unregister(self._at_exit)
         task, stop = self._task, self._stop
         if task is None or stop is None or self.loop is None or not self.running:
+            if threading.get_ident() != self._thread_id:
+                self._leave_thread()  # the life may have ended over there
             return
         if asyncio.get_running_loop() is self.loop:
             stop.set()
