@@ -168,6 +168,39 @@ async def test_plain_and_async_handlers_of_a_session_start_in_the_order_of_its_e
     assert seen == ["req", "message", "close"]
 
 
+async def test_events_that_wait_for_their_turn_are_not_lost_when_the_flow_stops(flow: Flow) -> None:
+    seen: list[str] = []
+
+    @flow.node
+    async def greet() -> None:
+        seen.append("req")
+
+    chat = flow.websocket("/")
+    chat.req >> greet
+    chat.message >> flow.node(lambda: seen.append("message"), name="read")
+    chat.close >> flow.node(lambda: seen.append("close"), name="part")
+    await flow.client("/").send("x")
+    await flow.stop()
+    assert seen == ["req", "message", "close"]
+
+
+async def test_a_session_does_not_wait_for_the_handlers_of_another(flow: Flow) -> None:
+    seen: list[str] = []
+
+    @flow.node
+    async def greet(ev: Any) -> None:
+        seen.append(f"req {ev['params']['name']}")
+
+    chat = flow.websocket("/{name}")
+    plain = flow.websocket("/plain/{name}")
+    chat.req >> greet
+    plain.message >> flow.node(lambda: seen.append("message"), name="read")
+    bob = await flow.client("/plain/bob")
+    await flow.client("/ann")
+    await bob.send("x")
+    assert seen == ["message"]
+
+
 async def test_an_async_handler_is_not_waited_for(flow: Flow) -> None:
     release = anyio.Event()
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import contextlib
 import http
 import socket
 import ssl
@@ -21,7 +22,7 @@ from hypercorn.asyncio.task_group import TaskGroup
 from hypercorn.asyncio.tcp_server import TCPServer
 from hypercorn.asyncio.worker_context import WorkerContext
 from hypercorn.config import Config
-from hypercorn.events import Closed, RawData
+from hypercorn.events import Closed, Event, RawData
 from hypercorn.protocol.h11 import H11Protocol, H11WSConnection
 from hypercorn.typing import ConnectionState
 from hypercorn.utils import parse_socket_addr
@@ -177,6 +178,22 @@ class _Visitor(TCPServer):
             await self.protocol.handle(Closed())
         await self.idle_task.stop()  # the task group would wait for it: five seconds for nothing
 
+    async def protocol_send(self, event: Event) -> None:
+        """As upstream, but a client that reads nothing of its answer is dropped."""
+        if not isinstance(event, RawData):
+            await super().protocol_send(event)
+            return
+        transport = self.writer.transport
+        async with self.send_lock:
+            self.writer.write(event.data)
+            left = transport.get_write_buffer_size() + 1
+            while transport.get_write_buffer_size() < left and not transport.is_closing():
+                left = transport.get_write_buffer_size()
+                with contextlib.suppress(TimeoutError, ConnectionError):
+                    await asyncio.wait_for(self.writer.drain(), HEADER_TIMEOUT)
+                    return
+            transport.abort()
+
     async def _close(self) -> None:
         if not self.handed_over:
             await super()._close()
@@ -186,8 +203,14 @@ class _Visitor(TCPServer):
         self.handed_over = True
         transport = cast(asyncio.Transport, self.writer.transport)
         transport.write(head)
-        buffered = bytes(self.reader._buffer)  # type: ignore[attr-defined]
+        buffer: bytearray = self.reader._buffer  # type: ignore[attr-defined]
+        buffered = bytes(buffer)
+        buffer.clear()
         session_start(rest + buffered)
+        if self.reader.at_eof():  # the reader swallowed the client's FIN, nobody else will see it
+            protocol = cast(asyncio.BufferedProtocol, transport.get_protocol())
+            protocol.eof_received()
+            transport.close()
         if not transport.is_closing() and not transport.is_reading():
             transport.resume_reading()  # the stream reader may have paused it at its limit
 
