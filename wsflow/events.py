@@ -59,3 +59,8 @@ class Row(NamedTuple):
     size: int
     elapsed: float | None
     error: str | None
+
+    @property
+    def value(self) -> Any:
+        """What travelled: the same as `data` (a recorded row decodes it on demand)."""
+        return self.data

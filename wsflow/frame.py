@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+import csv
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from .errors import MissingPackageError
+from .lines import Entry
 from .snapshot import unpack
 from .tape import Block, Known, Place
+
+if TYPE_CHECKING:
+    from .recording import Info
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """First characters with which a cell of a spreadsheet becomes a formula (OWASP, CSV injection)."""
@@ -82,6 +89,96 @@ def of_sessions(sessions: dict[int, Known]) -> pd.DataFrame:
             "reason": [one.reason for one in known],
         }
     )
+
+
+def of_recording(entries: list[Entry]) -> pd.DataFrame:
+    """Return the rows of a recording: the log's columns, and `t`, seconds since the start."""
+    rows = [entry for entry in entries if entry.opened is None]
+    cause = pd.array([row.cause for row in rows], dtype="Int64")
+    cause[np.array([row.cause == 0 for row in rows], dtype=bool)] = pd.NA
+    return pd.DataFrame(
+        {
+            "seq": np.array([row.seq for row in rows], np.int64),
+            "t": np.array([row.t for row in rows], np.float64),
+            "time": _moments([row.time for row in rows]),
+            "scope": np.array([row.scope for row in rows], np.int64),
+            "cause": cause,
+            "kind": pd.Categorical([row.kind for row in rows]),
+            "node": pd.Categorical([row.node for row in rows]),
+            "port": pd.Categorical([row.port for row in rows]),
+            "session": pd.Categorical([row.session for row in rows]),
+            "path": pd.Categorical([row.path or None for row in rows]),
+            "data": _series([row.value for row in rows]),
+            "size": np.array([row.size for row in rows], np.int64),
+            "elapsed": np.array([row.elapsed for row in rows], np.float64),
+            "error": _series([row.error for row in rows]),
+        }
+    )
+
+
+def of_handshakes(entries: list[Entry]) -> pd.DataFrame:
+    """Return one row a session of a recording: its handshake, and how it ended."""
+    facts = {e.opened["id"]: e.opened for e in entries if e.opened is not None}
+    ends = {e.session: e for e in entries if e.kind == "close"}
+    known = [(one, ends.get(id)) for id, one in facts.items()]
+    return pd.DataFrame(
+        {
+            "session": [one["id"] for one, _ in known],
+            "opened": _moments([one.get("time") for one, _ in known]),
+            "peer": [one.get("peer") for one, _ in known],
+            "path": [one.get("path") for one, _ in known],
+            "method": [one.get("method") for one, _ in known],
+            "params": [one.get("params") for one, _ in known],
+            "query": [one.get("query") for one, _ in known],
+            "headers": [one.get("headers") for one, _ in known],
+            "closed": _moments([None if end is None else end.time for _, end in known]),
+            "code": pd.array(
+                [None if end is None else end.code for _, end in known], dtype="Int64"
+            ),
+            "reason": ["" if end is None else end.reason for _, end in known],
+        }
+    )
+
+
+def of_infos(infos: list[tuple[str, Info | str]]) -> pd.DataFrame:
+    """Return one row a recording; one that could not be read says why under `problem`."""
+    known = [(name, None if isinstance(one, str) else one, one) for name, one in infos]
+    return pd.DataFrame(
+        {
+            "recording": [name for name, _, _ in known],
+            "created": [info.created if info else None for _, info, _ in known],
+            "seconds": [round(info.seconds, 3) if info else None for _, info, _ in known],
+            "sessions": [info.sessions if info else None for _, info, _ in known],
+            "messages": [info.messages if info else None for _, info, _ in known],
+            "responses": [info.responses if info else None for _, info, _ in known],
+            "errors": [info.errors if info else None for _, info, _ in known],
+            "bytes": [info.bytes if info else None for _, info, _ in known],
+            "problem": [
+                one if isinstance(one, str) else str(one.damage[0]) if one.damage else ""
+                for _, _, one in known
+            ],
+        }
+    ).convert_dtypes()
+
+
+def write_csv(frame: pd.DataFrame, path: str | Path) -> Path:
+    """Write a frame as CSV and return where; text that a spreadsheet would run is defused."""
+    # all text quoted: a lone carriage return would begin a row otherwise
+    defused(frame).to_csv(path, index=False, quoting=csv.QUOTE_NONNUMERIC)
+    return Path(path)
+
+
+def write_parquet(frame: pd.DataFrame, path: str | Path) -> Path:
+    """Write a frame as Parquet and return where.
+
+    Raises:
+        MissingPackageError: no package that can is installed.
+    """
+    try:
+        flattened(frame).to_parquet(path, index=False)
+    except ImportError as error:
+        raise MissingPackageError("Parquet", "parquet") from error
+    return Path(path)
 
 
 def defused(frame: pd.DataFrame) -> pd.DataFrame:

@@ -5,14 +5,13 @@ Holds nothing itself: it reads the tape. pandas is loaded when a frame is asked 
 
 from __future__ import annotations
 
-import csv
 import datetime
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .errors import MissingPackageError, ReceiveTimeoutError, WsflowError
+from .errors import ReceiveTimeoutError, WsflowError
 from .events import KINDS, Row
 from .owner import waker
 from .table import table
@@ -68,24 +67,18 @@ class Log:
 
     def to_csv(self, path: str | Path) -> Path:
         """Write the frame as CSV and return where; text that a spreadsheet would run is defused."""
-        from .frame import defused
+        from .frame import write_csv
 
-        # all text quoted: a lone carriage return would begin a row otherwise
-        defused(self.frame()).to_csv(path, index=False, quoting=csv.QUOTE_NONNUMERIC)
-        return Path(path)
+        return write_csv(self.frame(), path)
 
     def to_parquet(self, path: str | Path) -> Path:
         """Write the frame as Parquet (needs `pip install wsflow[parquet]`) and return where.
 
         `data` becomes its repr where it is neither text nor bytes.
         """
-        from .frame import flattened
+        from .frame import write_parquet
 
-        try:
-            flattened(self.frame()).to_parquet(path, index=False)
-        except ImportError as error:
-            raise MissingPackageError("Parquet", "parquet") from error
-        return Path(path)
+        return write_parquet(self.frame(), path)
 
     # ---- for reading
 

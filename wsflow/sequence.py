@@ -3,10 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-
-from .events import Row
+from typing import Protocol
 
 FLOW = "flow"
+
+
+class Told(Protocol):
+    """A row of a log or of a recording."""
+
+    @property
+    def kind(self) -> str: ...
+
+    @property
+    def path(self) -> str: ...
+
+    @property
+    def session(self) -> str | None: ...
+
+    @property
+    def error(self) -> str | None: ...
+
+    @property
+    def value(self) -> object: ...
 
 
 class Sequence(str):
@@ -18,7 +36,7 @@ class Sequence(str):
         return {"text/plain": str(self), "text/vnd.mermaid": str(self)}
 
 
-def diagram(rows: Iterable[Row]) -> Sequence:
+def diagram(rows: Iterable[Told]) -> Sequence:
     """Return a sequence diagram; text of clients is text there too."""
     rows = [row for row in rows if row.session is not None or row.kind in {"broadcast", "error"}]
     names = {
@@ -31,8 +49,8 @@ def diagram(rows: Iterable[Row]) -> Sequence:
     return Sequence("\n".join(lines))
 
 
-def _line(row: Row, names: dict[str, str]) -> str:
-    who, said = names.get(row.session or "", FLOW), _text(row.data)
+def _line(row: Told, names: dict[str, str]) -> str:
+    who, said = names.get(row.session or "", FLOW), _text(row.value)
     match row.kind:
         case "req":
             return f"{who}->>{FLOW}: connect {_text(row.path)}"
