@@ -288,20 +288,24 @@ async def test_a_removed_catch_catches_no_more(flow: Flow) -> None:
     assert len(caught) == 1
 
 
-async def test_sessions_of_a_removed_trigger_stay_open(flow: Flow) -> None:
-    chat = flow.websocket("/")
-    client = await flow.client("/")
-    flow.remove(chat)
-    await client.send("nobody hears this")
-    assert client.closed is None
+async def test_clients_of_a_removed_trigger_are_told_and_others_stay(flow: Flow) -> None:
+    gone, stays = flow.websocket("/gone"), flow.websocket("/stays")
+    stays.message >> flow.node(
+        lambda ev, ctx: ctx.emit("response", {"body": "still here"}), name="answer"
+    )
+    one, other = await flow.client("/gone"), await flow.client("/stays")
+    flow.remove(gone)
+    assert one.closed == (1012, "this route is gone")
+    await other.send("x")
+    assert await other.receive(timeout=1) == "still here"
 
 
 async def test_clear_takes_out_everything_and_forgets(flow: Flow) -> None:
     flow.websocket("/").message >> nodes(flow, "a")[0]
     flow.catch()
     flow.state.set("count", 1)
-    client = await flow.client("/")
+    await flow.client("/").send("x")
     flow.clear()
     assert (flow.nodes, flow.wires, flow.state.keys(), len(flow.log)) == ({}, [], [], 0)
-    assert client.closed is None
+    assert flow.running
     flow.websocket("/")

@@ -12,6 +12,7 @@ import inspect
 import os
 import socket
 import ssl
+import struct
 import time
 from collections.abc import AsyncIterator
 from importlib.metadata import version
@@ -320,6 +321,47 @@ async def test_a_client_that_says_all_at_once_and_half_closes_gets_its_answers(
         assert (await raw.closed()).code == 1000
         await eventually(lambda: descriptors(server.port) == [], 0.5)  # its FIN came long ago
     assert (await flow.log.until(kind="close")).error is None
+
+
+async def test_what_came_before_an_early_end_waits_for_busy_handlers(flow: Flow) -> None:
+    gate, heard = asyncio.Event(), list[str]()
+
+    @flow.node
+    async def slow(ev: Any) -> None:
+        await gate.wait()
+        heard.append(ev["message"])
+
+    flow.websocket("/slow").message >> slow
+    server = await flow.serve()
+    said = [str(number) for number in range(300)]
+    with socket.create_connection(("127.0.0.1", server.port)) as sock:
+        sock.sendall(handshake("/slow") + b"".join(map(text, said)) + close(4000))
+        sock.shutdown(socket.SHUT_WR)
+        await flow.log.until(kind="message", count=100)
+        gate.set()
+        await flow.log.until(kind="close")
+        await eventually(lambda: len(heard) == 300)
+    assert heard == said
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+async def test_busy_handlers_hold_back_the_client_from_the_first_byte_on(
+    flow: Flow, at_once: bool
+) -> None:
+    gate = asyncio.Event()
+    flow.websocket("/slow").message >> flow.node(gate.wait, name="slow")
+    server = await flow.serve()
+    async with Raw.tcp(server.port) as raw:
+        crowd = b"".join(text("x") for _ in range(200))
+        await raw.send(handshake("/slow"), crowd if at_once else b"")
+        assert (await raw.response()).status == 101
+        await raw.send(b"" if at_once else crowd)
+        await flow.log.until(kind="message", count=100)
+        assert server.sessions[0].inflight == 100
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(raw.send(frame(BINARY, bytes(2**20)) * 24), 2)
+        assert server.sessions[0].messages_in == 100
+    gate.set()
 
 
 async def test_a_client_that_never_reads_its_answer_is_dropped(
@@ -650,6 +692,30 @@ async def test_a_cut_over_tls_is_a_close_without_a_code(
     assert [(ev["code"], ev["reason"]) for ev in closes] == [(None, "")]
     with contextlib.suppress(ConnectionClosed):
         await peer.recv()
+
+
+async def test_clients_that_come_and_go_at_once_over_tls_leave_nothing(
+    flow: Flow, secure: Server, trusting: ssl.SSLContext
+) -> None:
+    def dash(ending: str) -> None:
+        with (
+            socket.create_connection(("127.0.0.1", secure.port)) as sock,
+            trusting.wrap_socket(sock, server_hostname="localhost") as tls,
+        ):
+            tls.sendall(handshake() + text("hello"))
+            if ending == "polite":
+                tls.sendall(close(1000))
+            elif ending == "reset":
+                linger = struct.pack("ii", 1, 0)
+                tls.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+
+    await asyncio.gather(
+        *(asyncio.to_thread(dash, ending) for ending in ("polite", "fin", "reset") * 10)
+    )
+    await eventually(lambda: descriptors(secure.port) == [])
+    await eventually(lambda: len(secure.sessions) == 0)
+    assert len(rows(flow, "req")) == len(rows(flow, "close"))
+    assert rows(flow, "error") == []
 
 
 async def test_stopping_over_tls_says_1001(

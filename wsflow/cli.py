@@ -261,6 +261,8 @@ async def serve(
                 while server.running and not asked.is_set():
                     with contextlib.suppress(TimeoutError):
                         await asyncio.wait_for(asked.wait(), 0.5)
+        if out.is_terminal:
+            out.print()  # the terminal has written ^C there
         out.print(_summary(flow, time.monotonic() - started), soft_wrap=True)
     return DONE
 

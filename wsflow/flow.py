@@ -6,6 +6,7 @@ import contextlib
 import os
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, TypeVar
 
@@ -19,10 +20,12 @@ from .declarations import Declarations
 from .endpoint import Endpoint
 from .engine import Engine
 from .errors import ServeError, WiringError
+from .folder import FOLDER
 from .log import Log
 from .memory import Client
 from .node import Node
 from .policy import Policy
+from .recorder import Recorder
 from .runtime import Runtime
 from .server import Options, Server
 from .sessions import Sessions
@@ -71,6 +74,7 @@ class Flow(Declarations):
         engine = Engine(name, tape.tell, tape.place, clock, environment)
         super().__init__(name, engine, tape.tell, tape.place, clock)
         self.log = Log(tape)
+        self._tape = tape
         self.sessions = Sessions(clock.now)
         self._runtime = Runtime(
             name,
@@ -85,6 +89,8 @@ class Flow(Declarations):
         self._server: Server | None = None
         self._one_at_a_time = anyio.Lock()
         engine.line = self._line
+        tape.later = self._runtime.owner.soon
+        self._recorders: dict[str, Recorder] = {}
         if interactive():
             self._by_name[name] = self
 
@@ -111,6 +117,7 @@ class Flow(Declarations):
         trusted_proxies: Iterable[str] = (),
         certfile: str | None = None,
         keyfile: str | None = None,
+        record: str | None = None,
     ) -> Server:
         """Serve in the running loop, or with `thread=True` in a thread with a loop of its own.
 
@@ -130,6 +137,7 @@ class Flow(Declarations):
             token: what clients must bring: `?token=`, `Authorization: Bearer`, or a subprotocol.
             trusted_proxies: networks whose `X-Forwarded-For` is believed.
             certfile, keyfile: PEM files; the server then speaks `wss://` and `https://`.
+            record: the name of a recording that runs as long as the flow (see `record`).
 
         Raises:
             PortInUseError: the address can not be had.
@@ -153,7 +161,10 @@ class Flow(Declarations):
         )
         policy = options.policy()
         async with self._one_at_a_time:
-            return await self._serve_or_keep(options, policy)
+            server = await self._serve_or_keep(options, policy)
+        if record is not None and record not in self._recorders:
+            self.record(record)
+        return server
 
     async def _serve_or_keep(self, options: Options, policy: Policy) -> Server:
         there = self.server
@@ -227,6 +238,7 @@ class Flow(Declarations):
         """Stop the server and all that runs; sessions are closed with 1001. Harmless twice."""
         await self._runtime.owner.stop()
         self._runtime.owner.in_thread = False
+        self._stop_recorders()
 
     @property
     def running(self) -> bool:
@@ -258,6 +270,52 @@ class Flow(Declarations):
         self.call(self._graph.clear)
         self.state.clear()
         self.log.clear()
+
+    # ---- recordings
+
+    def record(
+        self, name: str, *, folder: str | Path = FOLDER, redact: Iterable[str] = ()
+    ) -> Recorder:
+        """Record everything from now on to `recordings/<name>.jsonl`, until it is stopped.
+
+        Use it with `with`, or keep it and `stop()` it; the flow stops it too. A recording of that
+        name that was there is kept under a number. `redact` names JSON keys whose values are
+        replaced, besides the usual secrets of a handshake.
+
+        Raises:
+            RecordingError: the file can not be written.
+        """
+        return self.call(self._record, name, folder, tuple(redact))
+
+    def _record(self, name: str, folder: str | Path, redact: tuple[str, ...]) -> Recorder:
+        if name in self._recorders:
+            self._recorders[name].stop()  # the cell that started it was run again
+        recorder = Recorder(
+            name,
+            self._tape,
+            self.describe,
+            folder=folder,
+            redact=redact,
+            on_stop=lambda: self._recorders.pop(name, None),
+        )
+        self._recorders[name] = recorder
+        return recorder
+
+    def _stop_recorders(self) -> None:
+        for recorder in list(self._recorders.values()):
+            recorder.stop()
+
+    def describe(self) -> dict[str, Any]:
+        """Return the graph as plain values: names of nodes, their kinds, routes and wires."""
+        return {
+            "name": self.name,
+            "nodes": [
+                {"name": node.name, "kind": type(node).__name__}
+                | ({"path": node.template.pattern} if hasattr(node, "template") else {})
+                for node in self.nodes.values()
+            ],
+            "wires": [list(wire.key) for wire in self.wires],
+        }
 
     # ---- the way in from other threads
 
@@ -297,6 +355,7 @@ class Flow(Declarations):
     def _goodbye(self) -> None:
         if self._server is not None:
             self._server.goodbye()
+        self._stop_recorders()
 
     def _line(self, node: str, text: str) -> None:
         """Write a line of `ctx.log` down; handlers may have logged from a thread of their own."""

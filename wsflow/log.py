@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from .errors import ReceiveTimeoutError, WsflowError
 from .events import KINDS, Row
 from .owner import waker
+from .plain import plain
 from .table import table
 from .tape import Tape
 
@@ -227,10 +228,10 @@ def _cells(row: Row) -> tuple[object, ...]:
 
 
 def _line(row: Row) -> str:
-    error = f"  {row.error}" if row.error else ""
+    error = f"  {plain(row.error)}" if row.error else ""
     where = f"{row.node}.{row.port}" if row.port else row.node
     return (
-        f"{row.seq:6} {clock_text(row.time)} {row.kind:9} {where:24} "
+        f"{row.seq:6} {clock_text(row.time)} {row.kind:9} {plain(where):24} "
         f"{row.session or '':10} {data_text(row.data):.60}{error:.120}"
     )
 

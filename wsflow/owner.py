@@ -145,9 +145,14 @@ class Owner:
     # ---- ways in
 
     def soon(self, function: Callable[[], None]) -> None:
-        """Call `function` in the loop once the current callback or task step has ended."""
-        if self.loop is not None and not self.loop.is_closed():
+        """Call `function` in the loop once the current callback or task step has ended.
+
+        At once when nothing runs: nobody would come back to it.
+        """
+        if self.running and self.loop is not None:
             self.loop.call_soon(function)
+        else:
+            function()
 
     @property
     def is_here(self) -> bool:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from .bodies import to_sendable
+from .plain import plain
 from .types import Data, Query
 from .wire import CLOSE_NORMAL, CLOSE_TRY_LATER, SocketRoute, Transport, Witness
 
@@ -317,7 +318,7 @@ class Session:
 
     def __repr__(self) -> str:
         text = (
-            f"<Session {self.id} {self.path:.24} {self.state} {self.age:.0f}s "
+            f"<Session {self.id} {plain(self.path):.24} {self.state} {self.age:.0f}s "
             f"in={self.messages_in} out={self.messages_out}"
         )
         return text + (f" dropped={self.dropped}>" if self.dropped else ">")
@@ -335,7 +336,7 @@ class Session:
             "dropped": self.dropped,
         }
         rows = "".join(
-            f"<tr><th style='text-align:left'>{name}</th><td>{html.escape(str(value))}</td></tr>"
+            f"<tr><th style='text-align:left'>{name}</th><td>{html.escape(plain(value))}</td></tr>"
             for name, value in facts.items()
         )
         return f"<table>{rows}</table>"

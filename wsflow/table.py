@@ -5,6 +5,8 @@ from __future__ import annotations
 import html
 from collections.abc import Iterable, Sequence
 
+from .plain import plain
+
 MAX_CELL = 200
 """Characters of one cell that are shown."""
 
@@ -26,6 +28,4 @@ def _text(value: object) -> str:
     text = "" if value is None else str(value)
     if len(text) > MAX_CELL:
         text = text[: MAX_CELL - 1] + "…"
-    # control and direction marks would let a client draw over its neighbours
-    shown = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
-    return html.escape(shown)
+    return html.escape(plain(text))
