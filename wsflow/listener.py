@@ -206,13 +206,9 @@ class _Visitor(TCPServer):
         buffer: bytearray = self.reader._buffer  # type: ignore[attr-defined]
         buffered = bytes(buffer)
         buffer.clear()
+        transport.pause_reading()  # and on again: the stream reader may have paused at its limit,
+        transport.resume_reading()  # or swallowed a FIN, which a new look finds once more
         session_start(rest + buffered)
-        if self.reader.at_eof():  # the reader swallowed the client's FIN, nobody else will see it
-            protocol = cast(asyncio.BufferedProtocol, transport.get_protocol())
-            protocol.eof_received()
-            transport.close()
-        if not transport.is_closing() and not transport.is_reading():
-            transport.resume_reading()  # the stream reader may have paused it at its limit
 
 
 class _Http(H11Protocol):
@@ -247,6 +243,8 @@ class _Http(H11Protocol):
             await self._refuse(verdict)
             return
         assert isinstance(key, str)
+        if self.visitor.writer.transport.is_closing():
+            return  # nobody is there any more
         rest = self.connection.trailing_data[0]
         self.connection = H11WSConnection(self.connection)  # type: ignore[arg-type]
         self.connection.buffer.clear()
