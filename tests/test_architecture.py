@@ -78,7 +78,10 @@ HOUSEPLAN: dict[str, tuple[int, str]] = {
     "recording": (13, "record"),
     # the roof, the rooms under it, the door
     "flow": (20, "roof"),
+    "terminal": (28, "rooms"),
+    "app": (29, "rooms"),
     "demo": (30, "rooms"),
+    "service": (30, "rooms"),
     "testing": (30, "rooms"),
     "cli": (31, "rooms"),
     "__init__": (40, "door"),
@@ -149,7 +152,7 @@ def test_asyncio_is_named_only_where_the_socket_and_the_owner_are(name: str) -> 
         if isinstance(node, ast.Import)
         for alias in node.names
     ]
-    if name not in {"owner", "connection", "listener", "virtual", "cli", "demo", "testing"}:
+    if name not in {"owner", "connection", "listener", "virtual", "demo", "service", "testing"}:
         assert "asyncio" not in names
 
 

@@ -441,6 +441,6 @@ async def test_a_request_is_a_row_and_its_response_another(
     answering(flow, "/a/{x}", {"body": "pong"}, method="POST")
     await web.post("/a/1", content=b"ping", headers={"authorization": "Bearer XYZZY"})
     request, response = flow.log.tail(2)
-    assert (request.kind, request.path, request.data) == ("req", "/a/{x}", "ping")
+    assert (request.kind, request.path, request.data["body"]) == ("req", "/a/{x}", "ping")
     assert (response.kind, response.cause, response.data) == ("response", request.seq, "pong")
     assert (response.session, response.size) == (None, 4)

@@ -21,6 +21,12 @@ class Alarm:
         self._clock = clock
         self.action: Callable[[], object] | None = action
 
+    def ring(self) -> None:
+        """Do it, once, unless it was cancelled."""
+        action, self.action = self.action, None
+        if action is not None:
+            action()
+
     def cancel(self) -> None:
         """Never ring. Harmless when it already rang."""
         if self.action is not None:
@@ -30,6 +36,9 @@ class Alarm:
 
 class Clock:
     """The machine's clock: monotonic seconds for intervals, UTC nanoseconds for the log."""
+
+    rings_itself = False
+    """Whether alarms go off without anybody calling `ring`."""
 
     def __init__(self) -> None:
         self._alarms: list[tuple[float, int, Alarm]] = []
@@ -54,11 +63,9 @@ class Clock:
         """Let go off what is due."""
         while self._alarms and self._alarms[0][0] <= self.now():
             alarm = heapq.heappop(self._alarms)[2]
-            action, alarm.action = alarm.action, None
-            if action is None:
+            if alarm.action is None:
                 self._cancelled -= 1
-            else:
-                action()
+            alarm.ring()
 
     def cancelled(self) -> None:
         """An alarm was cancelled; sweep them out once they are the most of what is kept."""

@@ -31,11 +31,20 @@ R = TypeVar("R")
 class Declarations:
     """Everything of a flow that exists before it runs (and is a `node.Host` to its nodes)."""
 
-    def __init__(self, name: str, engine: Engine, tell: Tell, place: Places, clock: Clock) -> None:
+    def __init__(
+        self,
+        name: str,
+        engine: Engine,
+        tell: Tell,
+        place: Places,
+        clock: Clock,
+        *,
+        apart: bool = False,
+    ) -> None:
         self.name = name
         self.place = place
         self._engine, self._tell, self._clock = engine, tell, clock
-        self._graph = Graph(name, self.forget)
+        self._graph = Graph(name, self.forget, apart=apart)
 
     # ---- declaring
 

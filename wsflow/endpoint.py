@@ -93,11 +93,14 @@ class Endpoint:
         )
         return Admission(route, facts)
 
-    def open(self, admission: Admission, transport: Transport) -> Session:
-        """Make the session of an admitted handshake; the transport calls its `start()`."""
-        id, number = self.sessions.name()
+    def open(self, admission: Admission, transport: Transport, id: str | None = None) -> Session:
+        """Make the session of an admitted handshake; the transport calls its `start()`.
+
+        `id` is given in a replay, where a session keeps the name it was recorded under.
+        """
+        fresh, number = self.sessions.name()
         session = Session(
-            id,
+            id or fresh,
             number,
             admission.facts,
             transport,

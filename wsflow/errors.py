@@ -164,5 +164,9 @@ class RecordingNotFoundError(RecordingError, LookupError):
         return str(self.args[0])
 
 
+class ReplayError(RecordingError):
+    """A recording can not be played in this flow."""
+
+
 class DamagedLineError(RecordingError):
     """One line of a recording is not what was written."""

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import anyio
 
@@ -25,14 +25,21 @@ from .log import Log
 from .memory import Client
 from .node import Node
 from .policy import Policy
-from .recorder import Recorder
 from .runtime import Runtime
 from .server import Options, Server
 from .sessions import Sessions
+from .stage import on_stage
 from .state import State
 from .tape import Tape
 from .wire import CLOSE_GOING_AWAY, CLOSE_RESTART
 from .witness import TapeWitness
+
+if TYPE_CHECKING:
+    from .recorder import Recorder
+    from .recording import Recording
+    from .replay import Replay
+    from .twin import Stage
+    from .virtual import VirtualLoop
 
 R = TypeVar("R")
 
@@ -51,8 +58,8 @@ class Flow(Declarations):
 
     _by_name: ClassVar[dict[str, Flow]] = {}
 
-    def __new__(cls, name: str = "flow", **_: Any) -> Flow:
-        there = cls._by_name.get(name) if interactive() else None
+    def __new__(cls, name: str = "flow", *, _apart: bool = False, **_: Any) -> Flow:
+        there = cls._by_name.get(name) if interactive() and not _apart else None
         return super().__new__(cls) if there is None else there
 
     def __init__(
@@ -63,6 +70,7 @@ class Flow(Declarations):
         log_bytes: int = 256 * 2**20,
         env: Mapping[str, str] | None = None,
         clock: Clock | None = None,
+        _apart: bool = False,
     ) -> None:
         if "name" in self.__dict__:
             return  # the same running flow again
@@ -72,7 +80,7 @@ class Flow(Declarations):
         tape = Tape(log_rows, log_bytes, clock.time_ns)
         environment = MappingProxyType(env if env is not None else os.environ)
         engine = Engine(name, tape.tell, tape.place, clock, environment)
-        super().__init__(name, engine, tape.tell, tape.place, clock)
+        super().__init__(name, engine, tape.tell, tape.place, clock, apart=_apart)
         self.log = Log(tape)
         self._tape = tape
         self.sessions = Sessions(clock.now)
@@ -91,13 +99,15 @@ class Flow(Declarations):
         engine.line = self._line
         tape.later = self._runtime.owner.soon
         self._recorders: dict[str, Recorder] = {}
-        if interactive():
+        if interactive() and not _apart:
             self._by_name[name] = self
 
     @property
     def state(self) -> State:
         """The key/value store that handlers find as `ctx.state`."""
-        return self._engine.state
+        playing = on_stage.get()  # in a replay, that of the flow that plays
+        engine = playing._engine if isinstance(playing, Flow) else self._engine
+        return engine.state
 
     # ---- running
 
@@ -288,6 +298,8 @@ class Flow(Declarations):
         return self.call(self._record, name, folder, tuple(redact))
 
     def _record(self, name: str, folder: str | Path, redact: tuple[str, ...]) -> Recorder:
+        from .recorder import Recorder
+
         if name in self._recorders:
             self._recorders[name].stop()  # the cell that started it was run again
         recorder = Recorder(
@@ -300,6 +312,74 @@ class Flow(Declarations):
         )
         self._recorders[name] = recorder
         return recorder
+
+    def replay(
+        self,
+        recording: str | Path | Recording,
+        *,
+        speed: float | None = None,
+        ignore: Iterable[str] = (),
+        ignore_times: bool = False,
+        ignore_ids: bool = False,
+        any_order: bool = False,
+        late: float | None = None,
+        sessions: Iterable[str] | None = None,
+        until: float | str | None = None,
+        loop: int = 1,
+        max_gap: float | None = None,
+        folder: str | Path = FOLDER,
+    ) -> Replay:
+        """Play a recording into today's handlers: `report = await flow.replay("lesson1")`.
+
+        Recorded connections, messages and closes come in by the front door of a flow of its own,
+        with the same handlers and wires but fresh `ctx.state`, managers and time, in a thread
+        beside; live clients notice nothing. State that handlers keep in globals is shared.
+
+        Args:
+            recording: a name in `folder`, a path, or an open `Recording`.
+            speed: 1.0 as it was, 10 ten times as fast, None as fast as possible.
+            ignore: JSON keys (`"id"`) or paths (`"$.items[*].id"`) that do not matter.
+            ignore_times, ignore_ids: dates and clock times, UUIDs and session ids do not matter.
+            any_order: the answers of a session may come in any order.
+            late: how many seconds later than recorded an equal answer may come.
+            sessions: play only these.
+            until: stop there: seconds from the start, or the text of a mark.
+            loop: how often it is played.
+            max_gap: seconds; longer silences are cut to this.
+
+        Raises:
+            RecordingError: it can not be read, or not be played in this flow (when awaited).
+        """
+        from .compare import Rules
+        from .recording import Recording
+        from .replay import Replay
+
+        opened = (
+            recording
+            if isinstance(recording, Recording)
+            else Recording.open(recording, folder=folder)
+        )
+        return Replay(
+            opened,
+            self._stage,
+            speed=speed,
+            rules=Rules(tuple(ignore), ignore_times, ignore_ids, any_order, late),
+            sessions=None if sessions is None else frozenset(sessions),
+            until=until,
+            loop=loop,
+            max_gap=max_gap,
+        )
+
+    def _stage(self, loop: VirtualLoop, began: int) -> tuple[Stage, Log]:
+        """Make a flow of its own for a replay (see `twin`)."""
+        from .twin import Stage, copy
+        from .virtual import VirtualClock
+
+        env = self._engine.env
+        twin = Flow(self.name, env=env, clock=VirtualClock(loop, began), _apart=True)
+        copy(self, twin)
+        workers = twin._engine.workers
+        return Stage(twin, twin._endpoint(None), twin._graph.paths, workers.idle), twin.log
 
     def _stop_recorders(self) -> None:
         for recorder in list(self._recorders.values()):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from .compare import Pair, Said
 from .errors import MissingPackageError
 from .lines import Entry
 from .snapshot import unpack
@@ -136,6 +137,19 @@ def of_handshakes(entries: list[Entry]) -> pd.DataFrame:
                 [None if end is None else end.code for _, end in known], dtype="Int64"
             ),
             "reason": ["" if end is None else end.reason for _, end in known],
+        }
+    )
+
+
+def of_pairs(pairs: list[Pair]) -> pd.DataFrame:
+    """Return one row an answer that differs: then (`old`) and now (`new`), and when."""
+    return pd.DataFrame(
+        {
+            "session": [pair.session for pair in pairs],
+            "status": [pair.status for pair in pairs],
+            "t": np.array([(pair.old or pair.new or Said(0.0, None)).t for pair in pairs]),
+            "old": _series([None if pair.old is None else pair.old.body for pair in pairs]),
+            "new": _series([None if pair.new is None else pair.new.body for pair in pairs]),
         }
     )
 

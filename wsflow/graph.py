@@ -26,13 +26,18 @@ N = TypeVar("N", bound=Node)
 class Graph:
     """What was declared. Wires change by replacing tuples, so readers in a loop never see half."""
 
-    def __init__(self, flow: str, removed: Callable[[Node], object]) -> None:
+    def __init__(
+        self, flow: str, removed: Callable[[Node], object], *, apart: bool = False
+    ) -> None:
         self.flow, self._removed = flow, removed
+        self._apart = apart
+        """Whether it is nobody's but its maker's: no cell owns what is in it."""
         self.nodes: dict[str, Node] = {}
         self._sockets: PathTable[WebSocketTrigger] = PathTable()
         self._requests: PathTable[dict[str, HttpTrigger]] = PathTable()
         self._ledger = Ledger()
-        notebook.watch(self)
+        if not apart:
+            notebook.watch(self)
 
     # ---- nodes
 
@@ -56,7 +61,7 @@ class Graph:
             raise WiringError(f"a node needs a name, not {name!r}")
         there = self.nodes.get(name)
         key = ("node", name)
-        if there is not None and not (interactive() and self._is_first(key)):
+        if there is not None and (self._apart or not (interactive() and self._is_first(key))):
             wrong = PathError if isinstance(there, Trigger) else WiringError
             raise wrong(
                 f"flow {self.flow!r} has a node {name!r} already: {there!r}; "
@@ -70,7 +75,8 @@ class Graph:
             if there is not None:
                 self.remove(there)
             self._enter(declared)
-        self._ledger.declare(key, notebook.cell)
+        if not self._apart:
+            self._ledger.declare(key, notebook.cell)
         return declared
 
     def _is_first(self, key: Hashable) -> bool:
@@ -151,7 +157,8 @@ class Graph:
         if wire is None:
             wire = Wire(output, entrance)
             output.wires = (*output.wires, wire)
-        self._ledger.declare(("wire", wire.key), notebook.cell, shared=True)
+        if not self._apart:
+            self._ledger.declare(("wire", wire.key), notebook.cell, shared=True)
         return wire
 
     def disconnect(self, source: Output | Node, target: Input | Node) -> None:

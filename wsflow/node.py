@@ -9,10 +9,11 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 from .errors import HandlerError, UnknownPortError, WiringError
 from .port import Input, Output, Port, Wire
+from .stage import on_stage
 from .types import Handler, Places
 
 if TYPE_CHECKING:
@@ -65,6 +66,14 @@ class Node:
             self.add_input(port)
         for port in outputs:
             self.add_output(port)
+
+    def here(self) -> Self:
+        """Return this node, or in a replay the one that plays its part."""
+        host = on_stage.get()
+        if host is None or host is self.host:
+            return self
+        playing = host.nodes.get(self.name)
+        return playing if type(playing) is type(self) else self
 
     # ---- the function
 

@@ -74,6 +74,8 @@ class Recording:
     path: Path
     header: dict[str, Any]
     damage: list[Damage] = field(default_factory=list)
+    progress: float = 0.0
+    """How much of it the pass under way has read, from 0 to 1."""
 
     @classmethod
     def open(cls, name_or_path: str | Path, *, folder: str | Path = FOLDER) -> Recording:
@@ -98,8 +100,12 @@ class Recording:
     def entries(self) -> Iterator[Entry]:
         """Give handshakes and rows in the order they were written, all parts in one."""
         self.damage = []
+        total = sum(path.stat().st_size for path in self.parts()) or 1
+        done = 0
         for path in self.parts():
             for line, number, torn in _lines(path):
+                done += len(line) + 1
+                self.progress = done / total
                 entry = self._entry(path, line, number, torn)
                 if entry is not None and entry.wsflow is None:
                     yield entry

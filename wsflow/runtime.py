@@ -47,7 +47,8 @@ class Runtime:
         failed: SetupError | None = None
         async with anyio.create_task_group() as group:
             group.start_soon(engine.workers.run, group)
-            group.start_soon(self._tick)
+            if not self._clock.rings_itself:
+                group.start_soon(self._tick)
             try:
                 for node in list(self._nodes()):
                     await engine.setup(node)

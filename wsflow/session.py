@@ -10,10 +10,12 @@ import html
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from threading import get_ident
 from typing import Any, Literal
 
 from .bodies import to_sendable
 from .plain import plain
+from .stage import on_stage
 from .types import Data, Query
 from .wire import CLOSE_NORMAL, CLOSE_TRY_LATER, SocketRoute, Transport, Witness
 
@@ -66,6 +68,7 @@ class Session:
         "_progress_at",
         "_route",
         "_sent_close",
+        "_thread",
         "_witness",
         "backlog",
         "dropped",
@@ -102,6 +105,7 @@ class Session:
         on_closed: Callable[[Session, int | None, str], None],
     ) -> None:
         self.id, self.number = id, number
+        self._thread = get_ident()
         self.peer, self.method, self.path = facts.peer, facts.method, facts.path
         self.params, self.query, self.headers = facts.params, facts.query, facts.headers
         self.subprotocol = facts.subprotocol
@@ -202,11 +206,20 @@ class Session:
         if self.state != "open":
             self.dropped += 1
             return None
+        if get_ident() != self._thread:
+            return self._deliver_from_elsewhere(data)
         if self._blocked:
             return self._keep(data)
         size = self.transport.send(data)
         self.messages_out += 1
         return size
+
+    def _deliver_from_elsewhere(self, data: Data) -> int | None:
+        """Another thread has a context of this session; a replay must not reach live clients."""
+        if on_stage.get() is not None:
+            self.dropped += 1
+            return None
+        return self._witness.call(self.deliver, data)
 
     def end(self, code: int = CLOSE_NORMAL, reason: str = "") -> None:
         """Close the connection once all that was sent before has left; harmless twice."""

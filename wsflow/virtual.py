@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from .clock import Alarm, Clock
+
 PATIENCE = 0.002
 """Real seconds given to sockets and threads before time jumps over them."""
 
@@ -63,6 +65,27 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         else:
             assert self.speed is not None
             self._virtual += real * self.speed
+
+
+class VirtualClock(Clock):
+    """The clock of a flow that runs in a `VirtualLoop`; `start` is UTC in nanoseconds."""
+
+    rings_itself = True
+
+    def __init__(self, loop: VirtualLoop, start: int) -> None:
+        super().__init__()
+        self._loop, self._start = loop, start
+
+    def now(self) -> float:
+        return self._loop.time()
+
+    def time_ns(self) -> int:
+        return self._start + int(self._loop.time() * 1e9)
+
+    def call_later(self, delay: float, action: Callable[[], object]) -> Alarm:
+        alarm = Alarm(self, action)
+        self._loop.call_later(delay, alarm.ring)
+        return alarm
 
 
 class _Selector(selectors.DefaultSelector):

@@ -77,12 +77,12 @@ class Connections(Node):
     @property
     def sessions(self) -> list[str]:
         """The ids of the sessions it knows, oldest first."""
-        return list(self._members)
+        return list(self.here()._members)
 
     @property
     def groups(self) -> dict[str, list[str]]:
         """The groups there are, and who is in them."""
-        return {name: list(members) for name, members in self._groups.items()}
+        return {name: list(members) for name, members in self.here()._groups.items()}
 
     def broadcast(
         self, body: Any, *, group: str | None = None, except_: str | Iterable[str] = ()
@@ -94,13 +94,15 @@ class Connections(Node):
         Raises:
             ReplyError: nothing can carry the body; nobody got it.
         """
-        ctx = self._current()
-        return self._do(lambda: self._send_to(self._chosen(group, except_), body, ctx))
+        me = self.here()
+        ctx = me._current()
+        return me._do(lambda: me._send_to(me._chosen(group, except_), body, ctx))
 
     def send(self, session: str | SessionView, body: Any) -> Delivery:
         """Send `body` to one session, given by its id or as `ctx.session`."""
-        ctx = self._current()
-        return self._do(lambda: self._send_to([_id(session)], body, ctx))
+        me = self.here()
+        ctx = me._current()
+        return me._do(lambda: me._send_to([_id(session)], body, ctx))
 
     def join(self, session: str | SessionView, group: str) -> None:
         """Put a session into a group; a group exists while somebody is in it.
@@ -108,20 +110,21 @@ class Connections(Node):
         Raises:
             WiringError: the manager does not know the session.
         """
-        who = _id(session)
-        if who not in self._members:
+        me, who = self.here(), _id(session)
+        if who not in me._members:
             raise WiringError(
                 f"session {who!r} is not known to {self.name!r}; is its trigger's req port wired "
                 f"to {self.name}.req, and the session open?"
             )
-        self._groups.setdefault(group, {})[who] = None
+        me._groups.setdefault(group, {})[who] = None
 
     def leave(self, session: str | SessionView, group: str) -> None:
         """Take a session out of a group; harmless when it is not in it."""
-        members = self._groups.get(group, {})
+        groups = self.here()._groups
+        members = groups.get(group, {})
         members.pop(_id(session), None)
         if not members:
-            self._groups.pop(group, None)
+            groups.pop(group, None)
 
     # ---- inside
 

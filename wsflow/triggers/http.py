@@ -62,7 +62,8 @@ class HttpTrigger(Trigger):
             return Reply(event.status, event.headers, event.body.encode())
         answer = _Answer(self.pulse)
         scope = self.pulse.scope(None, answer.respond)
-        data, size = snapshot(event["body"])
+        told = {key: value for key, value in event.items() if key != "rawBody"}
+        data, size = snapshot(told)  # the whole event: a replay asks again
         seq = self.pulse.tell(self._place, 0, scope.number, 0, data, size)
         alarm = self._clock.call_later(self.timeout, answer.expire)
         try:
