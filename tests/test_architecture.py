@@ -31,7 +31,8 @@ HOUSEPLAN: dict[str, tuple[int, str]] = {
     "bell": (0, ""),
     "plain": (0, ""),
     "stage": (0, ""),
-    "virtual": (0, ""),
+    "progress": (0, ""),
+    "virtual": (2, ""),
     # the flow tower: who does what with an event
     "state": (10, "flow"),
     "lifecycle": (10, "flow"),
@@ -76,7 +77,10 @@ HOUSEPLAN: dict[str, tuple[int, str]] = {
     "log": (12, "record"),
     "recorder": (12, "record"),
     "recording": (13, "record"),
+    "report": (13, "record"),
+    "replay": (14, "record"),
     # the roof, the rooms under it, the door
+    "twin": (19, "roof"),
     "flow": (20, "roof"),
     "terminal": (28, "rooms"),
     "app": (29, "rooms"),
