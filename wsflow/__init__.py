@@ -5,6 +5,8 @@
 `Flow` is the way in; the rest are types to annotate with and errors to catch.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from .clock import Clock, ManualClock
 from .context import Context
 from .errors import (
@@ -13,7 +15,9 @@ from .errors import (
     PathError,
     PortInUseError,
     ReceiveTimeoutError,
+    RecordingError,
     RefusedError,
+    ReplayError,
     ReplyError,
     RunawayError,
     ServeError,
@@ -30,7 +34,31 @@ from .memory import Client
 from .server import Server
 from .session import Session
 
+if TYPE_CHECKING:
+    from .recorder import Recorder
+    from .recording import Recording, recordings
+    from .replay import Replay
+    from .report import Report
+
 __version__ = "0.1.0"
+
+_LATER = {
+    "Recorder": "recorder",
+    "Recording": "recording",
+    "recordings": "recording",
+    "Replay": "replay",
+    "Report": "report",
+}
+"""What is loaded when it is first asked for, and from where: importing stays light."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module 'wsflow' has no {name!r}; it has: {', '.join(__all__)}")
+    from importlib import import_module
+
+    return getattr(import_module(f".{_LATER[name]}", __name__), name)
+
 
 __all__ = [
     "Client",
@@ -43,8 +71,14 @@ __all__ = [
     "PathError",
     "PortInUseError",
     "ReceiveTimeoutError",
+    "Recorder",
+    "Recording",
+    "RecordingError",
     "RefusedError",
+    "Replay",
+    "ReplayError",
     "ReplyError",
+    "Report",
     "Row",
     "RunawayError",
     "ServeError",
@@ -57,4 +91,5 @@ __all__ = [
     "WiringError",
     "WsflowError",
     "__version__",
+    "recordings",
 ]

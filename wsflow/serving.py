@@ -1,0 +1,282 @@
+"""A flow that runs: served on a port, mounted in another server, or with clients in memory.
+
+What `Flow` is between its declarations and its recordings.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from abc import abstractmethod
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import anyio
+
+from .asgi import AsgiApp
+from .cells import interactive
+from .clock import Clock
+from .declarations import Declarations
+from .endpoint import Endpoint
+from .engine import Engine
+from .errors import ServeError
+from .memory import Client
+from .node import Node
+from .policy import Policy
+from .runtime import Runtime
+from .server import Options, Server
+from .sessions import Sessions
+from .tape import Tape
+from .wire import CLOSE_GOING_AWAY, CLOSE_RESTART
+from .witness import TapeWitness
+
+R = TypeVar("R")
+
+
+class Serving(Declarations):
+    """Starting, stopping, pausing; and the ways in."""
+
+    def __init__(
+        self, name: str, engine: Engine, tape: Tape, clock: Clock, *, apart: bool = False
+    ) -> None:
+        super().__init__(name, engine, tape.tell, tape.place, clock, apart=apart)
+        self.sessions = Sessions(clock.now)
+        self._runtime = Runtime(
+            name,
+            engine,
+            clock,
+            lambda: self._graph.nodes.values(),
+            self.sessions.check,
+            self._close,
+            self._goodbye,
+        )
+        self._witness = TapeWitness(tape, self._runtime.owner)
+        self._server: Server | None = None
+        self._one_at_a_time = anyio.Lock()
+        engine.line = self._line
+        tape.later = self._runtime.owner.soon
+
+    # ---- running
+
+    async def serve(
+        self,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        thread: bool = False,
+        max_message_size: int = 2**20,
+        max_backlog: int = 16 * 2**20,
+        max_sessions: int = 10_000,
+        allowed_origins: Iterable[str] = (),
+        allowed_hosts: Iterable[str] = (),
+        token: str | None = None,
+        allow_unauthenticated: bool = False,
+        trusted_proxies: Iterable[str] = (),
+        certfile: str | None = None,
+        keyfile: str | None = None,
+        record: str | None = None,
+    ) -> Server:
+        """Serve in the running loop, or with `thread=True` in a thread with a loop of its own.
+
+        The port is taken and clients are answered when this returns. Called again with the same
+        options it returns the same server; in a notebook other options replace it on its port.
+
+        Args:
+            host: the address to bind; outside loopback a `token` is needed (or
+                `allow_unauthenticated=True`).
+            port: 0 for a free one.
+            thread: answer even while a cell blocks; handlers then run in that thread.
+            max_message_size: bytes; a larger message closes its session with 1009.
+            max_backlog: bytes that may wait for one client; beyond, it is closed with 1013.
+            max_sessions: sessions and requests at a time; beyond, 503.
+            allowed_origins: web pages that may connect, besides those of this very server.
+            allowed_hosts: names this server is called by, besides loopback ones.
+            token: what clients must bring: `?token=`, `Authorization: Bearer`, or a subprotocol.
+            trusted_proxies: networks whose `X-Forwarded-For` is believed.
+            certfile, keyfile: PEM files; the server then speaks `wss://` and `https://`.
+            record: the name of a recording that runs as long as the flow (see `Flow.record`).
+
+        Raises:
+            PortInUseError: the address can not be had.
+            UnsafeBindError: an open door to other machines.
+            ServeError: the flow serves already, with other options.
+        """
+        options = Options(
+            host=host,
+            port=port,
+            thread=thread,
+            max_message_size=max_message_size,
+            max_backlog=max_backlog,
+            max_sessions=max_sessions,
+            allowed_origins=_texts(allowed_origins),
+            allowed_hosts=_texts(allowed_hosts),
+            token=token,
+            allow_unauthenticated=allow_unauthenticated,
+            trusted_proxies=_texts(trusted_proxies),
+            certfile=certfile,
+            keyfile=keyfile,
+        )
+        policy = options.policy()
+        async with self._one_at_a_time:
+            server = await self._serve_or_keep(options, policy)
+        if record is not None:
+            self.keep_recording(record)
+        return server
+
+    async def _serve_or_keep(self, options: Options, policy: Policy) -> Server:
+        there = self.server
+        if there is not None:
+            options = replace(options, port=options.port or there.port)
+            if options == replace(there.options, port=there.port):
+                return there
+            if not interactive():
+                raise ServeError(
+                    f"flow {self.name!r} serves at {there.url} already, with other options; "
+                    "await flow.stop() first"
+                )
+            await there.stop(CLOSE_RESTART, "server restarted with other options")
+        return await self._serve(options, policy)
+
+    async def _serve(self, options: Options, policy: Policy) -> Server:
+        owner = self._runtime.owner
+        endpoint = self._endpoint(policy, options)
+        server = Server(
+            options, endpoint, AsgiApp(endpoint, self.start, self.stop), owner, self._graph.paths
+        )
+        server.bind()
+        try:
+            if owner.running and owner.in_thread != options.thread:
+                await owner.stop()
+            await owner.start(thread=options.thread)
+            await owner.run(server.start)
+        except BaseException:
+            server.unbind()
+            raise
+        self._server = server
+        return server
+
+    @contextlib.asynccontextmanager
+    async def serving(self, **options: Any) -> AsyncIterator[Server]:
+        """Serve while the block runs, then stop: `async with flow.serving() as server: ...`."""
+        server = await self.serve(**options)
+        try:
+            yield server
+        finally:
+            await self.stop()
+
+    @property
+    def server(self) -> Server | None:
+        """The server that runs now, or None."""
+        return self._server if self._server is not None and self._server.running else None
+
+    @property
+    def asgi(self) -> AsgiApp:
+        """The flow as an ASGI application, to mount in any ASGI server or framework.
+
+        The Host header is that server's business; Origin is checked (same host only).
+        """
+        return AsgiApp(self._endpoint(Policy(check_host=False)), self.start, self.stop)
+
+    def client(
+        self, path: str, *, headers: Mapping[str, str] | None = None, peer: str = "memory"
+    ) -> Client:
+        """Return a client in memory: no port, the same way through the flow as from a socket.
+
+        It connects at its first await; the flow is started if it was not.
+        """
+        owner = self._runtime.owner
+        return Client(self._endpoint(None), self.start, owner, path, headers or {}, peer)
+
+    async def start(self) -> None:
+        """Run without a port: `setup` of each node, then events may come. Harmless twice."""
+        await self._runtime.owner.start(thread=self._runtime.owner.in_thread)
+
+    async def stop(self) -> None:
+        """Stop the server and all that runs; sessions are closed with 1001. Harmless twice."""
+        await self._runtime.owner.stop()
+        self._runtime.owner.in_thread = False
+        self.stopped()
+
+    @property
+    def running(self) -> bool:
+        """Whether handlers can run."""
+        return self._engine.running
+
+    @property
+    def paused(self) -> bool:
+        """Whether triggers are held back."""
+        return self._engine.paused
+
+    def pause(self) -> None:
+        """Hold triggers back: clients stay connected, what they send waits. Harmless twice."""
+        if not self.paused:
+            self.call(self._pause, True)
+
+    def resume(self) -> None:
+        """Go on, with what came in meanwhile first. Harmless twice."""
+        if self.paused:
+            self.call(self._pause, False)
+
+    def _pause(self, paused: bool) -> None:
+        self.sessions.pause(paused)
+        (self._engine.pause if paused else self._engine.resume)()
+        self._engine.moment("pause" if paused else "resume")
+
+    # ---- the way in from other threads
+
+    def call(self, function: Callable[..., R], *args: Any) -> R:
+        """Call a plain function in the flow's loop, from any thread, and return its result."""
+        return self._runtime.owner.call(function, *args)
+
+    def redefined(self, node: Node) -> None:
+        """A node got another function."""
+        self._runtime.redefined(node)
+
+    def forget(self, node: Node) -> None:
+        """A node is gone; clients of a route that is gone are told so, not left in silence."""
+        super().forget(node)
+        for session in self.sessions:
+            if session.route is node:
+                session.close(CLOSE_RESTART, "this route is gone")
+
+    @abstractmethod
+    def keep_recording(self, name: str) -> None:
+        """Record under `name` from now on until the flow stops."""
+
+    def stopped(self) -> None:
+        """All has come to its end; who keeps something open closes it now."""
+
+    # ---- inside
+
+    def _endpoint(self, policy: Policy | None, options: Options | None = None) -> Endpoint:
+        options = options or Options()
+        return Endpoint(
+            self._graph,
+            self.sessions,
+            self._witness,
+            policy=policy,
+            limits=options.limits(),
+            max_sessions=options.max_sessions,
+        )
+
+    async def _close(self) -> None:
+        if self._server is not None:
+            await self._server.stop()
+        self.sessions.close_all(CLOSE_GOING_AWAY, "flow stopped")
+
+    def _goodbye(self) -> None:
+        if self._server is not None:
+            self._server.goodbye()
+        self.stopped()
+
+    def _line(self, node: str, text: str) -> None:
+        """Write a line of `ctx.log` down; handlers may have logged from a thread of their own."""
+        owner = self._runtime.owner
+        if owner.is_here:
+            self._engine.mark(node, text)
+        else:
+            owner.post(self._engine.mark, node, text)
+
+
+def _texts(given: Iterable[str]) -> tuple[str, ...]:
+    return (given,) if isinstance(given, str) else tuple(given)
