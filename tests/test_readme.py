@@ -8,6 +8,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from wsflow import Flow
 
 ROOT = Path(__file__).parent.parent
@@ -26,18 +28,28 @@ async def run(source: str, names: dict[str, Any]) -> None:
         await result
 
 
-async def test_the_python_of_the_readme_runs_in_order() -> None:
+async def test_the_python_of_the_readme_runs_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # a script may not declare a node twice; the README shows what a notebook may
+    monkeypatch.setattr("wsflow.graph.interactive", lambda: True)
+    monkeypatch.chdir(tmp_path)  # recordings go into a folder below
     names: dict[str, Any] = {"print": lambda *_: None}
-    python = blocks("python")
-    assert len(python) >= 2
-    await run(python[0], names)
+    first, replaying, outside = blocks("python")
+    await run(first, names)
     flow = names["flow"]
     assert isinstance(flow, Flow)
     replies = flow.log.frame(kind="response")
     assert list(replies["data"]) == ["HELLO"], "as the comment beside receive() says"
+    before, after = replaying.split("report.ok", 1)
+    await run(before, names)
+    assert names["report"].ok
+    await run("report.ok" + after, names)
+    assert [list(row) for row in names["report"].diff[["old", "new"]].values] == [
+        ["HELLO", "HELLO!"]
+    ]
     await flow.stop()
-    for block in python[1:]:
-        await run(block, names)
+    await run(outside, names)
     assert not flow.running
 
 
