@@ -1,6 +1,7 @@
 """What most tests start from: a flow of their own that is stopped when they end."""
 
-from collections.abc import AsyncIterator
+import sys
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
@@ -27,3 +28,13 @@ async def timed(clock: ManualClock) -> AsyncIterator[Flow]:
     flow = Flow("timed", clock=clock)
     yield flow
     await flow.stop()
+
+
+@pytest.fixture
+def imports_forgotten() -> Iterator[None]:
+    """What a test imports is forgotten again."""
+    modules, path = set(sys.modules), sys.path[:]
+    yield
+    sys.path[:] = path
+    for name in set(sys.modules) - modules:
+        del sys.modules[name]

@@ -400,6 +400,21 @@ async def test_a_server_that_does_not_take_messages_gets_a_window_of_them(flow: 
     assert [one["text"] for one in driver.sent[1:]] == [str(n) for n in range(10 * WINDOW)]
 
 
+async def test_progress_is_what_the_server_took(echo: Flow) -> None:
+    driver = Driver(echo, dict(CONNECT))
+    async with anyio.create_task_group() as group:
+        group.start_soon(driver.run)
+        await turns()
+        transport = echo.sessions[0].transport
+        seen = [(transport.progress(), transport.settled())]
+        echo.sessions[0].send("x")
+        seen.append((transport.progress(), transport.settled()))
+        await turns()
+        seen.append((transport.progress(), transport.settled()))
+        driver.give(dict(GONE))
+    assert seen == [(0, True), (0, False), (1, True)]
+
+
 async def test_too_many_handlers_stop_the_reading(flow: Flow) -> None:
     go_on = anyio.Event()
     flow.websocket("/").message >> flow.node(go_on.wait, name="slow")
@@ -428,6 +443,18 @@ async def test_a_request_whose_body_breaks_off_is_not_routed(flow: Flow) -> None
     with anyio.move_on_after(1):
         await driver.run()
     assert kept == []
+
+
+async def test_without_a_lifespan_the_first_request_starts_the_flow(flow: Flow) -> None:
+    set_up: list[str] = []
+    flow.http("/").out >> flow.node(
+        lambda ev, ctx: ctx.emit("response", {"body": set_up}),
+        name="answer",
+        setup=lambda: set_up.append("ready"),
+    )
+    driver = Driver(flow, {"type": "http.request"}, type="http", path="/", raw_path=b"/")
+    await driver.run()
+    assert driver.sent[1]["body"] == b'["ready"]'
 
 
 async def test_a_body_in_pieces_is_put_together(flow: Flow) -> None:

@@ -25,20 +25,21 @@ class Shell:
     def register(self, name: str, callback: Callable[[Any], None]) -> None:
         self.callbacks[name].append(callback)
 
-    def say(self, name: str, **what: Any) -> None:
+    def say(self, name: str, what: SimpleNamespace) -> None:
         for callback in self.callbacks[name]:
-            callback(SimpleNamespace(**what))
+            callback(what)
 
     def run(self, id: str | None, *declarations: Callable[[], object]) -> None:
         """Run a cell; an exception ends it and is raised again."""
-        self.say("pre_run_cell", cell_id=id)
+        info = SimpleNamespace(cell_id=id)
+        self.say("pre_run_cell", info)
         success = False
         try:
             for declare in declarations:
                 declare()
             success = True
         finally:
-            self.say("post_run_cell", success=success)
+            self.say("post_run_cell", SimpleNamespace(info=info, success=success))
 
 
 @pytest.fixture
@@ -106,6 +107,13 @@ def test_the_last_cell_to_declare_a_thing_owns_it() -> None:
     assert ended(ledger, "2") == ["a"]
 
 
+def test_what_its_last_owner_drops_is_gone_though_another_cell_had_it_before() -> None:
+    ledger = Ledger()
+    ended(ledger, "1", "a")
+    ended(ledger, "2", "a")
+    assert ended(ledger, "2") == ["a"]
+
+
 def test_a_shared_thing_lives_while_one_cell_declares_it() -> None:
     ledger = Ledger()
     for cell in "12":
@@ -158,7 +166,7 @@ def test_the_cell_that_imports_wsflow_is_known_by_the_kernel(
     monkeypatch.setattr(wsflow.cells, "ipython", lambda: first)
     flow = Flow("first")
     node(flow, "a")()
-    first.say("post_run_cell", success=True)
+    first.say("post_run_cell", SimpleNamespace(info=None, success=True))
     assert notebook.cell is None
     first.run("first")
     assert flow.nodes == {}
@@ -251,6 +259,31 @@ def test_ports_no_longer_declared_go_with_their_wires(shell: Shell, book: Flow) 
     shell.run("w", lambda: [book.nodes["split"][p] >> book.nodes["sink"] for p in ("yes", "no")])
     shell.run("n", node(book, "split", outputs=("yes",)), node(book, "sink"))
     assert [wire.key[1] for wire in book.wires] == ["yes"]
+
+
+@pytest.mark.parametrize("inner", [None, "n"])
+def test_what_a_magic_inside_a_cell_declares_belongs_to_the_cell(
+    shell: Shell, book: Flow, inner: str | None
+) -> None:
+    def magic() -> None:
+        shell.run(inner, node(book, "b"))
+
+    shell.run("n", node(book, "a"), magic, node(book, "c"))
+    shell.run("n", node(book, "a"), magic, node(book, "c"))
+    assert list(book.nodes) == ["chat", "a", "b", "c"]
+    shell.run("n", node(book, "a"))
+    assert list(book.nodes) == ["chat", "a"]
+
+
+def test_a_cell_whose_end_was_never_told_does_not_own_what_comes_later(
+    shell: Shell, book: Flow
+) -> None:
+    shell.say("pre_run_cell", SimpleNamespace(cell_id="dies"))
+    shell.run("n", node(book, "a"))
+    shell.run("dies")
+    assert "a" in book.nodes
+    shell.run("n")
+    assert "a" not in book.nodes
 
 
 def test_one_name_twice_in_one_run_is_an_error(shell: Shell, book: Flow) -> None:

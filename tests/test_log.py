@@ -258,13 +258,14 @@ async def test_until_waits_for_a_row_to_come(story: Tape, log: Log) -> None:
     found: list[Row] = []
 
     async def wait() -> None:
-        found.append(await log.until(node="late", timeout=5))
+        found.append(await log.until(node="late", timeout=30))
 
-    async with anyio.create_task_group() as group:
-        group.start_soon(wait)
-        await turns()
-        put(story, node="other")
-        put(story, node="late")
+    with anyio.fail_after(2):
+        async with anyio.create_task_group() as group:
+            group.start_soon(wait)
+            await turns()
+            put(story, node="other")
+            put(story, node="late")
     assert [row.seq for row in found] == [8]
 
 

@@ -83,6 +83,7 @@ async def test_an_unknown_path_is_refused_with_404(echo: Flow) -> None:
     with pytest.raises(RefusedError, match=r"connection to '/nowhere' refused with 404") as caught:
         await echo.client("/nowhere")
     assert caught.value.status == 404
+    assert "/echo/{room}" in str(caught.value)
     assert isinstance(caught.value, ConnectionError)
     row = echo.log.tail(1)[0]
     assert (row.kind, row.path) == ("drop", "/nowhere")

@@ -1,7 +1,7 @@
 """A node: which functions it can call and how, and its ports by name."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
@@ -146,6 +146,22 @@ def test_impossible_parameters_are_an_error_that_shows_both_sides(
     assert "handler 'n' has parameters (ev" in text
     assert "a node calls it with (event, ctx), (event) or ()" in text
     assert isinstance(caught.value, TypeError)
+
+
+def generator(ev: Any) -> Iterator[int]:
+    yield 1
+
+
+async def async_generator(ev: Any) -> AsyncIterator[int]:
+    yield 1
+
+
+@pytest.mark.parametrize("function", [generator, async_generator])
+def test_a_generator_is_an_error_that_says_what_to_call_instead(
+    flow: Flow, function: Callable[..., Any]
+) -> None:
+    with pytest.raises(HandlerError, match=r"handler 'n' is a generator; .* ctx\.route\(value\)"):
+        flow.node(function, name="n")
 
 
 @pytest.mark.parametrize("thing", [3, "shout", {"a": 1}])

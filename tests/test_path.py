@@ -117,6 +117,13 @@ def test_a_removed_pattern_is_not_found_and_free_again() -> None:
     assert routes.find("/a/1") == ("again", {"y": "1"})
 
 
+def test_the_pattern_that_matches_the_same_paths_is_found() -> None:
+    routes = table("/a/{x}", "/a/b")
+    assert routes.same(PathTemplate("/a/:y")) == "/a/{x}"
+    assert routes.same(PathTemplate("/a/b")) == "/a/b"
+    assert routes.same(PathTemplate("/{a}/b")) is None
+
+
 def test_patterns_are_given_as_they_were_written() -> None:
     assert table("/b/:x", "/a/{y}").patterns() == ["/b/:x", "/a/{y}"]
 

@@ -150,7 +150,7 @@ def test_a_client_that_takes_again_gets_new_messages_at_once() -> None:
     assert party.wire.out == ["a", "b", "c"]
 
 
-@pytest.mark.parametrize("data", ["x" * 10, b"x" * 10])
+@pytest.mark.parametrize("data", ["x" * 10, b"\xff" * 10, "ü" * 5])
 def test_a_backlog_up_to_its_bound_is_kept(data: Data) -> None:
     party = Party(room=1, max_backlog=100)
     party.session.deliver("first")
@@ -320,6 +320,21 @@ def test_the_first_close_counts() -> None:
     party.session.close(4002, "third")
     party.wire.take(10)
     assert party.wire.asked == [("close", 4000, "first", 2)]
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [(5, ""), (1005, ""), (1000, "x" * 124), (1000, "ü" * 62), (1000, "\ud800")],
+    ids=["low", "reserved", "long", "long in bytes", "no text"],
+)
+def test_a_close_by_hand_that_no_frame_can_carry_is_an_error_and_the_session_is_kept(
+    code: int, reason: str
+) -> None:
+    party = Party()
+    with pytest.raises(ValueError, match=r"close (code|reason)"):
+        party.session.close(code, reason)
+    assert party.session.is_open
+    assert party.wire.asked == []
 
 
 def test_after_the_end_a_message_is_dropped_and_counted() -> None:

@@ -120,6 +120,7 @@ def deep() -> list[Any]:
         2**200,
         {"big": 2**200},
         {1.5: "float key", None: "none key"},
+        {(1, 2): "tuple key", frozenset({1}): "set key", b"x": "bytes key"},
         {"lone": "\ud800"},
         [object()],
         print,

@@ -396,6 +396,66 @@ def test_two_watchers_that_raise_are_both_switched_off() -> None:
     assert sorted(row.kind for row in tape.rows()) == ["error", "error", "mark", "mark", "mark"]
 
 
+# ---- takers
+
+
+def fetching(tape: Tape) -> tuple[list[list[int]], Callable[[], None]]:
+    """Return the batches of numbers a taker got, and the taker."""
+    batches: list[list[int]] = []
+    after = [tape.seq]
+
+    def take() -> None:
+        batch = [fields[0] for fields in tape.since(after[0] + 1)]
+        after[0] = tape.seq
+        batches.append(batch)
+
+    return batches, take
+
+
+def test_a_taker_is_called_once_for_all_rows_of_a_turn() -> None:
+    tape, turn = Tape(max_rows=5_000), list[Callable[[], None]]()
+    tape.later = turn.append
+    batches, take = fetching(tape)
+    tape.attach(take)
+    for rows in (3, 2_000):
+        for _ in range(rows):
+            tell(tape)
+        assert len(turn) == 1
+        turn.pop()()
+    assert batches == [[1, 2, 3], list(range(4, 2_004))]
+
+
+def test_a_taker_that_stops_is_called_no_more() -> None:
+    tape = Tape()
+    batches, take = fetching(tape)
+    stop = tape.attach(take)
+    tell(tape)
+    stop()
+    tell(tape)
+    assert batches == [[1]]
+
+
+def test_a_taker_that_raises_is_switched_off_and_the_others_go_on() -> None:
+    tape = Tape()
+    batches, take = fetching(tape)
+    tape.attach(lambda: 1 / 0)
+    tape.attach(take)
+    tell(tape)
+    tell(tape)
+    assert [row.kind for row in tape.rows()] == ["mark", "error", "mark"]
+    assert [seq for batch in batches for seq in batch] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("since", [-5, 0, 1, 1_000, 1_025, 2_500, 2_501])
+def test_rows_since_a_number_are_given_with_their_raw_fields(since: int) -> None:
+    tape = Tape(max_rows=10_000)
+    for _ in range(2_500):
+        tell(tape)
+    rows = list(tape.since(since))
+    assert [fields[0] for fields in rows] == list(range(max(since, 1), 2_501))
+    assert [fields[6] for fields in rows] == [fields[0] for fields in rows]
+
+
 def test_a_watcher_gets_a_copy_of_what_travelled() -> None:
     from wsflow.snapshot import snapshot
 

@@ -17,7 +17,14 @@ from .bodies import to_sendable
 from .plain import plain
 from .stage import on_stage
 from .types import Data, Query
-from .wire import CLOSE_NORMAL, CLOSE_TRY_LATER, SocketRoute, Transport, Witness
+from .wire import (
+    CLOSE_NORMAL,
+    CLOSE_TRY_LATER,
+    SocketRoute,
+    Transport,
+    Witness,
+    check_close,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,8 +255,12 @@ class Session:
         return size is not None
 
     def close(self, code: int = CLOSE_NORMAL, reason: str = "") -> None:
-        """Close the connection by hand, from any thread; harmless twice."""
-        self._witness.call(self.end, code, reason)
+        """Close the connection by hand, from any thread; harmless twice.
+
+        Raises:
+            ReplyError: no Close frame can carry that code or reason.
+        """
+        self._witness.call(self.end, *check_close(code, reason))
 
     def handler_started(self) -> None:
         """An async handler of this session, or an event behind one, waits or runs."""

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias, TypeVar
 
+from .errors import ReplyError
+from .snapshot import describe
 from .types import Data, SessionView
 
 CLOSE_NORMAL = 1000
@@ -26,11 +28,24 @@ Headers: TypeAlias = tuple[tuple[str, str], ...]
 R = TypeVar("R")
 
 
-def may_send_code(code: object) -> bool:
-    """Say whether an application may put `code` into a Close frame (RFC 6455 section 7.4)."""
-    if type(code) is not int:
-        return False
-    return code in {1000, 1001, 1002, 1003, *range(1007, 1015)} or 3000 <= code <= 4999
+def check_close(code: object, reason: object) -> tuple[int, str]:
+    """Return code and reason of a Close frame as they were given.
+
+    Raises:
+        ReplyError: an application may not send that code (RFC 6455 section 7.4), or the reason
+            does not fit into the frame (section 5.5: 125 bytes with the code).
+    """
+    if type(code) is not int or not (code in _CODES or 3000 <= code <= 4999):
+        raise ReplyError(f"close code {code!r} may not be sent: take 1000 or 3000 to 4999")
+    try:
+        if isinstance(reason, str) and len(reason.encode()) <= 123:
+            return code, reason
+    except UnicodeEncodeError:
+        pass  # a lone surrogate: no text a frame can carry
+    raise ReplyError(f"a close reason is text of at most 123 bytes, not {describe(reason)}")
+
+
+_CODES = frozenset({1000, 1001, 1002, 1003, *range(1007, 1015)})
 
 
 @dataclass(frozen=True, slots=True)

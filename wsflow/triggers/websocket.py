@@ -16,7 +16,7 @@ from ..path import PathTemplate
 from ..scope import Scope
 from ..snapshot import describe
 from ..types import CloseEvent, Data, MessageEvent, Query, SessionView, SocketEvent
-from ..wire import CLOSE_NORMAL, may_send_code
+from ..wire import CLOSE_NORMAL, check_close
 from .base import Pulse, Trigger
 
 _ABSENT: Any = object()
@@ -139,9 +139,4 @@ def _understood(reply: Any) -> tuple[Any, tuple[int, str] | None]:
     body = reply.get("body", _ABSENT)
     if not reply.get("end"):
         return body, None
-    code, reason = reply.get("code", CLOSE_NORMAL), reply.get("reason", "")
-    if not may_send_code(code):
-        raise ReplyError(f"close code {code!r} may not be sent: take 1000 or 3000 to 4999")
-    if not isinstance(reason, str) or len(reason.encode("utf-8", "replace")) > 123:
-        raise ReplyError(f"a close reason is a str of at most 123 bytes, not {describe(reason)}")
-    return body, (code, reason)
+    return body, check_close(reply.get("code", CLOSE_NORMAL), reply.get("reason", ""))
