@@ -151,11 +151,8 @@ class Engine:
     def emit(self, ctx: Context, signal: str, args: tuple[Any, ...]) -> int:
         """Call the scope's listeners of `signal` (see `Context.emit`)."""
         scope, heard = ctx._scope, 0
-        if signal == "response":
-            if scope.respond is not None:
-                heard += scope.respond(scope, ctx, args[0] if args else None)
-            else:
-                self._told_signal(ctx, signal, args)
+        if signal == "response" and scope.respond is not None:
+            heard += scope.respond(scope, ctx, args[0] if args else None)
         else:
             self._told_signal(ctx, signal, args)
         if scope.waits:
@@ -244,6 +241,7 @@ class Engine:
                     raise  # the flow is stopping: this is our own cancellation
                 self.failed(ctx, args[0] if args else None, error)
             finally:
+                _awaited.set(None)  # the worker lives on; what it did for this scope does not
                 if session is not None:
                     session.handler_ended()
 
