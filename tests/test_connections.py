@@ -303,3 +303,28 @@ async def test_the_repr_counts_sessions_and_groups(flow: Flow, manager: Connecti
     _, (ann, _) = await guests(flow, "ann", "bob")
     manager.join(ann, "red")
     assert repr(manager) == "<Connections connections sessions=2 groups=1>"
+
+
+async def test_a_message_event_routed_to_broadcast_sends_what_was_said_and_no_handshake(
+    flow: Flow, manager: Connections
+) -> None:
+    chat = flow.websocket("/told")
+    chat.message >> manager.broadcast
+    chat.req >> manager.broadcast
+    (ann,), _ = await guests(flow, "ann")
+    teller = await flow.client("/told", headers={"Cookie": "id=secret"})
+    await teller.send("news")
+    assert await ann.receive(timeout=1) == "news"
+    assert not any("secret" in repr(row) for row in flow.log.tail(100))
+
+
+async def test_a_broadcast_may_leave_out_a_session_itself(flow: Flow, manager: Connections) -> None:
+    await guests(flow, "ann", "bob")
+    session = flow.sessions[0]
+    assert manager.broadcast("x", except_=session).reached == tuple(
+        one.id for one in flow.sessions if one is not session
+    )
+    assert (
+        manager.broadcast("x", except_=[session]).reached
+        == manager.broadcast("x", except_=session.id).reached
+    )

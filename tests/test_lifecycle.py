@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from wsflow import Flow, HandlerError, WiringError
+from wsflow import Client, Flow, HandlerError, WiringError
 from wsflow.lifecycle import MOMENTS, Lifecycle
 
 
@@ -93,7 +93,7 @@ async def test_at_stop_the_sessions_have_been_told_already(flow: Flow) -> None:
         name="n",
         setup=lambda ctx: ctx.events.on("stop", lambda: closed.append(client.closed)),
     )
-    client = await flow.client("/")
+    client: Client = await flow.client("/")
     await flow.stop()
     assert closed == [(1001, "flow stopped")]
 

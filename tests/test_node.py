@@ -189,7 +189,7 @@ def test_a_setup_takes_the_context_or_nothing(flow: Flow) -> None:
         flow.node(lambda: None, name="n", setup=lambda ev, ctx: None)
     node = flow.node(lambda: None, name="m")
     with pytest.raises(HandlerError, match="setup of 'm' must be a function"):
-        node.setup("later")
+        node.setup("later")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("forms", "most"), [(("(ctx)", "()"), 1), (("(event, ctx)", "()"), 1)])
@@ -245,7 +245,7 @@ def test_params_are_copied_and_read_only(flow: Flow) -> None:
     settings["limit"] = 4
     assert node.params["limit"] == 3
     with pytest.raises(TypeError):
-        node.params["limit"] = 5
+        node.params["limit"] = 5  # type: ignore[index]
 
 
 # ---- ports
@@ -406,3 +406,17 @@ async def test_the_repr_counts_events_and_errors(flow: Flow) -> None:
     await flow.client("/").send("x")
     assert repr(node) == "<Node n in=1 out=1>"
     assert repr(flow.nodes["boom"]) == "<Node boom in=1 out=0 errors=1>"
+
+
+def test_a_handler_whose_one_parameter_is_ctx_is_told_of_the_event(flow: Flow) -> None:
+    with pytest.raises(HandlerError, match=r"write \(event, ctx\)"):
+        flow.node(lambda ctx: None, name="n")
+    assert flow.nodes == {}
+
+
+def test_one_function_wired_twice_is_one_node(flow: Flow) -> None:
+    def both(ev: object) -> None: ...
+
+    a, b = flow.node(lambda: None, name="a"), flow.node(lambda: None, name="b")
+    assert (a >> both) is (b >> both)
+    assert set(flow.nodes) == {"a", "b", "both"}

@@ -27,7 +27,7 @@ def outputs(notebook: Any, mime: str) -> list[str]:
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:zmq")  # pyzmq with asyncio on old ipykernel
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 async def test_a_notebook_runs_from_top_to_bottom_without_noise(path: Path) -> None:
-    notebook = nbformat.read(path, as_version=4)
+    notebook: Any = nbformat.reads(path.read_text(), as_version=4)  # type: ignore[no-untyped-call]
     await NotebookClient(notebook, timeout=60, kernel_name="python3").async_execute()
     streams = [
         output["text"]
@@ -40,6 +40,11 @@ async def test_a_notebook_runs_from_top_to_bottom_without_noise(path: Path) -> N
         assert any("sequenceDiagram" in text for text in outputs(notebook, "text/vnd.mermaid"))
         frames = [html for html in outputs(notebook, "text/html") if "Hello Bob!" in html]
         assert len(frames) >= 1, "the conversation ends as a DataFrame"
+    if path.stem == "04-record-and-replay":
+        replays = [text for text in outputs(notebook, "text/plain") if text.startswith("<Replay ")]
+        verdicts = ["ok", "DIFFERENT", "DIFFERENT", "ok", "of", "DIFFERENT"]
+        assert [text.split()[1] for text in replays] == verdicts
+        assert [len(text.splitlines()) - 1 for text in replays] == [0, 2, 1, 0, 0, 2]
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

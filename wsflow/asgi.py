@@ -121,7 +121,6 @@ async def _read(session: Session, transport: _AsgiTransport, receive: Receive, l
             code = message.get("code")
             session.lost(None if code == 1006 else code, message.get("reason") or "")
             return
-        transport.got = True
         text = message.get("text")
         data: Data = text if text is not None else message.get("bytes") or b""
         size = len(data.encode()) if isinstance(data, str) else len(data)
@@ -136,7 +135,6 @@ class _AsgiTransport:
 
     def __init__(self, send: Send) -> None:
         self.session: Session
-        self.got = False
         self._send = send
         self._queue: deque[Message] = deque()
         self._more, self._resumed = Bell(), Bell()

@@ -9,13 +9,13 @@ from __future__ import annotations
 import inspect
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 from .clock import Clock
 from .engine import Engine
 from .errors import HandlerError, WiringError
 from .graph import Graph
-from .node import Node, arity
+from .node import Node, handler_arity
 from .nodes.barrier import Barrier
 from .nodes.connections import Connections
 from .path import PathTemplate
@@ -87,6 +87,30 @@ class Declarations:
         """Return a trigger whose port `out` gets the flow's error events."""
         return self._graph.declare(name, Catch, lambda: Catch(self, name, self._engine))
 
+    @overload
+    def node(
+        self,
+        function: Handler,
+        *,
+        name: str | None = None,
+        inputs: Iterable[str] = ("in",),
+        outputs: Iterable[str] = ("out",),
+        params: Mapping[str, Any] | None = None,
+        setup: Handler | None = None,
+    ) -> Node: ...
+
+    @overload
+    def node(
+        self,
+        function: None = None,
+        *,
+        name: str | None = None,
+        inputs: Iterable[str] = ("in",),
+        outputs: Iterable[str] = ("out",),
+        params: Mapping[str, Any] | None = None,
+        setup: Handler | None = None,
+    ) -> Callable[[Handler], Node]: ...
+
     def node(
         self,
         function: Handler | None = None,
@@ -96,7 +120,7 @@ class Declarations:
         outputs: Iterable[str] = ("out",),
         params: Mapping[str, Any] | None = None,
         setup: Handler | None = None,
-    ) -> Any:
+    ) -> Node | Callable[[Handler], Node]:
         """Make a node of a function `(event, ctx)`, `(event)` or `()`. Works as a decorator.
 
         Raises:
@@ -110,7 +134,7 @@ class Declarations:
         known = name or getattr(function, "__name__", None)
         if known is None or (known == "<lambda>" and name is None):
             raise HandlerError(f"{function!r} has no name of its own: flow.node(..., name='...')")
-        arity(function, f"handler {known!r}")
+        handler_arity(function, known)
         ins, outs = tuple(inputs), tuple(outputs)
         made = self._graph.declare(known, Node, lambda: Node(self, known, ins, outs))
         made.reshape(ins, outs)
@@ -150,7 +174,8 @@ class Declarations:
         if isinstance(target, list | tuple):
             return [self.connect(source, one) for one in target]
         if inspect.isfunction(target):
-            target = self.node(target)
+            there = (node for node in self._graph.nodes.values() if node.function is target)
+            target = next(there, None) or self.node(target)
         return self._graph.connect(source, target).target.node
 
     def disconnect(self, source: Output | Node, target: Input | Node) -> None:

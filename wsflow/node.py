@@ -251,9 +251,27 @@ def arity(
     return count
 
 
+def handler_arity(function: Handler, name: str) -> int:
+    """Return `arity` of a node's function; one parameter called `ctx` is a misunderstanding."""
+    count = arity(function, f"handler {name!r}")
+    if count == 1 and next(iter(_parameter_names(function)), "") == "ctx":
+        raise HandlerError(
+            f"handler {name!r} takes one parameter, and that is the event; "
+            "for the context too, write (event, ctx)"
+        )
+    return count
+
+
+def _parameter_names(function: Handler) -> list[str]:
+    try:
+        return list(inspect.signature(function).parameters)
+    except (TypeError, ValueError):  # a built-in that does not tell
+        return []
+
+
 def _normalised(function: Handler, name: str) -> Callable[[Any, Any], Any]:
     """Return the function as `(event, ctx)`, without a wrapper where it has that form already."""
-    match arity(function, f"handler {name!r}"):
+    match handler_arity(function, name):
         case 2:
             return function
         case 1:

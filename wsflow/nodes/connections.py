@@ -6,9 +6,9 @@ a response hands it over and returns.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from ..bodies import to_sendable
 from ..context import Context
@@ -16,6 +16,9 @@ from ..errors import WiringError
 from ..node import Host, Node
 from ..snapshot import snapshot
 from ..types import SessionView, Tell
+
+Excepted: TypeAlias = Any
+"""Whom a broadcast leaves out: a session or its id, or several of them."""
 
 LEFT, SLOW, UNKNOWN = "session has ended", "does not keep up", "no such session"
 
@@ -42,8 +45,8 @@ class Delivery:
 class Connections(Node):
     """Wire `chat.req >> manager.req` and `chat.close >> manager.close`, then `broadcast`.
 
-    Its input `broadcast` takes a body, or a mapping `{body, group, except}`; an HTTP event routed
-    there sends its body to everybody.
+    Its input `broadcast` takes a body, or a mapping `{body, group, except}`; of an HTTP event
+    routed there everybody gets the body, of a message event the message.
     """
 
     def __init__(
@@ -69,6 +72,10 @@ class Connections(Node):
             self._send_to(
                 self._chosen(event.get("group"), event.get("except", ())), event["body"], ctx
             )
+        elif isinstance(event, Mapping) and "sessionId" in event:
+            # a socket event: what was said, never the handshake of who said it
+            if "message" in event:
+                self._send_to(list(self._members), event["message"], ctx)
         else:
             self._send_to(list(self._members), event, ctx)
 
@@ -84,9 +91,7 @@ class Connections(Node):
         """The groups there are, and who is in them."""
         return {name: list(members) for name, members in self.here()._groups.items()}
 
-    def broadcast(
-        self, body: Any, *, group: str | None = None, except_: str | Iterable[str] = ()
-    ) -> Delivery:
+    def broadcast(self, body: Any, *, group: str | None = None, except_: Excepted = ()) -> Delivery:
         """Send `body` to every session, or to those of a group, and say whom it reached.
 
         "Reached" means that the session's connection took the message; not that a person read it.
@@ -131,8 +136,9 @@ class Connections(Node):
     def _do(self, action: Callable[[], Delivery]) -> Delivery:
         return self.host.call(action)
 
-    def _chosen(self, group: str | None, except_: str | Iterable[str]) -> list[str]:
-        barred = {except_} if isinstance(except_, str) else {_id(one) for one in except_ or ()}
+    def _chosen(self, group: str | None, except_: Excepted) -> list[str]:
+        single = isinstance(except_, str) or hasattr(except_, "id")
+        barred = {_id(one) for one in ((except_,) if single else except_ or ())}
         there = self._members if group is None else self._groups.get(group, {})
         return [who for who in there if who not in barred]
 
