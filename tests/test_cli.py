@@ -4,7 +4,6 @@ Each server is a process of its own on a free port; what it prints says when it 
 """
 
 import contextlib
-import json
 import os
 import pty
 import re
@@ -14,105 +13,14 @@ import subprocess
 import sys
 import textwrap
 import urllib.request
-from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import IO, Any, Self
 
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
-from websockets.sync.client import ClientConnection, connect
 
 import wsflow
+from tests.command import ECHO, Running, ask, colourless, is_free, write
 from wsflow import cli
-
-WSFLOW = [sys.executable, "-m", "wsflow"]
-
-ECHO = """\
-from wsflow import Flow
-
-flow = Flow("echo")
-echo = flow.websocket("/echo/{room}", name="echo")
-push = flow.http("/push", method="POST")
-
-@flow.node
-def back(ev, ctx):
-    if ev["message"] == "boom":
-        raise ValueError("boom\\x1b[31m")
-    ctx.emit("response", {"body": ev["message"]})
-
-@flow.node
-def taken(ev, ctx):
-    ctx.emit("response", {"body": "taken"})
-
-echo.message >> back
-push >> taken
-"""
-
-
-class Running:
-    """A `wsflow run` in a folder. Entered, it listens; what it printed until then is `said`."""
-
-    def __init__(
-        self, folder: Path, *arguments: str, out: int = subprocess.PIPE, **environment: str
-    ) -> None:
-        self.process = subprocess.Popen(
-            [*WSFLOW, "run", *arguments],
-            cwd=folder,
-            env={**os.environ, "COLUMNS": "80", **environment},
-            stdout=out,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        self.said: list[str] = []
-
-    def __enter__(self) -> Self:
-        if self.process.stdout is not None:
-            assert "serves" in self.until("Ctrl-C")[0], self.said
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.process.kill()
-        self.process.communicate()
-
-    def until(self, text: str, terminal: IO[str] | None = None) -> list[str]:
-        """Read lines up to the first that contains `text`, and return all there were."""
-        stdout = terminal or self.process.stdout
-        assert stdout is not None
-        for line in stdout:
-            self.said.append(line.rstrip("\n"))
-            if text in line:
-                return self.said
-        raise AssertionError(f"{text!r} was never printed, but: {self.said}\n{self.errors()}")
-
-    def errors(self) -> str:
-        """Return what came on stderr; waits for the end."""
-        assert self.process.stderr is not None
-        return self.process.stderr.read()
-
-    @property
-    def url(self) -> str:
-        """The first address it prints, with the parameters of its path filled in."""
-        found = re.search(r"ws://\S+", colourless("\n".join(self.said)))
-        assert found is not None, self.said
-        return found[0].replace("{", "").replace("}", "")
-
-    @property
-    def port(self) -> int:
-        """The port it listens on."""
-        return int(self.url.split(":")[2].partition("/")[0])
-
-    def stop(self, number: int = signal.SIGINT) -> tuple[int, str, str]:
-        """Send a signal; return exit status, the rest of stdout, and stderr."""
-        self.process.send_signal(number)
-        out, errors = self.process.communicate(timeout=20)
-        return self.process.returncode, out, errors
-
-    def client(self, path: str = "", **options: Any) -> AbstractContextManager[ClientConnection]:
-        """Return a client of the first route, or of another path."""
-        url = self.url if not path else re.sub(r"(://[^/]+).*", rf"\1{path}", self.url)
-        client: AbstractContextManager[ClientConnection] = connect(url, proxy=None, **options)
-        return client
 
 
 @pytest.fixture
@@ -122,44 +30,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("WSFLOW_TOKEN", raising=False)
     return tmp_path
-
-
-@pytest.fixture
-def _imports() -> Iterator[None]:
-    """What `wsflow run` imports in this very process is forgotten again."""
-    modules, path = set(sys.modules), sys.path[:]
-    yield
-    sys.path[:] = path
-    for name in set(sys.modules) - modules:
-        del sys.modules[name]
-
-
-def write(folder: Path, name: str, text: str) -> None:
-    """Write a file of the user."""
-    (folder / name).write_text(textwrap.dedent(text))
-
-
-def colourless(text: str) -> str:
-    """Return text without the sequences that colour it."""
-    return re.sub(r"\x1b\[[\d;]*m", "", text)
-
-
-def is_free(port: int) -> bool:
-    """Say whether a server could listen on the port at once."""
-    with socket.socket() as sock:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            sock.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True
-
-
-def ask(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run a command that ends by itself."""
-    return subprocess.run(
-        [*WSFLOW, *arguments], capture_output=True, text=True, check=False, timeout=30
-    )
 
 
 # ---- help and version
@@ -444,26 +314,6 @@ def test_a_module_of_the_current_folder(folder: Path) -> None:
         assert server.stop()[0] == 0
 
 
-@pytest.mark.usefixtures("_imports")
-def test_a_file_imports_its_neighbours(folder: Path) -> None:
-    (folder / "deep").mkdir()
-    write(folder, "deep/neighbour.py", "NAME = 'from the neighbour'")
-    write(
-        folder,
-        "deep/my-app.py",
-        "from neighbour import NAME\nfrom wsflow import Flow\nmine = Flow(NAME)\nsame = mine\n",
-    )
-    assert cli.load("deep/my-app.py").name == "from the neighbour"
-    assert cli.load("deep/my-app.py:same").name == "from the neighbour"
-
-
-@pytest.mark.usefixtures("_imports")
-def test_a_file_named_like_a_library_does_not_hide_it(folder: Path) -> None:
-    write(folder, "json.py", ECHO)
-    assert cli.load("json.py").name == "echo"
-    assert sys.modules["json"] is json
-
-
 FILES = {
     "two.py": "from wsflow import Flow\na, b = Flow('a'), Flow('b')\ndef make(): return 1\n",
     "none.py": "x = 1\n",
@@ -501,7 +351,7 @@ def complaint(folder: Path, capfd: pytest.CaptureFixture[str], *arguments: str) 
     return status, errors
 
 
-@pytest.mark.usefixtures("_imports")
+@pytest.mark.usefixtures("imports_forgotten")
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
@@ -524,7 +374,8 @@ def complaint(folder: Path, capfd: pytest.CaptureFixture[str], *arguments: str) 
         ("app.py --max-message-size 1G", "'1G' is no size: 65536, 64K or 4M"),
         ("app.py --trusted-proxy x", "'x' does not appear to be an IPv4 or IPv6 network"),
         ("app.py --certfile no.pem", "certfile='no.pem', keyfile="),
-        ("app.py --record x", "unrecognized arguments: --record x"),
+        ("app.py --records x", "unrecognized arguments: --records x"),
+        ("app.py --record ../x", "'../x' can not name a recording"),
     ],
 )
 def test_what_can_not_be_served_is_said_in_a_line(
@@ -538,7 +389,7 @@ def test_what_can_not_be_served_is_said_in_a_line(
     assert len(errors.splitlines()) <= 3
 
 
-@pytest.mark.usefixtures("_imports")
+@pytest.mark.usefixtures("imports_forgotten")
 @pytest.mark.parametrize(
     ("argument", "lines"),
     [
@@ -572,13 +423,6 @@ def test_a_taken_port_is_said_by_a_process_too(folder: Path) -> None:
     )
 
 
-def test_a_neighbour_folder_that_begins_like_ours_is_not_ours() -> None:
-    ours = Path(wsflow.__file__).parent
-    with pytest.raises(ZeroDivisionError) as raised:
-        exec(compile("1 / 0", f"{ours}_examples/app.py", "exec"))
-    assert "_examples/app.py" in cli.their_traceback(raised.value)
-
-
 def test_a_users_exit_is_the_users(folder: Path) -> None:
     write(folder, "exits.py", "import sys\nsys.exit('set CHAT_KEY first')\n")
     done = ask("run", "exits.py")
@@ -593,34 +437,3 @@ def test_a_users_exit_is_the_users(folder: Path) -> None:
 )
 def test_sizes(text: str, size: int) -> None:
     assert cli._size(text) == size
-
-
-@pytest.mark.parametrize(
-    ("target", "parts"),
-    [
-        ("app.py", ("app.py", "")),
-        ("app.py:chat", ("app.py", "chat")),
-        ("pkg.mod:chat", ("pkg.mod", "chat")),
-        (r"C:\work\app.py", (r"C:\work\app.py", "")),
-        (r"C:\work\app.py:chat", (r"C:\work\app.py", "chat")),
-    ],
-)
-def test_targets(target: str, parts: tuple[str, str]) -> None:
-    assert cli._split(target) == parts
-
-
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        ("grün ✓", "grün ✓"),
-        ("a\nb", r"a\nb"),
-        ("\x1b[0m\x9b", r"\x1b[0m\x9b"),
-        ("\ud800", r"\ud800"),
-    ],
-)
-def test_plain_text_steers_no_terminal(text: str, shown: str) -> None:
-    assert cli.plain(text) == shown
-
-
-def test_every_kind_of_row_has_a_look() -> None:
-    assert set(cli.STYLES) == set(wsflow.events.KINDS)

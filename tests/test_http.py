@@ -381,6 +381,13 @@ async def test_without_a_response_in_two_minutes_the_client_gets_504(
     assert (got.status_code, got.text) == (504, "no node answered this request in time\n")
 
 
+async def test_time_passes_without_a_hand_on_the_clock(flow: Flow, web: httpx.AsyncClient) -> None:
+    trigger = flow.http("/pull")
+    trigger.timeout = 0.05
+    trigger.out >> flow.node(lambda: None, name="forgets")
+    assert (await web.get("/pull")).status_code == 504
+
+
 async def test_a_response_after_the_504_is_dropped(timed: Flow, clock: ManualClock) -> None:
     kept: list[Context] = []
     timed.http("/pull").out >> timed.node(lambda ev, ctx: kept.append(ctx), name="forgets")

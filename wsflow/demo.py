@@ -10,7 +10,6 @@ import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from rich import box
 from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
@@ -18,11 +17,11 @@ from rich.text import Text
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
-from .cli import STYLES, AppError, alias, plain, told
 from .context import Context
 from .events import Row
 from .flow import Flow
 from .port import Wire
+from .terminal import DONE, RAISED, STYLES, CommandError, rows_table, table
 from .triggers.base import Trigger
 from .triggers.websocket import WebSocketTrigger
 from .types import CloseEvent, MessageEvent
@@ -60,10 +59,10 @@ PATIENCE = 10.0
 """Seconds the whole play may take."""
 
 
-class DemoError(AppError):
+class DemoError(CommandError):
     """A client did not get what it should have got."""
 
-    status = 1
+    status = RAISED
 
 
 @dataclass(frozen=True)
@@ -181,28 +180,15 @@ def main(out: Console) -> int:
     ):
         out.print(Text(f"\n{title}\n", "bold"))
         out.print(Padding(part, (0, 0, 0, 2), expand=False))
-    return 0
-
-
-def _table(*columns: str) -> Table:
-    table = Table(
-        box=box.SIMPLE_HEAD,
-        show_edge=False,
-        padding=(0, 1, 0, 0),
-        header_style="dim",
-        border_style="dim",
-    )
-    for column in columns:
-        table.add_column(column, no_wrap=True, overflow="ellipsis")
-    return table
+    return DONE
 
 
 def _transcript(moments: list[dict[str, str]]) -> Table:
     names = list(moments[0])
-    table = _table(*names)
+    made = table(*names)
     for moment in moments:
-        table.add_row(*(_moment(moment.get(name, "")) for name in names))
-    return table
+        made.add_row(*(_moment(moment.get(name, "")) for name in names))
+    return made
 
 
 def _moment(text: str) -> Text:
@@ -211,20 +197,7 @@ def _moment(text: str) -> Text:
 
 
 def _log(rows: list[Row]) -> Table:
-    table = _table("seq", "  ms", "kind", "where", "session", "data")
-    depths: dict[int, int] = {}
-    for row in rows:
-        depth = depths[row.seq] = depths.get(row.cause, -1) + 1
-        kind = Text(row.kind, STYLES[row.kind])
-        table.add_row(
-            Text(f"{row.seq:3}", "dim"),
-            Text(f"{(row.time - rows[0].time) / 1e6:4.1f}", "dim"),
-            Text.assemble((f"{'╰ ' if depth else '':>{2 * depth}}", "dim"), kind),
-            f"{row.node}.{row.port}",
-            alias(row),
-            Text(plain(told(row)), "dim" if row.data is None else ""),
-        )
-    return table
+    return rows_table(rows, "  ms", lambda row: f"{(row.time - rows[0].time) / 1e6:4.1f}")
 
 
 def picture(flow: Flow) -> Text:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import csv
+import math
+from array import array
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -92,36 +95,78 @@ def of_sessions(sessions: dict[int, Known]) -> pd.DataFrame:
     )
 
 
-def of_recording(entries: list[Entry]) -> pd.DataFrame:
-    """Return the rows of a recording: the log's columns, and `t`, seconds since the start."""
-    rows = [entry for entry in entries if entry.opened is None]
-    cause = pd.array([row.cause for row in rows], dtype="Int64")
-    cause[np.array([row.cause == 0 for row in rows], dtype=bool)] = pd.NA
+def of_recording(rows: Iterable[Entry]) -> pd.DataFrame:
+    """Return the rows of a recording: the log's columns, and `t`, seconds since the start.
+
+    What came as an object a row is gone before the next one comes: only the columns grow.
+    """
+    whole: dict[str, array[int]] = {name: array("q") for name in ("seq", "time", "scope", "cause")}
+    seq, time, scope, cause = (one.append for one in whole.values())
+    size, t, elapsed = array("q"), array("d"), array("d")
+    texts: dict[str, _Names] = {name: _Names() for name in ("kind", "node", "port")}
+    kind, node, port = (one.add for one in texts.values())
+    session, path = _Names(), _Names()
+    data, error = list[Any](), list[str | None]()
+    for row in rows:
+        seq(row.seq)
+        time(row.time)
+        scope(row.scope)
+        cause(row.cause)
+        kind(row.kind)
+        node(row.node)
+        port(row.port)
+        session.add(row.session)
+        path.add(row.path or None)
+        size.append(row.size)
+        t.append(row.t)
+        elapsed.append(math.nan if row.elapsed is None else row.elapsed)
+        data.append(row.value)
+        error.append(row.error)
+    causes = pd.array(np.frombuffer(whole["cause"], np.int64), dtype="Int64")
+    causes[np.frombuffer(whole["cause"], np.int64) == 0] = pd.NA
     return pd.DataFrame(
         {
-            "seq": np.array([row.seq for row in rows], np.int64),
-            "t": np.array([row.t for row in rows], np.float64),
-            "time": _moments([row.time for row in rows]),
-            "scope": np.array([row.scope for row in rows], np.int64),
-            "cause": cause,
-            "kind": pd.Categorical([row.kind for row in rows]),
-            "node": pd.Categorical([row.node for row in rows]),
-            "port": pd.Categorical([row.port for row in rows]),
-            "session": pd.Categorical([row.session for row in rows]),
-            "path": pd.Categorical([row.path or None for row in rows]),
-            "data": _series([row.value for row in rows]),
-            "size": np.array([row.size for row in rows], np.int64),
-            "elapsed": np.array([row.elapsed for row in rows], np.float64),
-            "error": _series([row.error for row in rows]),
+            "seq": np.frombuffer(whole["seq"], np.int64),
+            "t": np.frombuffer(t, np.float64),
+            "time": pd.to_datetime(np.frombuffer(whole["time"], np.int64), unit="ns", utc=True),
+            "scope": np.frombuffer(whole["scope"], np.int64),
+            "cause": causes,
+            **{name: one.column() for name, one in texts.items()},
+            "session": session.column(),
+            "path": path.column(),
+            "data": _series(data),
+            "size": np.frombuffer(size, np.int64),
+            "elapsed": np.frombuffer(elapsed, np.float64),
+            "error": _series(error),
         }
     )
 
 
-def of_handshakes(entries: list[Entry]) -> pd.DataFrame:
+class _Names:
+    """A column of few names that come again and again."""
+
+    def __init__(self) -> None:
+        self._codes = array("i")
+        self._known: dict[str | None, int] = {None: -1}
+
+    def add(self, name: str | None) -> None:
+        self._codes.append(self._known.setdefault(name, len(self._known) - 1))
+
+    def column(self) -> Any:
+        names = [name for name in self._known if name is not None]
+        return _categorical(np.frombuffer(self._codes, np.int32), names)
+
+
+def of_handshakes(entries: Iterable[Entry]) -> pd.DataFrame:
     """Return one row a session of a recording: its handshake, and how it ended."""
-    facts = {e.opened["id"]: e.opened for e in entries if e.opened is not None}
-    ends = {e.session: e for e in entries if e.kind == "close"}
-    known = [(one, ends.get(id)) for id, one in facts.items()]
+    facts: dict[str, dict[str, Any]] = {}
+    ends: dict[str | None, Entry] = {}
+    for entry in entries:
+        if entry.opened is not None:
+            facts.setdefault(str(entry.opened.get("id")), entry.opened)
+        elif entry.kind == "close":
+            ends[entry.session] = entry
+    known = [(one | {"id": id}, ends.get(id)) for id, one in facts.items()]
     return pd.DataFrame(
         {
             "session": [one["id"] for one, _ in known],

@@ -9,13 +9,18 @@ line that was cut or flipped anywhere is never taken for a row.
 from __future__ import annotations
 
 import base64
-import binascii
+import math
 import zlib
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
 from .errors import DamagedLineError
+from .snapshot import describe
+
+FORMAT = 1
+"""The number of the file format; see `source.CONVERTERS`."""
 
 START = b'{"crc":"'
 BODY = len(START) + 10
@@ -24,8 +29,13 @@ BODY = len(START) + 10
 MAX_LINE = 64 * 2**20
 """Bytes a line may have; a message of 17 MiB in base64 has 24."""
 
-RAW = "$bytes"
-"""The key under which bytes inside other data stand, as base64."""
+MAX_DEPTH = 100
+"""Values nested deeper than this are told as text."""
+
+BYTES, TEXT, FLOAT, PLAIN = "$bytes", "$text", "$float", "$plain"
+"""Only keys of objects that stand for what JSON has no word for: bytes as base64, text with lone
+surrogates as the base64 of its bytes, numbers that are none ("nan"), objects that look like these.
+"""
 
 
 class Entry(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
@@ -58,7 +68,12 @@ class Entry(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
         """What travelled: `data`, or the bytes that stand as base64."""
         if self.bytes is not None:
             return base64.b64decode(self.bytes)
-        return _unwrapped(self.data) if isinstance(self.data, dict | list) else self.data
+        if not isinstance(self.data, dict | list):
+            return self.data
+        try:
+            return unwrapped(self.data)
+        except RecursionError:  # deeper than a recorder writes
+            return self.data
 
 
 def write(body: bytes) -> bytes:
@@ -83,17 +98,23 @@ def read(line: bytes) -> Entry:
         entry = _decode(line)
         if entry.bytes is not None:
             base64.b64decode(entry.bytes, validate=True)
-    except (msgspec.DecodeError, binascii.Error, ValueError) as error:
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise DamagedLineError(f"it is no row: {error}") from error
     return entry
 
 
 def read_object(line: bytes) -> dict[str, Any]:
-    """Return a line as a plain dict, with the keys this version does not know."""
+    """Return a line as a plain dict, with the keys this version does not know.
+
+    Raises:
+        DamagedLineError: its checksum is wrong, or it is no line of a recording.
+    """
     check_line(line)
-    value = msgspec.json.decode(line)
-    assert isinstance(value, dict)
-    del value["crc"]
+    try:
+        value = _decode_object(line)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise DamagedLineError(f"it is no row: {error}") from error
+    value.pop("crc", None)
     return value
 
 
@@ -105,25 +126,90 @@ def check_line(line: bytes) -> None:
         raise DamagedLineError("its checksum is wrong")
 
 
-def wrapped(value: Any) -> Any:
-    """Return a value for JSON: bytes inside it become `{"$bytes": base64}`."""
-    if isinstance(value, bytes):
-        return {RAW: base64.b64encode(value).decode()}
+# ---- values
+
+
+def text(value: str) -> bytes:
+    """Return text as JSON; what is no Unicode text (a lone surrogate) stands as its escape."""
+    try:
+        return msgspec.json.encode(value)
+    except UnicodeEncodeError:
+        return msgspec.json.encode(value.encode("utf-8", "backslashreplace").decode())
+
+
+def data(value: Any) -> bytes:
+    """Return any value as JSON that `Entry.value` turns back. Never raises."""
+    try:
+        return msgspec.json.encode(wrapped(value), enc_hook=str)
+    except Exception:  # noqa: BLE001 (a hook, or a number of more digits than Python writes)
+        return text(describe(value))
+
+
+def wrapped(value: Any, depth: int = 0) -> Any:
+    """Return a value for JSON: what JSON has no word for becomes `{"$bytes": base64}` or alike."""
+    kind = type(value)
+    if kind is str:
+        return value if _is_text(value) else {TEXT: _base64(value.encode("utf-8", "surrogatepass"))}
+    if kind is bytes:
+        return {BYTES: _base64(value)}
+    if kind is float and not math.isfinite(value):
+        return {FLOAT: str(value)}
+    if depth > MAX_DEPTH:
+        return describe(value)
     if isinstance(value, dict):
-        return {str(key): wrapped(one) for key, one in value.items()}
+        plain = {str(key): wrapped(one, depth + 1) for key, one in value.items()}
+        return {PLAIN: plain} if _is_special(plain) else plain
     if isinstance(value, list | tuple):
-        return [wrapped(one) for one in value]
+        return [wrapped(one, depth + 1) for one in value]
     return value
 
 
-def _unwrapped(value: Any) -> Any:
+def unwrapped(value: Any) -> Any:
+    """Return what was wrapped."""
     if isinstance(value, dict):
-        if value.keys() == {RAW} and isinstance(value[RAW], str):
-            return base64.b64decode(value[RAW])
-        return {key: _unwrapped(one) for key, one in value.items()}
+        if _is_special(value):
+            ((key, one),) = value.items()
+            try:
+                return _SPECIAL[key](one)
+            except (ValueError, TypeError, AttributeError, KeyError):
+                pass  # not of our making
+        return {key: unwrapped(one) if type(one) in _DEEP else one for key, one in value.items()}
     if isinstance(value, list):
-        return [_unwrapped(one) for one in value]
+        return [unwrapped(one) if type(one) in _DEEP else one for one in value]
     return value
 
+
+def _is_special(value: dict[str, Any]) -> bool:
+    return len(value) == 1 and next(iter(value)).startswith("$")
+
+
+def _is_text(value: str) -> bool:
+    try:
+        return value.isascii() or bool(value.encode())
+    except UnicodeEncodeError:
+        return False
+
+
+def _base64(value: bytes) -> str:
+    return base64.b64encode(value).decode()
+
+
+def _from_base64(value: str) -> bytes:
+    return base64.b64decode(value, validate=True)
+
+
+def _from_plain(value: dict[str, Any]) -> dict[str, Any]:
+    return {key: unwrapped(one) for key, one in value.items()}
+
+
+_DEEP = frozenset({dict, list})
+
+_SPECIAL: dict[str, Callable[[Any], Any]] = {
+    BYTES: _from_base64,
+    TEXT: lambda value: _from_base64(value).decode("utf-8", "surrogatepass"),
+    FLOAT: {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}.__getitem__,
+    PLAIN: _from_plain,
+}
 
 _decode = msgspec.json.Decoder(Entry).decode
+_decode_object = msgspec.json.Decoder(dict[str, Any]).decode

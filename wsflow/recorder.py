@@ -9,35 +9,61 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import errno
 import os
 import threading
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import TracebackType
-from typing import Any
-
-import msgspec
+from typing import Any, NamedTuple
 
 from . import lines
 from .errors import RecordingError
-from .folder import FOLDER, keep_previous, part, resolve
-from .snapshot import REDACTED, SECRET_HEADERS, SECRET_QUERY, Snapshot
-from .tape import Known, Place, Tape
-
-FORMAT = 1
-"""The number of the file format; see `recording.CONVERTERS`."""
+from .folder import FOLDER, SUFFIX, create, keep_previous, part, release, resolve, unwritable
+from .lines import FORMAT
+from .redaction import Redaction
+from .tape import Place, Tape
 
 PART_BYTES = 256 * 2**20
 """A recording goes on in another file when its file has grown to this."""
 
 SYNC_SECONDS = 1.0
 
+PARTING = 0.1
+"""Seconds `stop` waits for the disk; a slower one is left to the thread."""
+
+MAX_ERROR = 2**20
+"""Characters of an error's text that are kept."""
+
+UNABLE = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP}
+"""What `fsync` says where there is nothing to sync."""
+
+
+class Batch(NamedTuple):
+    """Rows that were told since the last one, as lines."""
+
+    data: bytes
+    rows: int
+    next: int
+    """The `seq` that comes after them."""
+
+
+class Guest:
+    """A session whose handshake is in the file, and how its rows begin, by place."""
+
+    __slots__ = ("facts", "heads")
+
+    def __init__(self, facts: dict[str, Any]) -> None:
+        self.facts = facts
+        self.heads: dict[int, bytes] = {}
+
 
 class Recorder:
     """A recording in the making. Starts at once; stop it, or use it with `with`.
 
     A recording of the same name that was there is kept beside it under a number (`lesson1-1`).
+    `rows` says how many rows are in the file: those survive a crash of this process.
     """
 
     def __init__(
@@ -50,22 +76,26 @@ class Recorder:
         redact: Iterable[str] = (),
         part_bytes: int = PART_BYTES,
         on_stop: Callable[[], object] = lambda: None,
+        call: Callable[[Callable[[], object]], object] | None = None,
     ) -> None:
         self.path = resolve(name, folder)
-        self.name = self.path.name.removesuffix(".jsonl")
+        self.name = self.path.name.removesuffix(SUFFIX)
         self.rows = 0
         self.failed: str | None = None
         """Why it stopped by itself, if it did."""
         self._tape, self._describe, self._on_stop = tape, describe, on_stop
-        self._redact = _Redaction(redact)
+        self._call = call
+        self._redaction = Redaction([redact] if isinstance(redact, str) else redact)
         self._part_bytes, self._part = part_bytes, 0
         self._file = -1
         self._size = 0
-        self._began = time.monotonic()
-        self._last_t = 0.0
+        self._retired: list[int] = []
+        self._trouble: OSError | None = None
+        self._began = time.monotonic_ns()
+        self._last_t = 0
         self._next = tape.seq + 1
-        self._known: set[int] = set()
-        self._heads: dict[tuple[int, int], bytes] = {}
+        self._guests: dict[int, Guest] = {}
+        self._heads: dict[int, bytes] = {}
         self._places: list[Place] = []
         self._lock = threading.Lock()
         self._over = threading.Event()
@@ -74,7 +104,11 @@ class Recorder:
             self.kept = keep_previous(self.path)
             self._open_part()
         except OSError as error:
-            raise RecordingError(f"{self.path}: can not be written: {error.strerror}") from error
+            self._undo()
+            raise unwritable(self.path, error) from error
+        except BaseException:
+            self._undo()
+            raise
         self._detach = tape.attach(self.flush)
         self._syncer = threading.Thread(
             target=self._sync, name=f"wsflow recorder {self.name}", daemon=True
@@ -87,19 +121,38 @@ class Recorder:
         return self._file >= 0
 
     def mark(self, text: str) -> None:
-        """Write a remark, to find the place again: `recording.mark("lesson 2 starts")`."""
+        """Write a remark, to find the place again: `recording.mark("lesson 2 starts")`.
+
+        Raises:
+            RecordingError: the recording has stopped.
+        """
+        if self.running:
+            self._here(lambda: self._mark(text))
         if not self.running:
-            raise RecordingError(f"recording {self.name!r} has stopped; a mark would be lost")
-        place = self._tape.place("mark", "", "recording")
-        self._tape.tell(place, 0, 0, 0, text, len(text))
-        self.flush()
+            why = f": {self.failed}" if self.failed else "; a mark would be lost"
+            raise RecordingError(f"recording {self.name!r} has stopped{why}")
 
     def stop(self) -> Path:
-        """Write what is left, close the file and return its path. Harmless twice."""
+        """Write what is left, close the file and return its path. Harmless twice, in any thread."""
         if self.running:
             self.flush()
             self._finish()
+            self._syncer.join(PARTING)
+            if self._trouble is not None and self.failed is None:
+                self._fail(self._trouble)
         return self.path
+
+    def _here(self, do: Callable[[], object]) -> None:
+        """Do something in the flow's loop: only there the tape is told."""
+        if self._call is None:
+            do()
+        else:
+            self._call(do)
+
+    def _mark(self, text: str) -> None:
+        place = self._tape.place("mark", "", "recording")
+        self._tape.tell(place, 0, 0, 0, text, len(text))
+        self.flush()
 
     # ---- writing
 
@@ -109,75 +162,93 @@ class Recorder:
             if not self.running:
                 return
             try:
-                self._write(self._new_lines())
+                if self._trouble is not None:
+                    raise self._trouble  # noqa: TRY301 (what the thread found is met here)
+                batch = self._batch()
+                self._write(batch.data)
+                self.rows, self._next = self.rows + batch.rows, batch.next
                 if self._size >= self._part_bytes:
                     self._open_part()
                 return
-            except OSError as error:
-                self.failed = f"{self.path}: {error.strerror or error}"
+            except Exception as error:  # noqa: BLE001 (law 3: an observer breaks nothing)
+                wrong = error
+            self._retire()
         self._finish()
-        self._tell_failure()
+        self._fail(wrong)
 
-    def _new_lines(self) -> bytes:
-        tape, written = self._tape, []
-        offset = time.monotonic() - self._began - tape.now() / 1e9
+    def _batch(self) -> Batch:
+        tape, written, expected = self._tape, [], self._next
+        offset = time.monotonic_ns() - self._began - tape.now()
         self._places = tape.places()
-        for row in tape.since(self._next):
-            if row[0] > self._next:
-                written.append(self._gap(row[0] - self._next))
-            self._next = row[0] + 1
+        for row in tape.since(expected):
+            if row[0] > expected:
+                written.append(self._gap(expected, row[0] - expected, row[1]))
+            expected = row[0] + 1
             written.append(self._line(row, offset))
-        self.rows += len(written)
-        return b"".join(written)
+        return Batch(b"".join(written), len(written), expected)
 
-    def _line(self, row: tuple[Any, ...], offset: float) -> bytes:
+    def _line(self, row: tuple[Any, ...], offset: int) -> bytes:
         seq, when, place, session, scope, cause, data, size, elapsed, error = row
-        before = b""
-        if session and session not in self._known:
-            before = self._handshake(session)
-        head = self._heads.get((place, session))
+        before, heads = b"", self._heads
+        if session:
+            guest = self._guests.get(session)
+            if guest is None:
+                guest = self._guests[session] = Guest(self._facts(session))
+                if guest.facts:
+                    before = lines.write_object({"opened": guest.facts})
+            heads = guest.heads
+        head = heads.get(place)
         if head is None:
-            head = self._heads[place, session] = self._head(place, session)
-        t = self._last_t = max(self._last_t, when / 1e9 + offset)
-        body = b'"seq":%d,"t":%.6f,"time":%d,"scope":%d,"cause":%d,%b,"size":%d%b' % (
-            seq, t, when, scope, cause, head, size, self._redact.data(data)
+            head = heads[place] = self._head(place, session)
+        if when + offset > self._last_t:
+            self._last_t = when + offset
+        body = b'"seq":%d,"t":%.6f,"time":%d,"scope":%d,"cause":%d,%b,"size":%d' % (
+            seq, self._last_t / 1e9, when, scope, cause, head, size
         )  # fmt: skip
+        what = self._redaction.field(data)
+        if len(what) > lines.MAX_LINE - 2**20:
+            what, error = b"", error or f"data of {size} bytes is too long for a recording"
         if elapsed is not None or error is not None:
-            body += self._rest(elapsed, error)
+            what += self._rest(elapsed, error)
         if session and self._places[place].kind == "close":
-            body += self._ending(session)
-        return before + lines.write(body)
+            what += self._ending(session)
+        return before + lines.write(body + what)
 
     def _head(self, place: int, session: int) -> bytes:
         where = self._places[place]
-        known = self._tape.known(session) if session else None
         fields: dict[str, Any] = {"kind": where.kind, "node": where.node, "port": where.port}
-        if known is not None:
-            fields |= {"session": known.id, "path": known.path}
+        facts = self._guests[session].facts if session else {}
+        if facts:
+            fields |= {"session": facts["id"], "path": facts["path"]}
         elif where.path:
             fields["path"] = where.path
-        return msgspec.json.encode(fields)[1:-1]
+        return b",".join(
+            b'"%b":%b' % (key.encode(), lines.text(one)) for key, one in fields.items()
+        )
 
-    def _handshake(self, session: int) -> bytes:
-        self._known.add(session)
+    def _facts(self, session: int) -> dict[str, Any]:
         known = self._tape.known(session)
-        return b"" if known is None else lines.write_object({"opened": self._redact.facts(known)})
+        return {} if known is None else self._redaction.facts(known)
 
     def _rest(self, elapsed: float | None, error: str | None) -> bytes:
         body = b"" if elapsed is None else b',"elapsed":%.6f' % elapsed
-        return body if error is None else body + b',"error":' + msgspec.json.encode(error)
+        if error is None:
+            return body
+        return body + b',"error":' + lines.text(self._redaction.text(error)[:MAX_ERROR])
 
     def _ending(self, session: int) -> bytes:
+        """Return how a session ended, and forget it: a server may see millions of them."""
         known = self._tape.known(session)
+        del self._guests[session]
         if known is None or known.code is None:
             return b""
-        return b',"code":%d,"reason":%b' % (known.code, msgspec.json.encode(known.reason))
+        reason = lines.text(self._redaction.text(known.reason))
+        return b',"code":%d,"reason":%b' % (known.code, reason)
 
-    def _gap(self, missing: int) -> bytes:
+    def _gap(self, seq: int, missing: int, when: int) -> bytes:
         text = f"{missing} rows were dropped before they could be recorded"
-        return lines.write_object(
-            {"seq": self._next, "t": self._last_t, "kind": "gap", "error": text}
-        )
+        row = {"seq": seq, "t": self._last_t / 1e9, "time": when, "kind": "gap", "error": text}
+        return lines.write_object(row)
 
     def _header(self) -> bytes:
         return lines.write_object(
@@ -187,18 +258,16 @@ class Recorder:
                 "time": self._tape.now(),
                 "part": self._part,
                 "flow": self._describe(),
-                "redacted": self._redact.names,
+                "redacted": self._redaction.names,
             }
         )
 
     def _open_part(self) -> None:
-        """Begin a file: ours alone (0600), never through a link, never over another one."""
-        self._close_file()
+        self._retire()
         self._part += 1
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0)
-        self._file = os.open(part(self.path, self._part), flags, 0o600)
+        self._file = create(part(self.path, self._part))
         self._size = 0
-        self._known.clear()  # each part can be read alone
+        self._guests.clear()  # each part can be read alone
         self._write(self._header())
 
     def _write(self, data: bytes) -> None:
@@ -216,36 +285,76 @@ class Recorder:
     # ---- ending
 
     def _finish(self) -> None:
-        self._detach()
-        self._over.set()
+        self._here(self._detach)
         with self._lock:
-            self._close_file()
+            self._retire()
+        self._over.set()
         self._on_stop()
 
-    def _close_file(self) -> None:
-        file, self._file = self._file, -1
-        if file >= 0:
-            with contextlib.suppress(OSError):
-                os.fsync(file)
-            os.close(file)
+    def _retire(self) -> None:
+        """Leave the file that is open to the thread, which syncs and closes it."""
+        if self._file >= 0:
+            release(self._file)
+            self._retired.append(self._file)
+            self._file = -1
 
-    def _tell_failure(self) -> None:
-        tape, text = self._tape, f"recording {self.name!r} stopped: {self.failed}"
-        tape.tell(tape.place("error", "", "recording"), 0, 0, 0, None, 0, None, text)
-        missing = f"nothing after row {self._next - 1} is in {self.path.name}"
-        tape.tell(tape.place("gap", "", "recording"), 0, 0, 0, None, 0, None, missing)
+    def _undo(self) -> None:
+        """Leave nothing of a recording that could not begin."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+            self.path.unlink(missing_ok=True)
+
+    def _fail(self, error: Exception) -> None:
+        """Say loudly, once, what is not in the file."""
+        why = error.strerror if isinstance(error, OSError) else None
+        self.failed = f"{self.path}: {why or repr(error)}"
+        tape, name = self._tape, self.path.name
+
+        def tell() -> None:
+            for kind, text in (
+                ("error", f"recording {self.name!r} stopped: {self.failed}"),
+                ("gap", f"nothing from row {self._next} on is in {name}"),
+            ):
+                tape.tell(tape.place(kind, "", "recording"), 0, 0, 0, None, 0, None, text)
+
+        self._here(tell)
+
+    # ---- the thread: a slow disk is waited for here
 
     def _sync(self) -> None:
         synced = 0
-        while not self._over.wait(SYNC_SECONDS):
+        over = False
+        while not over:
+            over = self._over.wait(SYNC_SECONDS)
             with self._lock:
-                file, size = (os.dup(self._file) if self._file >= 0 else -1), self._size
-            if file >= 0:
-                with contextlib.suppress(OSError):
-                    if size != synced:
-                        os.fsync(file)
-                        synced = size
-                os.close(file)
+                retired, self._retired = self._retired, []
+                size = self._size
+                file = os.dup(self._file) if self._file >= 0 else -1
+            for old in retired:
+                self._to_disk(old)
+            if file >= 0 and size != synced:
+                self._to_disk(file)
+                synced = size
+            elif file >= 0:
+                self._look(file)
+            if self._trouble is not None and not over and self._call is not None:
+                with contextlib.suppress(Exception):  # the loop is blocked: the next row tells it
+                    self._call(self.flush)
+
+    def _to_disk(self, file: int) -> None:
+        try:
+            os.fsync(file)
+        except OSError as error:
+            if error.errno not in UNABLE:
+                self._trouble = error
+        self._look(file)
+
+    def _look(self, file: int) -> None:
+        """See whether a file still has a name, and close it."""
+        if os.fstat(file).st_nlink == 0:
+            self._trouble = OSError(errno.ENOENT, "the file was deleted")
+        os.close(file)
 
     def __enter__(self) -> Recorder:
         return self
@@ -262,65 +371,3 @@ class Recorder:
         state = "recording" if self.running else f"failed: {self.failed}" if self.failed else "done"
         kept = f", the previous one is {self.kept.name}" if self.kept else ""
         return f"<Recorder {self.name} {state} {self.rows} rows in {self.path}{kept}>"
-
-
-class _Redaction:
-    """What leaves at capture: the handshake's usual secrets, and JSON keys the user named."""
-
-    def __init__(self, names: Iterable[str]) -> None:
-        self._own = frozenset(name.lower() for name in names)
-
-    @property
-    def names(self) -> list[str]:
-        """What the header says was taken out."""
-        return sorted({*SECRET_HEADERS, *SECRET_QUERY, *self._own})
-
-    def data(self, data: Any) -> bytes:
-        """Return `,"data":...` or `,"bytes":...` for what travelled."""
-        kind = type(data)
-        if kind is str:
-            text = msgspec.json.encode(data)
-            if self._own and any(name in data.lower() for name in self._own):
-                text = self._text(data, text)
-            return b',"data":' + text
-        if data is None:
-            return b""
-        if kind is bytes:
-            return b',"bytes":' + msgspec.json.encode(data)
-        value = data.unpack() if kind is Snapshot else data
-        if self._own:
-            value = self.clean(value)
-        return b',"data":' + msgspec.json.encode(lines.wrapped(value), enc_hook=str)
-
-    def _text(self, data: str, text: bytes) -> bytes:
-        """Redact inside a message that is JSON; other text is left as it is."""
-        try:
-            value = msgspec.json.decode(data)
-        except msgspec.DecodeError:
-            return text
-        clean = self.clean(value)
-        return text if clean == value else msgspec.json.encode(msgspec.json.encode(clean).decode())
-
-    def clean(self, value: Any) -> Any:
-        """Return a value without the secrets the user named, however deep."""
-        if isinstance(value, dict):
-            return {
-                key: REDACTED if str(key).lower() in self._own else self.clean(one)
-                for key, one in value.items()
-            }
-        return [self.clean(one) for one in value] if isinstance(value, list) else value
-
-    def facts(self, known: Known) -> dict[str, Any]:
-        """Return a handshake for its line; its usual secrets went when it was told."""
-        facts = {
-            "id": known.id,
-            "peer": known.peer,
-            "path": known.path,
-            "method": known.method,
-            "params": known.params,
-            "query": known.query,
-            "headers": known.headers,
-            "time": known.opened,
-        }
-        clean: dict[str, Any] = self.clean(facts)
-        return clean
