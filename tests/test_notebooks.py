@@ -13,6 +13,10 @@ from nbclient import NotebookClient
 NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
 
 
+def read(path: Path) -> Any:
+    return nbformat.reads(path.read_text(), as_version=4)  # type: ignore[no-untyped-call]
+
+
 def outputs(notebook: Any, mime: str) -> list[str]:
     """Return what cells showed in one MIME type."""
     return [
@@ -27,7 +31,7 @@ def outputs(notebook: Any, mime: str) -> list[str]:
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:zmq")  # pyzmq with asyncio on old ipykernel
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 async def test_a_notebook_runs_from_top_to_bottom_without_noise(path: Path) -> None:
-    notebook: Any = nbformat.reads(path.read_text(), as_version=4)  # type: ignore[no-untyped-call]
+    notebook = read(path)
     await NotebookClient(notebook, timeout=60, kernel_name="python3").async_execute()
     streams = [
         output["text"]

@@ -349,8 +349,7 @@ class _Take:
     async def settle(self) -> None:
         """Let handlers end; what goes on for ever is heard up to the recording's end."""
         with anyio.move_on_after(max(0.0, self._end - self._loop.time()) + GRACE) as waiting:
-            while self._loop.time() < self._end:
-                await asyncio.sleep(max(0.0, self._end - self._loop.time()) + 1e-6)
+            await asyncio.sleep(max(0.0, self._end - self._loop.time()) + 1e-6)
             await asyncio.sleep(0)
             await self._stage.idle()
             if self._tasks:
