@@ -245,12 +245,12 @@ def _branches(wires: Iterable[Wire], seen: set[str]) -> list[str]:
 def _next() -> Text:
     text = Text()
     for command, what in (
+        ("wsflow lab", "the first notebook"),
         ("wsflow run wsflow.demo:chat_flow --log", "serve this chat"),
         ("python -m websockets ws://127.0.0.1:8000/chat/dora", "talk to it"),
         ("python -m inspect wsflow.demo:chat_flow", "read its code"),
         ("python -m pydoc wsflow.Flow", "all that a flow can do"),
-        ("jupyter lab", "a notebook; in a cell:"),
     ):
         text.append(f"{command:50}  ", "cyan").append(f"{what}\n")
-    cell = "from wsflow.demo import chat_flow; flow = chat_flow(); await flow.serve()"
-    return text.append(f"  {cell}", "cyan")
+    text.rstrip()
+    return text
