@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from itertools import count, islice, repeat
+from itertools import count, islice, repeat, takewhile
 from time import time_ns
 from typing import Any, NamedTuple, TypeAlias
 
@@ -81,6 +81,11 @@ class Block:
             self.error or repeat(None),
             strict=False,
         )
+
+    @property
+    def last(self) -> int:
+        """The `seq` of its last row."""
+        return self.first + len(self.time) - 1
 
     def __len__(self) -> int:
         return len(self.time)
@@ -291,11 +296,19 @@ class Tape:
         return [*blocks, _block(first, rows)] if rows else blocks
 
     def since(self, seq: int) -> Iterator[tuple[Any, ...]]:
-        """Give the rows from `seq` on, each as its `seq` and its `WIDTH` raw fields."""
-        for block in self.blocks():
-            skip = max(0, seq - block.first)
-            if skip < len(block):
-                yield from islice(block.raw(), skip, None)
+        """Give the rows from `seq` on, each as its `seq` and its `WIDTH` raw fields.
+
+        What it costs grows with the rows it gives, not with those there are: a recorder asks once
+        a turn of the loop.
+        """
+        with self._lock:
+            sealed = list(takewhile(lambda block: block.last >= seq, reversed(self._blocks)))
+            first = max(seq, self._open_first)
+            rows = self._open[(first - self._open_first) * WIDTH :]
+        for block in reversed(sealed):
+            yield from islice(block.raw(), max(0, seq - block.first), None)
+        fields = iter(rows)
+        yield from zip(count(first), *(fields,) * WIDTH, strict=False)
 
     def known(self, number: int) -> Known | None:
         """Return the facts of a session, while rows of it are kept."""
