@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench import load, process
+from tests.bench import figures, load, process, report
 from tests.bench.contestants import BASELINE, Contestant
+from tests.bench.figures import FIGURES, Figure, Figures
 from tests.bench.load import BenchError, Sample, Target
 from tests.bench.process import ROOT, Cores, running
 from tests.bench.rounds import Results, play
@@ -50,21 +51,24 @@ def played(contestant: Contestant) -> Results:
 @pytest.mark.timeout(120)
 def test_bench_reports_the_rows_it_was_asked_for(tmp_path: Path) -> None:
     rows = ("ping-pong", "broadcast-200")
-    only = [word for row in rows for word in ("--only", row)]
-    report = tmp_path / "bench.json"
+    only = [word for row in (*rows, "recording") for word in ("--only", row)]
+    written = tmp_path / "bench.json"
     command = [sys.executable, "-m", "tests.bench", "--rounds", "1", "--seconds", "0.2", *only]
     ended = subprocess.run(
-        [*command, "--json", str(report)], cwd=ROOT, capture_output=True, text=True, timeout=100
+        [*command, "--json", str(written)], cwd=ROOT, capture_output=True, text=True, timeout=100
     )
     assert ended.returncode == 0, ended.stderr
     assert "ping-pong, 1 client" in ended.stdout
     assert "broadcast to 200" in ended.stdout
     assert "echo, 100" not in ended.stdout
-    told = json.loads(report.read_text())
+    assert "recording on, echo of 100 clients" in ended.stdout
+    told = json.loads(written.read_text())
     assert list(told["rows"]) == list(rows)
     for row in told["rows"].values():
         assert list(row["servers"]) == ["raw", "wsflow"]
         assert all(server["ratio"]["min"] > 0 for server in row["servers"].values())
+    assert list(told["figures"]) == ["recording"]
+    assert len(told["figures"]["recording"]["values"]) == 1
 
 
 @pytest.mark.parametrize(
@@ -125,3 +129,45 @@ def test_ratios_are_paired_within_a_round() -> None:
     assert results.ratios(rate, ours) == [2, 4]
     assert results.ratios(delay, ours) == [0.5, 0.25]
     assert results.ratio(rate, ours).median == 3
+
+
+# ---- the second table
+
+
+def test_every_figure_can_be_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(figures, "MILLION", 3_000)
+    monkeypatch.setattr(figures, "PLAYED", 2_000)
+    for rows in (3_000, 2_000):
+        figures.prepare(tmp_path, rows)
+    for figure in FIGURES:
+        if figure.measure is not None:
+            assert figure.measure(tmp_path) > 0
+
+
+def test_a_recording_that_lacks_a_row_gives_no_figure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(figures, "MILLION", 3_000)
+    figures.prepare(tmp_path, 3_000)
+    path = tmp_path / "3000.jsonl"
+    path.write_bytes(path.read_bytes().replace(b"number   7", b"number   8", 1))
+    with pytest.raises(BenchError, match="2,999 rows came, 3,000 are due"):
+        figures.stream(tmp_path)
+
+
+def test_a_figure_in_a_process_of_its_own_tells_why_it_failed(tmp_path: Path) -> None:
+    with pytest.raises(BenchError, match="load-rows: ended with 1") as caught:
+        figures._measured("load-rows", tmp_path)
+    assert "no recording '1000000'" in str(caught.value)
+
+
+def test_a_figure_is_held_against_its_goal() -> None:
+    less = Figure("less", "less is better", "s", 2.0)
+    more = Figure("more", "more is better", "/s", 1_000, lower=False)
+    taken = Figures([less, more], 3, 1.0, Cores())
+    taken.values = {"less": [1.0, 2.0, 30.0], "more": [999.0, 998.0, 1.0]}
+    assert (taken.median(less), taken.reached(less)) == (2.0, True)
+    assert (taken.median(more), taken.reached(more)) == (998.0, False)
+    page = report.markdown(report.figures_sheet(taken)).splitlines()
+    assert page[2] == "| less is better | 2 | s | at most 2 | yes | 1 | 30 |"
+    assert page[3] == "| more is better | 998 | /s | at least 1,000 | no | 1 | 999 |"

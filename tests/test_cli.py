@@ -21,6 +21,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 import wsflow
 from tests.command import ECHO, Running, ask, colourless, is_free, write
 from wsflow import cli
+from wsflow.recording import Recording
 
 
 @pytest.fixture
@@ -59,6 +60,8 @@ def test_help_names_the_commands_and_loads_nothing_heavy() -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert re.search(r"^ +run +serve", done.stdout, re.MULTILINE)
     assert re.search(r"^ +demo +three clients", done.stdout, re.MULTILINE)
+    named = re.findall(r"^    (\w+) ", done.stdout, re.MULTILINE)
+    assert named == ["run", "record", "replay", "show", "repair", "convert", "lab", "demo"]
 
 
 def test_no_command_is_a_wish_for_help() -> None:
@@ -295,6 +298,28 @@ def test_an_open_bind_is_said_aloud(folder: Path) -> None:
 def test_a_terminal_without_unicode_gets_ascii(folder: Path) -> None:
     with Running(folder, "app.py", "--port", "0", "--token", "x", PYTHONIOENCODING="ascii") as it:
         assert "  clients bring the token: ?token=~ or Authorization: Bearer ~" in it.said
+
+
+# ---- recording
+
+
+@pytest.mark.parametrize(
+    "arguments", ["record app.py lesson --port 0", "run app.py --port 0 --record lesson"]
+)
+def test_what_happens_is_recorded(folder: Path, arguments: str) -> None:
+    command, *rest = arguments.split()
+    for previous in ("", " (the one before is now lesson-1.jsonl)"):
+        with Running(folder, *rest, command=command) as server:
+            assert f"  records to recordings/lesson.jsonl{previous}" in server.said
+            with server.client() as alice:
+                alice.send("hello")
+                assert alice.recv(timeout=10) == "hello"
+            status, out, errors = server.stop()
+        assert (status, errors) == (0, "")
+        assert re.search(r"^recorded \d rows; look: wsflow show lesson$", out, re.MULTILINE)
+    kinds = [row.kind for row in Recording.open("lesson").rows()]
+    assert kinds == ["req", "message", "response", "close"]
+    assert len(Recording.open("lesson-1")) == 4
 
 
 # ---- which flow

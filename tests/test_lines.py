@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from wsflow import lines
 from wsflow.errors import DamagedLineError
 from wsflow.lines import Entry
+from wsflow.snapshot import snapshot
 
 TEXT = st.text(st.characters(exclude_categories=())) | st.sampled_from(["$bytes", "$plain", "$"])
 VALUES = st.recursive(
@@ -41,6 +42,34 @@ def through(value: Any) -> Any:
 @given(VALUES)
 def test_any_value_comes_back(value: Any) -> None:
     assert repr(through(value)) == repr(value)
+
+
+PACKED = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**60), 2**60)
+    | st.floats()
+    | st.text()
+    | st.binary(),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.text("k$") | st.integers() | st.booleans(), inner, max_size=3)
+    ),
+    max_leaves=12,
+)
+
+
+@given(st.dictionaries(st.text(), PACKED, max_size=4) | st.lists(PACKED, max_size=4))
+def test_a_snapshot_is_written_like_any_value(value: Any) -> None:
+    taken = snapshot(value)[0]
+    assert json.loads(lines.snapshot(taken)) == json.loads(lines.data(taken.unpack()))
+
+
+def test_a_snapshot_nested_deep_is_told_as_text_where_it_is_too_deep() -> None:
+    deep: Any = []
+    for _ in range(lines.MAX_DEPTH + 50):
+        deep = [deep]
+    assert lines.snapshot(snapshot(deep)[0]).count(b"[") < lines.MAX_DEPTH + 20
 
 
 @given(VALUES)

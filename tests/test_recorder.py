@@ -191,18 +191,18 @@ def test_a_close_tells_its_code_or_that_nobody_told_one(
     assert second.code is None
 
 
-def test_a_million_sessions_do_not_stay_in_memory(
+def test_sessions_that_ended_do_not_stay_in_memory(
     tape: Tape, begin: Callable[..., Recorder]
 ) -> None:
     recorder = begin()
-    for number in range(1, 2_001):
+    for number in range(1, 501):
         know(tape, number)
         for kind in ("req", "message", "response"):
             tell(tape, "x", kind=kind, session=number)
         tape.session_ended(number, 1000, "")
         tell(tape, kind="close", session=number)
     assert len(recorder._guests) == 0
-    assert len(Recording.open(recorder.stop()).sessions()) == 2_000
+    assert len(Recording.open(recorder.stop()).sessions()) == 500
 
 
 def test_a_row_after_the_close_still_knows_its_session(
@@ -293,8 +293,7 @@ def test_stopping_twice_is_harmless_and_with_stops_too(
     stopped: list[int] = []
     with begin(on_stop=lambda: stopped.append(1)) as recorder:
         tell(tape)
-        assert recorder.running
-    assert not recorder.running
+    assert "done" in repr(recorder)
     assert recorder.stop() == recorder.stop() == recorder.path
     assert stopped == [1]
 
@@ -680,7 +679,7 @@ def test_a_fault_of_ours_ends_the_recording_and_nothing_else(
     tape: Tape, begin: Callable[..., Recorder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recorder = begin()
-    monkeypatch.setattr(recorder_module.lines, "write", lambda _: 1 / 0)
+    monkeypatch.setattr(lines_module, "write", lambda _: 1 / 0)
     tell(tape)
     tell(tape)
     assert not recorder.running

@@ -23,14 +23,21 @@ from wsflow.folder import create, part
 from wsflow.lines import FORMAT, Entry, write_object
 from wsflow.source import CONVERTERS, Damage, Source
 
-HEADER = {
+HEADER: dict[str, Any] = {
     "wsflow": FORMAT,
     "created": "2024-05-01T10:00:00+00:00",
     "part": 1,
     "flow": {},
     "redacted": [],
 }
-FACTS = {"id": "s1", "path": "/", "peer": "", "query": {}, "params": {}, "headers": {}}
+FACTS: dict[str, Any] = {
+    "id": "s1",
+    "path": "/",
+    "peer": "",
+    "query": {},
+    "params": {},
+    "headers": {},
+}
 
 
 def row(seq: int, **fields: Any) -> dict[str, Any]:
@@ -43,9 +50,9 @@ LINES = [
     for one in (
         HEADER,
         {"opened": FACTS},
-        *(row(seq, data='é\n"x" \\ud800 ' * (seq % 5)) for seq in range(1, 30)),
-        row(30, kind="route", data={"a": [1, {"$bytes": "AP8="}]}),
-        row(31, bytes="AP8=", elapsed=0.5, error="<b>"),
+        *(row(seq, data='é\n"x" \\ud800 ' * (seq % 5)) for seq in range(1, 11)),
+        row(11, kind="route", data={"a": [1, {"$bytes": "AP8="}]}),
+        row(12, bytes="AP8=", elapsed=0.5, error="<b>"),
     )
 ]
 WHOLE = b"".join(LINES)
@@ -74,7 +81,7 @@ def test_a_recording_is_read_in_the_order_it_was_written(path: Path) -> None:
     source = Source.open(path)
     assert source.header == HEADER
     assert source.name == "one"
-    assert [one.seq for one in source.rows()] == list(range(1, 32))
+    assert [one.seq for one in source.rows()] == list(range(1, 13))
 
 
 def test_it_streams(path: Path) -> None:
@@ -281,8 +288,9 @@ def version_0(path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         return line
 
     monkeypatch.setitem(CONVERTERS, 0, convert)
-    rows = [{"seq": seq, "ms": seq * 500, "what": "message", "own": [seq]} for seq in range(1, 4)]
-    path.write_bytes(b"".join(map(write_object, [{"wsflow": 0}, {"opened": FACTS}, *rows])))
+    old: list[dict[str, Any]] = [{"wsflow": 0}, {"opened": FACTS}]
+    old += [{"seq": seq, "ms": seq * 500, "what": "message", "own": [seq]} for seq in range(1, 4)]
+    path.write_bytes(b"".join(map(write_object, old)))
     return path
 
 

@@ -6,12 +6,12 @@ Opposite: `service.py` makes them.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .folder import FOLDER, SUFFIX
+from .folder import SUFFIX
 from .plain import plain
 from .recording import Damage, Info, Recording
 from .terminal import DONE, CommandError, alias, counted, rows_table
@@ -28,11 +28,14 @@ ROWS = 200
 NOTES = 10
 """Marks and damaged lines that are shown; of more the number is told."""
 
-CONVERSIONS: dict[tuple[str, str], Callable[[Recording, Path], object]] = {
-    (SUFFIX, ".csv"): Recording.to_csv,
-    (SUFFIX, ".parquet"): Recording.to_parquet,
+HAR = ".har"
+
+FROM_RECORDING: dict[str, Callable[[Recording, Path], object]] = {
+    ".csv": Recording.to_csv,
+    HAR: Recording.to_har,
+    ".parquet": Recording.to_parquet,
 }
-"""What makes a file of the second suffix out of one of the first."""
+"""What makes a file with that suffix out of a recording."""
 
 
 @dataclass(frozen=True)
@@ -90,23 +93,27 @@ def show(name: str, choice: Choice, out: Console) -> int:
                 chosen.append(row)
             else:
                 following, left = following or row, left + 1
-    if choice.session is not None and not {choice.session, f"{choice.session}-"} & {
-        part for one in sessions for part in (one, f"{one.partition('-')[0]}-")
-    }:
-        known = ", ".join(map(plain, sessions)) or "none"
-        raise CommandError(f"no session {choice.session!r} in {recording.name}; there are: {known}")
-    out.print(_facts(recording, info), soft_wrap=True)
+    if choice.session is not None:
+        _check_session(choice.session, sessions, recording)
+    out.print(_facts(name, recording, info), soft_wrap=True)
     if chosen:
         out.print(rows_table(chosen, "      s", lambda row: f"{row.t:7.3f}"))
     else:
         out.print("no rows fit" if info.rows else "no rows")
     if following is not None:
-        more = f"… {counted(left, 'row')} more; --from {following.t:.3f} or --rows shows them"
+        ways = f"--from {int(following.t * 1000) / 1000:.3f}, or --rows {choice.rows + left}"
+        more = f"… {counted(left, 'row')} more: {ways}"
         out.print(more, style="dim")
     return DONE
 
 
-def _facts(recording: Recording, info: Info) -> Text:
+def _check_session(wanted: str, sessions: Iterable[str], recording: Recording) -> None:
+    if not any(wanted in {one, one.partition("-")[0]} for one in sessions):
+        known = ", ".join(map(plain, sessions)) or "none"
+        raise CommandError(f"no session {wanted!r} in {recording.name}; there are: {known}")
+
+
+def _facts(given: str, recording: Recording, info: Info) -> Text:
     from rich.text import Text
 
     nodes = ", ".join(str(node.get("name")) for node in info.flow.get("nodes", ()))
@@ -117,7 +124,7 @@ def _facts(recording: Recording, info: Info) -> Text:
         ("length", f"{info.seconds:.1f} s"),
         ("holds", ", ".join(_counts(info))),
         ("size", f"{info.bytes:,} bytes" + (f" in {info.parts} files" if info.parts > 1 else "")),
-        ("without", ", ".join(info.redacted)),
+        ("redacted", ", ".join(info.redacted)),
     ]
     marks = [("mark", f"{t:.3f} s: {text}") for t, text in info.marks[:NOTES]]
     if len(info.marks) > NOTES:
@@ -129,7 +136,7 @@ def _facts(recording: Recording, info: Info) -> Text:
     for fact in _damage(info.damage, "left out"):
         text.append("  damage  ", "bold red").append(f" {fact}\n")
     if info.damage:
-        text.append(f"           wsflow repair {recording.name} takes damaged lines out\n")
+        text.append(f"           wsflow repair {plain(given)} takes damaged lines out\n")
     return text
 
 
@@ -184,32 +191,32 @@ def _kept(recording: Recording) -> set[Path]:
 
 
 def convert(source: str, target: str, out: Console, *, force: bool = False) -> int:
-    """Write a recording as another file; the suffixes say which kinds. Says what is missing there.
+    """Write a recording as another file, or a HAR as a recording; the suffixes say which.
 
     Raises:
         CommandError: there is no such conversion, or `target` is there already.
+        RecordingError: `source` can not be read, or has nothing for such a file.
     """
-    kind = Path(source).suffix if Path(source).suffix in _known(0) else SUFFIX
-    path = Path(target)
-    make = CONVERSIONS.get((kind, path.suffix))
-    if make is None:
-        ways = ", ".join(" to ".join(pair) for pair in CONVERSIONS)
+    path, from_har = Path(target), Path(source).suffix == HAR
+    if path.suffix not in ({SUFFIX} if from_har else FROM_RECORDING):
         raise CommandError(
-            f"{kind} does not become {path.suffix or target!r} here; the suffixes say: {ways}"
+            f"{source} does not become {path.suffix or target!r}: "
+            f"a recording becomes {', '.join(FROM_RECORDING)}, and {HAR} becomes {SUFFIX}"
         )
+    if not path.parent.is_dir():
+        raise CommandError(f"there is no folder {str(path.parent)!r} to write {path.name} to")
     if path.exists() and not force:
         raise CommandError(f"{path} is there already; --force writes over it")
-    recording = find(source)
     with _readable():
-        make(recording, path)
+        if from_har:
+            recording = Recording.from_har(source, path.stem, folder=path.parent)
+        else:
+            recording = find(source)
+            FROM_RECORDING[path.suffix](recording, path)
     for one in _damage(recording.damage, "left out"):
         out.print(f"left out: {one}", soft_wrap=True)
     out.print(f"wrote {plain(path)}, {path.stat().st_size:,} bytes", soft_wrap=True)
     return DONE
-
-
-def _known(side: int) -> set[str]:
-    return {pair[side] for pair in CONVERSIONS}
 
 
 @contextlib.contextmanager

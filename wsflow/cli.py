@@ -12,6 +12,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
+from .errors import WsflowError
+from .events import KINDS
 from .terminal import DONE, INTERRUPTED, CommandError, console, forgive_encodings, version
 
 EPILOG = """\
@@ -25,6 +27,26 @@ Ctrl-C (or SIGTERM) tells every client that the server goes away (1001), and the
 a second one ends the process at once (128 + the signal's number). Exit status 1: your own code
 raised; 2: it can not be served.
 """
+
+RECORD_EPILOG = """\
+example:
+  wsflow record app.py lesson1     until Ctrl-C; then: wsflow show lesson1
+
+A recording of that name that is there is kept under a number (lesson1-1). Exit statuses are those
+of wsflow run.
+"""
+
+REPLAY_EPILOG = """\
+examples:
+  wsflow replay lesson1 --app app.py                      as fast as possible, in memory
+  wsflow replay lesson1 --to ws://127.0.0.1:8000          in real time, over sockets
+  wsflow replay lesson1 --to 'wss://example.org/?token=x' the query is added to each recorded one
+
+Exit status 0: every answer is the same; 1: some differ; 2: it can not be played.
+"""
+
+APP = "app.py, app.py:flow or pkg.mod:flow"
+RECORDING = "a recording's name, or its file"
 
 SERVED = (
     "host",
@@ -40,6 +62,7 @@ SERVED = (
     "keyfile",
 )
 """Arguments of `run` that are those of `Flow.serve`."""
+
 
 # ---- the commands
 
@@ -58,9 +81,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             parser.print_help()
             return DONE
         return int(arguments.command(arguments))
-    except CommandError as error:
-        console(stderr=True).print(error.told(), soft_wrap=True)
-        return error.status
+    except WsflowError as error:
+        failure = error if isinstance(error, CommandError) else CommandError(str(error))
+        console(stderr=True).print(failure.told(), soft_wrap=True)
+        return failure.status
     except KeyboardInterrupt:
         return INTERRUPTED
 
@@ -92,6 +116,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.set_defaults(command=None)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     _add_run(commands)
+    _add_record(commands)
+    _add_replay(commands)
+    _add_show(commands)
+    _add_repair(commands)
+    _add_convert(commands)
     _add_lab(commands)
     demo = commands.add_parser("demo", help="three clients talk through a flow; see what happens")
     demo.set_defaults(command=_demo)
@@ -107,10 +136,28 @@ def _add_run(commands: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    add = run.add_argument
-    add("app", help="app.py, app.py:flow or pkg.mod:flow")
+    run.add_argument("app", help=APP)
+    run.add_argument("--record", metavar="NAME", help="and record it to recordings/NAME.jsonl")
+    _add_serving(run)
+
+
+def _add_record(commands: Any) -> None:
+    record = commands.add_parser(
+        "record",
+        help="serve a flow and record all that happens",
+        description="Serve a flow until Ctrl-C and record all that happens.",
+        epilog=RECORD_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    record.add_argument("app", help=APP)
+    record.add_argument("record", metavar="NAME", help="the file is recordings/NAME.jsonl")
+    _add_serving(record)
+
+
+def _add_serving(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
     add("--log", action="store_true", help="print every row of the log, not only errors")
-    add("--record", metavar="NAME", help="record all that happens to recordings/NAME.jsonl")
     add("--host", default="127.0.0.1", help="address to bind (%(default)s)")
     add("--port", type=_port, default=8000, help="0 for a free one (%(default)s)")
     add(
@@ -148,7 +195,78 @@ def _add_run(commands: Any) -> None:
         )
     add("--certfile", metavar="PEM", help="speak wss:// and https:// with this certificate")
     add("--keyfile", metavar="PEM", help="its private key, when it is in another file")
-    run.set_defaults(command=_run)
+    parser.set_defaults(command=_run)
+
+
+def _add_replay(commands: Any) -> None:
+    replay = commands.add_parser(
+        "replay",
+        help="play a recording again and compare the answers",
+        description="Play what clients did to a flow, or to any server, and compare the answers.",
+        epilog=REPLAY_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = replay.add_argument
+    add("recording", help=RECORDING)
+    where = replay.add_mutually_exclusive_group(required=True)
+    where.add_argument("--app", help=f"a flow, played in memory: {APP}")
+    where.add_argument("--to", metavar="URL", help="a server of any make: ws://127.0.0.1:8000")
+    add("--speed", type=_speed, help="1 as it was, 10 ten times as fast, or max (1 with --to)")
+    add(
+        "--ignore",
+        action="append",
+        default=[],
+        metavar="KEY",
+        help="a JSON key, or a path ($.items[*].id), that does not matter; may be repeated",
+    )
+    add("--ignore-times", action="store_true", help="dates and clock times do not matter")
+    add("--ignore-ids", action="store_true", help="UUIDs and the ids of sessions do not matter")
+    add("--any-order", action="store_true", help="answers of a session may come in any order")
+    replay.set_defaults(command=_replay)
+
+
+def _add_show(commands: Any) -> None:
+    show = commands.add_parser(
+        "show",
+        help="show what is in a recording",
+        description="Show what a recording is, and its rows: all that is given must fit.",
+        allow_abbrev=False,
+    )
+    add = show.add_argument
+    add("recording", help=RECORDING)
+    add("--from", type=float, default=0.0, dest="start", metavar="SECONDS", help="from then on")
+    add("--to", type=float, default=float("inf"), dest="end", metavar="SECONDS", help="up to then")
+    add("--session", metavar="ID", help="of this session only: s7 or s7-k3f9")
+    add("--kind", action="append", default=[], choices=KINDS, metavar="KIND",
+        help=f"of this kind only; may be repeated: {', '.join(KINDS)}")  # fmt: skip
+    add("--rows", type=_count, default=200, metavar="N", help="at most so many (%(default)s)")
+    show.set_defaults(command=_show)
+
+
+def _add_repair(commands: Any) -> None:
+    repair = commands.add_parser(
+        "repair",
+        help="take damaged lines out of a recording",
+        description="Take out what can not be read; the file as it was is kept beside it.",
+        allow_abbrev=False,
+    )
+    repair.add_argument("recording", help=RECORDING)
+    repair.set_defaults(command=_repair)
+
+
+def _add_convert(commands: Any) -> None:
+    convert = commands.add_parser(
+        "convert",
+        help="write a recording as another file",
+        description="Write a recording as another file. The suffixes say what becomes what: "
+        "a recording becomes .csv, .har (what browsers save) or .parquet; a .har becomes .jsonl.",
+        allow_abbrev=False,
+    )
+    convert.add_argument("source", metavar="IN", help=f"{RECORDING}, or a .har")
+    convert.add_argument("target", metavar="OUT", help="the file to write")
+    convert.add_argument("--force", action="store_true", help="write over a file that is there")
+    convert.set_defaults(command=_convert)
 
 
 def _add_lab(commands: Any) -> None:
@@ -166,6 +284,25 @@ def _add_lab(commands: Any) -> None:
 def _port(text: str) -> int:
     if not text.isdecimal() or int(text) > 65535:
         raise argparse.ArgumentTypeError(f"{text!r} is no port: 0 to 65535")
+    return int(text)
+
+
+def _speed(text: str) -> float:
+    """Return a speed; `max`, as fast as possible, is 0."""
+    if text == "max":
+        return 0.0
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = 0.0
+    if not 0.0 < speed < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is no speed: a number above 0, or max")
+    return speed
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of rows")
     return int(text)
 
 
@@ -198,3 +335,49 @@ def _run(arguments: argparse.Namespace) -> int:
     flow = load(arguments.app)
     options = {name: getattr(arguments, name) for name in SERVED}
     return run(flow, options, console(), everything=arguments.log, record=arguments.record)
+
+
+def _replay(arguments: argparse.Namespace) -> int:
+    from .app import load
+    from .archive import find
+    from .compare import Rules
+    from .livereplay import replay_to
+    from .playback import play
+
+    recording = find(arguments.recording)
+    ignore, times, ids = arguments.ignore, arguments.ignore_times, arguments.ignore_ids
+    any_order, speed = arguments.any_order, arguments.speed
+    if arguments.to is not None:
+        rules = Rules(tuple(ignore), times, ids, any_order)
+        speed = 1.0 if speed is None else speed
+        replay = replay_to(arguments.to, recording, speed=speed or None, rules=rules)
+    else:
+        replay = load(arguments.app).replay(
+            recording,
+            speed=speed or None,
+            ignore=ignore,
+            ignore_times=times,
+            ignore_ids=ids,
+            any_order=any_order,
+        )
+    return play(replay, console())
+
+
+def _show(arguments: argparse.Namespace) -> int:
+    from .archive import Choice, show
+
+    start, end, kinds = arguments.start, arguments.end, tuple(arguments.kind)
+    choice = Choice(start, end, arguments.session, kinds, arguments.rows)
+    return show(arguments.recording, choice, console(whole=True))
+
+
+def _repair(arguments: argparse.Namespace) -> int:
+    from .archive import repair
+
+    return repair(arguments.recording, console())
+
+
+def _convert(arguments: argparse.Namespace) -> int:
+    from .archive import convert
+
+    return convert(arguments.source, arguments.target, console(), force=arguments.force)

@@ -112,6 +112,7 @@ class Flow(Serving):
             folder=folder,
             redact=redact,
             on_stop=lambda: self._recorders.pop(name, None),
+            call=self.call,
         )
         self._recorders[name] = recorder
         return recorder

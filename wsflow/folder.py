@@ -181,11 +181,11 @@ class Draft:
         """Add a line."""
         self._buffer += line
         if len(self._buffer) > BUFFER:
-            self._flush()
+            self.flush()
 
     def keep(self) -> Path:
         """Give it its name, and return its file; a recording of that name is kept beside it."""
-        self._flush(sync=True)
+        self.flush(sync=True)
         try:
             keep_previous(self.path)
             self._aside.rename(self.path)
@@ -197,7 +197,7 @@ class Draft:
         """Leave nothing of it; harmless after `keep`."""
         self._aside.unlink(missing_ok=True)
 
-    def _flush(self, *, sync: bool = False) -> None:
+    def flush(self, *, sync: bool = False) -> None:
         try:
             with self._aside.open("ab") as file:
                 file.write(self._buffer)

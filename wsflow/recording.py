@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from .errors import RecordingError
 from .folder import FOLDER, names, resolve
+from .plain import plain
 from .source import CONVERTERS, Damage, Source
 from .timeline import timeline
 
@@ -73,12 +74,12 @@ class Recording(Source):
                 sessions.add(row.session)
             if row.kind == "mark":
                 marks.append((row.t, str(row.value)))
-        parts = self.parts()
+        parts, flow, redacted = self.parts(), self.header.get("flow"), self.header.get("redacted")
         return Info(
             name=self.name,
-            created=str(self.header.get("created", "")),
-            flow=self.header.get("flow") or {},
-            redacted=list(self.header.get("redacted") or []),
+            created=self._created,
+            flow=flow if isinstance(flow, dict) else {},
+            redacted=redacted if isinstance(redacted, list) else [],
             rows=counts["rows"],
             seconds=seconds,
             sessions=len(sessions),
@@ -110,11 +111,88 @@ class Recording(Source):
 
         return write_parquet(self.frame(), path)
 
+    def to_har(self, path: str | Path) -> Path:
+        """Write its sessions as a HAR, as browsers save it, and return where.
+
+        Raises:
+            RecordingError: it has no sessions, or the file can not be written.
+        """
+        from .har import to_har
+
+        return to_har(self, path)
+
+    @classmethod
+    def from_har(cls, path: str | Path, name: str, *, folder: str | Path = FOLDER) -> Recording:
+        """Make a recording of the WebSocket connections in a HAR that a browser saved.
+
+        Cookies, tokens and the like are replaced as at any capture.
+
+        Raises:
+            RecordingError: it is no HAR, has no messages, or is wrong somewhere; it says where.
+            RecordingNameError: the name leads out of the folder.
+        """
+        from .har import from_har
+
+        return cls.open(from_har(path, name, folder))
+
+    def to_pytest(self, path: str | Path, app: str = "app:flow", **rules: Any) -> Path:
+        """Write a pytest test that plays it into the flow `app` (`module:name`); return where.
+
+        `rules` go to its `flow.replay(...)`: `ignore=["id"]`, `ignore_times=True`.
+        """
+        from .export import to_pytest
+
+        return to_pytest(self, path, app, rules)
+
+    # ---- other recordings out of it
+
+    def redact(self, *names: str, to: str) -> Recording:
+        """Return a new recording, called `to`, without the values of these JSON keys."""
+        from .editing import redact
+
+        return self.open(redact(self, names, to))
+
+    def trim(
+        self, start: float | str = 0.0, end: float | str | None = None, *, to: str
+    ) -> Recording:
+        """Return a new recording of what happened from `start` to `end`, which begins at 0.
+
+        Both are seconds, or the texts of marks.
+        """
+        from .editing import trim
+
+        return self.open(trim(self, start, end, to))
+
+    def split(self, *, to: str | None = None) -> dict[str, Recording]:
+        """Return a new recording for each session, by its id; they are called `<to>-<session>`.
+
+        Marks are in all of them; what belongs to no session (HTTP, say) is in none.
+        """
+        from .editing import split
+
+        return {who: self.open(path) for who, path in split(self, to or self.name).items()}
+
+    def merge(self, *others: Recording, to: str) -> Recording:
+        """Return a new recording of this one and others, in the order of time.
+
+        Rows get new numbers; a session id that two of them have is told apart (`s1`, `s1~2`).
+        """
+        from .editing import merge
+
+        return self.open(merge([self, *others], to))
+
+    # ---- how it looks
+
+    @property
+    def _created(self) -> str:
+        return str(self.header.get("created", ""))
+
     def __len__(self) -> int:
         return sum(1 for _ in self.rows())
 
     def __repr__(self) -> str:
-        return f"<Recording {self.name} {self.header.get('created', '')} {self.path}>"
+        created = plain(self._created[:19].replace("T", " ")) or "unknown date"
+        return f"<Recording {self.name} of {created} in {self.path.parent}>"
 
     def _repr_html_(self) -> str:
         from .table import table
@@ -142,6 +220,6 @@ def recordings(folder: str | Path = FOLDER) -> pd.DataFrame:
     for name in names(folder):
         try:
             found.append((name, Recording.open(resolve(name, folder)).info()))
-        except RecordingError as error:
+        except (RecordingError, OSError) as error:
             found.append((name, str(error)))
     return of_infos(found)

@@ -13,8 +13,19 @@ from typing import Any
 import msgspec
 
 from . import lines
-from .snapshot import REDACTED, SECRET_HEADERS, SECRET_QUERY, Snapshot
+from .snapshot import (
+    REDACTED,
+    SECRET_HEADERS,
+    SECRET_QUERY,
+    Snapshot,
+    redact_headers,
+    redact_query,
+)
 from .tape import Known
+
+STRUCTURE = frozenset({"id", "peer", "path", "method", "time"})
+CARRIED = frozenset({"params", "query", "headers"})
+"""What a handshake is made of, and what of it carries what a client said."""
 
 
 class Redaction:
@@ -33,19 +44,23 @@ class Redaction:
 
     def field(self, data: Any) -> bytes:
         """Return `,"data":...` or `,"bytes":...` for what travelled. Never raises."""
-        kind = type(data)
         if data is None:
             return b""
+        kind = type(data)
         if kind is Snapshot:
+            if not self._own:
+                return b',"data":' + lines.snapshot(data)
             data = data.unpack()
         if self._own:
             data = self.clean(data)
+        elif kind is str and data.isascii():
+            return b',"data":' + msgspec.json.encode(data)
         if kind is bytes:
             return b',"bytes":' + msgspec.json.encode(data)
         return b',"data":' + lines.data(data)
 
     def facts(self, known: Known) -> dict[str, Any]:
-        """Return a handshake for its line; its usual secrets went when it was told."""
+        """Return a handshake for its line."""
         return self.clean_facts(
             {
                 "id": known.id,
@@ -60,17 +75,19 @@ class Redaction:
         )
 
     def clean_facts(self, facts: dict[str, Any]) -> dict[str, Any]:
-        """Return a handshake without the user's own secrets, which may be parts of its path."""
-        if not self._own:
-            return facts
-        clean = facts | {
-            key: self.clean(facts[key]) for key in ("params", "query", "headers") if key in facts
-        }
-        params, path = facts.get("params"), str(facts.get("path", ""))
+        """Return a handshake without secrets; the user's own may be a part of its path."""
+        clean = dict(facts)
+        for key, usual in (("headers", redact_headers), ("query", redact_query)):
+            if isinstance(facts.get(key), dict):
+                clean[key] = usual(facts[key])
+        for key in facts.keys() - STRUCTURE:
+            unknown = key not in CARRIED and key.lower() in self._own
+            clean[key] = REDACTED if unknown else self.clean(clean[key])
+        params, path = facts.get("params"), facts.get("path")
         for name, value in params.items() if isinstance(params, dict) else ():
-            if str(name).lower() in self._own and value:
-                path = path.replace(str(value), REDACTED)
-        return clean | {"path": path}
+            if str(name).lower() in self._own and value and isinstance(path, str):
+                path = clean["path"] = path.replace(str(value), REDACTED)
+        return clean
 
     # ---- for values
 

@@ -43,7 +43,7 @@ def diagram(rows: Iterable[Told]) -> Sequence:
         id: f"s{n}" for n, id in enumerate(dict.fromkeys(r.session for r in rows if r.session))
     }
     lines = ["sequenceDiagram"]
-    lines += [f"    participant {alias} as {id}" for id, alias in names.items()]
+    lines += [f"    participant {alias} as {_text(id)}" for id, alias in names.items()]
     lines.append(f"    participant {FLOW}")
     lines += [f"    {line}" for row in rows if (line := _line(row, names))]
     return Sequence("\n".join(lines))

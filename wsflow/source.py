@@ -120,10 +120,12 @@ class Source:
                     yield good
 
     def _entry(self, line: bytes) -> Entry:
-        return lines.read(lines.write_object(self._object(line)).rstrip(b"\n"))
+        return lines.read(lines.write_object(self._object(line))[:-1])
 
     def _object(self, line: bytes) -> dict[str, Any]:
-        return _converted(lines.read_object(line), self._version)
+        value = _converted(lines.read_object(line), self._version)
+        lines.read(line if self._version == FORMAT else lines.write_object(value)[:-1])
+        return value
 
     @property
     def _version(self) -> int:
@@ -167,11 +169,9 @@ def _lines(path: Path) -> Iterator[tuple[bytes, int, bool]]:
             if line.endswith(b"\n"):  # perhaps with the CR of a system that adds one
                 yield line[: -2 if line.endswith(b"\r\n") else -1], number, False
                 continue
-            is_long = len(line) > MAX_LINE
-            if is_long:
-                while (rest := file.readline(CHUNK)) and not rest.endswith(b"\n"):
-                    pass
-            yield line, number, not is_long
+            yield line, number, len(line) <= MAX_LINE
+            while (rest := file.readline(CHUNK)) and not rest.endswith(b"\n"):
+                pass
 
 
 def _header(path: Path) -> dict[str, Any]:

@@ -162,7 +162,7 @@ class Tape:
         seq = self.seq + 1
         weight = size + OVERHEAD
         if seq >= self._seal_at or self._weight + weight > self._block_bytes:
-            self._seal(weight)
+            self._seal(weight, session)
         self.seq = seq
         self._open += (self._clock(), place, session, scope, cause, data, size, elapsed, error)
         self._weight += weight
@@ -200,7 +200,7 @@ class Tape:
                 )
             self._ended.add(number)
 
-    def _seal(self, weight: int) -> None:
+    def _seal(self, weight: int, session: int) -> None:
         """Seal the open block, and make room for a row of `weight` bytes and its successors."""
         rows = self._open
         if rows:
@@ -216,16 +216,17 @@ class Tape:
             self._sealed_rows + self._block_rows > self.max_rows
             or self._sealed_bytes + need > self.max_bytes
         ):
-            self._drop_oldest()
+            self._drop_oldest(session)
         self._seal_at = self._open_first + self._block_rows
 
-    def _drop_oldest(self) -> None:
+    def _drop_oldest(self, session: int) -> None:
+        """Drop a block, and the facts of sessions that ended; `session` is about to be told of."""
         with self._lock:
             oldest = self._blocks.popleft()
             self._sealed_rows -= len(oldest)
             self._sealed_bytes -= oldest.weight
             self.dropped += len(oldest)
-            for number in self._ended & oldest.sessions:
+            for number in (self._ended & oldest.sessions) - {session}:
                 if not any(number in block.sessions for block in self._blocks):
                     self._sessions.pop(number, None)
                     self._ended.discard(number)

@@ -62,6 +62,9 @@ STYLES = {
 ASCII = dict(zip("─│┬├╭╮╰╯━▶→←·…↺", "-|++++++=>><.~@", strict=True))
 """What stands for our signs where the terminal's encoding lacks them."""
 
+WHOLE = 100_000
+"""Columns beyond which not even a file has lines."""
+
 DEEPEST = 8
 """Steps to the right a row may stand in a table, below those that led to it."""
 
@@ -81,11 +84,17 @@ class CommandError(WsflowError):
 # ---- the terminal itself
 
 
-def console(*, stderr: bool = False) -> Console:
-    """Return the terminal; without colours where it is none, or NO_COLOR is set."""
+def console(*, stderr: bool = False, whole: bool = False) -> Console:
+    """Return the terminal; without colours where it is none, or NO_COLOR is set.
+
+    With `whole`, tables that go into a file or a pipe are as wide as they need to be.
+    """
     from rich.console import Console
 
-    return Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+    made = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+    if whole and not made.is_terminal:
+        made.width = WHOLE
+    return made
 
 
 def forgive_encodings() -> None:
@@ -155,6 +164,7 @@ def rows_table(rows: Iterable[R], unit: str, when: Callable[[R], str]) -> Table:
     from rich.text import Text
 
     made = table("seq", unit, "kind", "where", "session", "data")
+    made.columns[-1].no_wrap = False  # the one to give way; its text is cut all the same
     depths: dict[int, int] = {}
     for row in rows:
         depth = depths[row.seq] = min(depths.get(row.cause, -1) + 1, DEEPEST)
@@ -190,6 +200,8 @@ def _said(row: Told) -> Text:
     return Text.assemble(
         (f"{plain(row.error)}  " if row.error else "", "red"),
         (data, "dim" if row.error or row.value is None else ""),
+        no_wrap=True,
+        overflow="ellipsis",
     )
 
 

@@ -19,6 +19,11 @@ up and measured while the others idle. The order turns round from one round to t
 share one core and the load has another, where the system can pin processes and has two. One client
 with one message outstanding mostly measures how fast the system wakes a sleeping core.
 
+A second, small table holds against goals what raw Hypercorn has no counterpart for: what recording
+costs an echo of 100 clients (a pair of servers, one right after the other), reading a recording,
+replaying it, and the log. Each of these figures is taken in a fresh process, three times at most.
+They are shown, and not judged by ``--check``.
+
 With ``--check`` the exit status is 1 when the median ratio of wsflow is below 1.0 in any row. A run
 that failed (a server that did not start, answered wrongly or went silent) ends with 2.
 
@@ -29,6 +34,8 @@ number of seconds and returns a `Sample`. Where less is better (a latency) say s
 ``lower=True``. Text that must come back is a `Script` (``load.py``); what a client does next is a
 subclass of `Client`. The path a row asks for must be known to every contestant; raw Hypercorn
 echoes on all but ``/broadcast``, so that a costlier node is still held against a plain echo.
+
+A `Figure` for the second table is a function in ``figures.py`` and a line at its end.
 
 How to add a contestant
 -----------------------

@@ -6,39 +6,44 @@ Reads the options, lets `rounds` play and `report` tell. The package's docstring
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from rich.console import Console
 
 from tests.bench import report
 from tests.bench.contestants import BASELINE, CONTESTANTS, OURS, Contestant
+from tests.bench.figures import FIGURES, Figure, Figures, take
 from tests.bench.load import BenchError
 from tests.bench.process import Cores
 from tests.bench.rounds import Results, play
 from tests.bench.scenarios import ROWS, Row
 
+Named = TypeVar("Named", Row, Figure)
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run what the options ask for; return the exit status."""
     options = _parser().parse_args(arguments)
-    results = Results(
-        _rows(options.only),
-        _contestants(options.contestant),
-        options.rounds,
-        options.seconds,
-        Cores.free(),
-    )
+    rounds, seconds, cores = options.rounds, options.seconds, Cores.free()
+    rows, contestants = _chosen(ROWS, options.only), _contestants(options.contestant)
+    results = Results(rows, contestants, rounds, seconds, cores)
+    figures = Figures(_chosen(FIGURES, options.only), min(rounds, 3), seconds, cores)
     try:
         with Console(stderr=True).status("starting") as status:
-            play(results, status.update)
+            if results.rows:
+                play(results, status.update)
+            take(figures, status.update)
     except BenchError as error:
         print("\n".join([f"bench: {error}", *getattr(error, "__notes__", ())]), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
-    _tell(results, as_markdown=options.markdown)
+    _tell(results, figures, as_markdown=options.markdown)
     if options.json:
-        options.json.write_text(json.dumps(report.as_json(results), indent=1) + "\n")
+        told = report.as_json(results) | {"figures": report.figures_json(figures)}
+        options.json.write_text(json.dumps(told, indent=1) + "\n")
     return 1 if options.check and _is_worse(results) else 0
 
 
@@ -50,8 +55,8 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--only",
         action="append",
-        choices=[row.name for row in ROWS],
-        help="only this row; may be repeated",
+        choices=[row.name for row in (*ROWS, *FIGURES)],
+        help="only this row or figure; may be repeated",
     )
     names = [contestant.name for contestant in CONTESTANTS]
     add(
@@ -79,22 +84,25 @@ def _seconds(text: str) -> float:
     return seconds
 
 
-def _rows(names: list[str] | None) -> list[Row]:
-    return [row for row in ROWS if not names or row.name in names]
+def _chosen(rows: Sequence[Named], names: list[str] | None) -> list[Named]:
+    return [row for row in rows if not names or row.name in names]
 
 
 def _contestants(names: list[str] | None) -> list[Contestant]:
     return [c for c in CONTESTANTS if c is BASELINE or not names or c.name in names]
 
 
-def _tell(results: Results, *, as_markdown: bool) -> None:
-    if as_markdown:
-        print(report.markdown(results), end="\n\n")
-    else:
-        terminal = Console()
-        Console(width=max(terminal.width, 110)).print(report.table(results))
+def _tell(results: Results, figures: Figures, *, as_markdown: bool) -> None:
+    shown = [report.rows_sheet(results)] if results.rows else []
+    shown += [report.figures_sheet(figures)] if figures.wanted else []
+    for sheet in shown:
+        if as_markdown:
+            print(report.markdown(sheet), end="\n\n")
+        else:
+            terminal = Console()
+            Console(width=max(terminal.width, 110)).print(report.table(sheet))
     print(report.conditions(results))
-    for note in report.notes(results):
+    for note in (*report.notes(results), *figures.notes):
         print(f"note: {note}")
 
 

@@ -9,6 +9,7 @@ import importlib
 import os
 import socket
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Awaitable, Callable
@@ -89,6 +90,16 @@ async def _broadcast(receive: Any, send: Any, room: list[Any]) -> None:
 
 async def wsflow(stop: asyncio.Event) -> None:
     """Serve a one-node echo and a connection manager on wsflow, the log on as by default."""
+    await _serve_flow(stop)
+
+
+async def recording(stop: asyncio.Event) -> None:
+    """Serve the same, and record all of it."""
+    with tempfile.TemporaryDirectory(prefix="wsflow-bench-") as folder:
+        await _serve_flow(stop, folder)
+
+
+async def _serve_flow(stop: asyncio.Event, folder: str | None = None) -> None:
     from wsflow import Flow
 
     flow = Flow("bench")
@@ -109,6 +120,8 @@ async def wsflow(stop: asyncio.Event) -> None:
     room.close >> manager.close
     room.message >> tell
     server = await flow.serve()
+    if folder is not None:
+        flow.record("bench", folder=folder)
     announce(server.port)
     await stop.wait()
     await flow.stop()
@@ -117,6 +130,7 @@ async def wsflow(stop: asyncio.Event) -> None:
 SERVERS: dict[str, Callable[[asyncio.Event], Awaitable[None]]] = {
     "raw": raw_hypercorn,
     "wsflow": wsflow,
+    "recording": recording,
 }
 
 
@@ -127,6 +141,7 @@ def _python(name: str, title: str, *packages: str) -> Contestant:
 
 BASELINE = _python("raw", "raw Hypercorn", "hypercorn")
 OURS = _python("wsflow", "wsflow", "wsflow", "anyio", "hypercorn", "websockets")
+RECORDING = _python("recording", "wsflow, recording", *OURS.packages)
 CONTESTANTS = (BASELINE, OURS)
 
 

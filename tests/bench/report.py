@@ -1,4 +1,4 @@
-"""The report: results as a table for the terminal, as Markdown and as JSON.
+"""The report: results as tables for the terminal, as Markdown and as JSON.
 
 Also says under what conditions they were measured. Never measures or judges.
 """
@@ -6,6 +6,7 @@ Also says under what conditions they were measured. Never measures or judges.
 import os
 import platform
 from collections.abc import Iterator
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from statistics import median
 from typing import Any
@@ -13,11 +14,13 @@ from typing import Any
 from rich.table import Table
 
 from tests.bench.contestants import BASELINE, OURS, Contestant
+from tests.bench.figures import Figure, Figures
 from tests.bench.rounds import Results
 from tests.bench.scenarios import Row
 
 HEADS = ("row", "server", "median", "unit", "ratio", "min", "max", "cpu µs", "load")
-NUMBERS = frozenset(("median", "ratio", "min", "max", "cpu µs", "load"))
+FIGURE_HEADS = ("figure", "median", "unit", "goal", "reached", "min", "max")
+NUMBERS = frozenset(("median", "ratio", "min", "max", "cpu µs", "load", "goal"))
 BUSY = 0.95  # from this share of its core on, the load may be what was measured
 
 
@@ -57,23 +60,41 @@ def notes(results: Results) -> list[str]:
     return busy + results.notes
 
 
-def table(results: Results) -> Table:
-    """Build the table for a terminal."""
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """A table, before it is known where it is shown: its heads, and lines in groups."""
+
+    heads: tuple[str, ...]
+    groups: list[list[tuple[str, ...]]]
+
+
+def rows_sheet(results: Results) -> Sheet:
+    """Lay out the rows: every server against raw Hypercorn."""
+    return Sheet(HEADS, [list(_lines(results, row)) for row in results.rows])
+
+
+def figures_sheet(figures: Figures) -> Sheet:
+    """Lay out the figures: each against its goal."""
+    return Sheet(FIGURE_HEADS, [[_figure_cells(figures, one) for one in figures.wanted]])
+
+
+def table(sheet: Sheet) -> Table:
+    """Build a table for a terminal."""
     shown = Table()
-    for head in HEADS:
+    for head in sheet.heads:
         shown.add_column(head, justify="right" if head in NUMBERS else "left", no_wrap=True)
-    for row in results.rows:
-        for cells in _lines(results, row):
+    for group in sheet.groups:
+        for cells in group:
             shown.add_row(*cells)
         shown.add_section()
     return shown
 
 
-def markdown(results: Results) -> str:
+def markdown(sheet: Sheet) -> str:
     """Write the same table in Markdown."""
-    rules = ["---:" if head in NUMBERS else "---" for head in HEADS]
-    lines = [cells for row in results.rows for cells in _lines(results, row)]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in (HEADS, rules, *lines))
+    rules = ["---:" if head in NUMBERS else "---" for head in sheet.heads]
+    lines = [cells for group in sheet.groups for cells in group]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (sheet.heads, rules, *lines))
 
 
 def _lines(results: Results, row: Row) -> Iterator[tuple[str, ...]]:
@@ -94,6 +115,24 @@ def _ratio_cells(results: Results, row: Row, contestant: Contestant) -> tuple[st
         return "1", "", ""
     ratio = results.ratio(row, contestant)
     return f"{ratio.median:.2f}", f"{ratio.low:.2f}", f"{ratio.high:.2f}"
+
+
+def _figure_cells(figures: Figures, figure: Figure) -> tuple[str, ...]:
+    values = figures.values[figure.name]
+    return (
+        figure.title,
+        _number(figures.median(figure)),
+        figure.unit,
+        f"{'at most' if figure.lower else 'at least'} {figure.goal:,g}",
+        "yes" if figures.reached(figure) else "no",
+        _number(min(values)),
+        _number(max(values)),
+    )
+
+
+def _number(value: float) -> str:
+    """Show three digits that matter, and whole numbers from a hundred on."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def as_json(results: Results) -> dict[str, Any]:
@@ -123,4 +162,20 @@ def _server_json(results: Results, row: Row, contestant: Contestant) -> dict[str
         "ratio": {"median": ratio.median, "min": ratio.low, "max": ratio.high},
         "cpu": results.cost(row, contestant),
         "load": results.busy(row, contestant),
+    }
+
+
+def figures_json(figures: Figures) -> dict[str, Any]:
+    """Turn the figures into what JSON can hold."""
+    return {
+        figure.name: {
+            "title": figure.title,
+            "unit": figure.unit,
+            "goal": figure.goal,
+            "lower": figure.lower,
+            "reached": figures.reached(figure),
+            "values": figures.values[figure.name],
+            "median": figures.median(figure),
+        }
+        for figure in figures.wanted
     }
