@@ -354,3 +354,11 @@ async def test_how_it_looks(flow: Flow, script: Script) -> None:
     assert "4 of 4" in page
     assert "<b>" not in page
     assert repr(haunting).splitlines()[0].startswith("<Haunting 4 of 4 ghosts of made came in")
+
+
+async def test_a_recording_gives_its_own_ghosts() -> None:
+    crowd = Recording.open(FOLDER / "chat.jsonl").ghosts(n=6, seed=3)
+    report = await crowd.haunt(chat())
+    again = await Recording.open(FOLDER / "chat.jsonl").ghosts(n=6, seed=3).haunt(chat())
+    assert report.sessions == again.sessions == 6
+    assert (report.sent, report.answers) == (again.sent, again.answers)

@@ -16,8 +16,6 @@ LARGEST = 60_000
 
 samples = pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.file)
 
-KNOWN = {"news.jsonl": "an HTTP answer that is JSON is compared as a value with its text"}
-
 
 def load(sample: Sample, tmp_path: Path) -> Recording:
     """Open a sample; what a browser captured is made a recording first."""
@@ -57,10 +55,8 @@ def test_a_sample_is_whole(sample: Sample, tmp_path: Path) -> None:
 
 @samples
 async def test_a_sample_is_answered_as_it_was_and_twice_alike(
-    sample: Sample, tmp_path: Path, request: pytest.FixtureRequest
+    sample: Sample, tmp_path: Path
 ) -> None:
-    if sample.file in KNOWN:
-        request.applymarker(pytest.mark.xfail(reason=KNOWN[sample.file]))
     recording, flow = load(sample, tmp_path), sample.flow()
     info = recording.info()
     first, second = [await replay(flow, sample, recording) for _ in range(2)]

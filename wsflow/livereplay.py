@@ -45,16 +45,18 @@ PATIENCE = 5.0
 
 LEAST_PATIENCE = 0.05
 
-BREATH = 0.02
-"""Seconds a server gets to take in what no answer tells of, before another session does something.
-
-A handshake is answered before the program behind it knows of the session."""
+BREATH, DEEP_BREATH = 0.02, 0.25
+"""Seconds a server gets to take in a step, when none or none surely of its answers tells that it
+has: a handshake is answered before the program behind it knows of the session."""
 
 LEAVE = 2.0
 """Seconds all have to say goodbye at the end."""
 
 TICK = 0.01
 """Seconds between two looks at what is waited for in real time."""
+
+AHEAD = 64
+"""Steps that are lined up when no time is to be kept."""
 
 WAITING = 100_000
 """Steps that may wait for a server that is slower than its recording."""
@@ -171,7 +173,7 @@ class Address:
             OSError: there is no connection.
         """
         from websockets.asyncio.client import connect
-        from websockets.exceptions import InvalidHandshake, InvalidStatus
+        from websockets.exceptions import InvalidStatus, WebSocketException
         from websockets.typing import Subprotocol
 
         headers = {key.lower(): one for key, one in _known(facts.get("headers")) if _is_own(key)}
@@ -192,7 +194,7 @@ class Address:
         except InvalidStatus as error:
             told = (error.response.body or b"").decode(errors="replace")
             raise RefusedError(target, error.response.status_code, told) from error
-        except InvalidHandshake as error:
+        except (WebSocketException, ValueError) as error:
             raise ConnectionError(f"no WebSocket at {target!r}: {error}") from error
         try:
             yield connection
@@ -232,10 +234,11 @@ class _Server:
         self._by_hand: set[int] = set()
         self._put: MemoryObjectSendStream[_Step | str]
         self._behind = self._asking = 0
+        self._ahead = False
         self._gates: deque[anyio.Event] = deque()
         self._bell = anyio.Event()
         self._patience = PATIENCE
-        self._last, self._unheard_since = "", 0.0
+        self._last, self._stepped, self._unheard, self._due_since = "", 0.0, False, False
         self._moved = time.monotonic()
 
     async def start(self) -> None:
@@ -251,7 +254,7 @@ class _Server:
         self.group = await self._open.enter_async_context(anyio.create_task_group())
         self.group.start_soon(self._go, steps)
         busy = self._loop.busy
-        self._loop.busy = lambda: busy() or self._waits()
+        self._loop.busy = lambda: busy() or self._is_ahead()
 
     async def stop(self) -> None:
         """Take leave of all that are still there."""
@@ -277,7 +280,7 @@ class _Server:
         await self._gates.popleft().wait()
         try:
             answer = await anyio.to_thread.run_sync(partial(self.address.ask, event, body))
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, http.client.HTTPException, ValueError) as error:
             self.fault(f"{event['method']} {event['path']}", error)
             return ""
         finally:
@@ -331,26 +334,39 @@ class _Server:
         async for step in steps:
             if isinstance(step, str):
                 self.due[step] += 1
+                self._due_since = True
                 self.reckon(step)
                 continue
-            while self._owing or self._asking:
-                self._bell = anyio.Event()
-                left = self._patience - (time.monotonic() - self._moved)
-                with anyio.move_on_after(max(left, 0.0) * (self._loop.speed or 1.0)):
-                    await self._bell.wait()
-                self._waits()
-            while step.who != self._last and time.monotonic() - self._unheard_since < BREATH:
-                await _real_time()
+            await self._answered()
+            await self._breathe(step.who)
             step.do()
-            self._last, self._unheard_since = step.who, time.monotonic()
+            self._last, self._stepped = step.who, time.monotonic()
+            self._unheard, self._due_since = True, False
             self._behind -= 1
             self.moved()
+
+    async def _answered(self) -> None:
+        """Wait for the answers that had come by then."""
+        while self._owing or self._asking:
+            self._bell = anyio.Event()
+            left = max(TICK, self._patience - (time.monotonic() - self._moved))
+            with anyio.move_on_after(left * (self._loop.speed or 1.0)):
+                await self._bell.wait()
+            self._waits()
+
+    async def _breathe(self, who: str) -> None:
+        """Let the server take in the last step, when nothing that was heard tells that it has."""
+        breath = BREATH if who != self._last else 0.0
+        if self._due_since:  # what was due had come already: perhaps it was something else
+            breath = min(DEEP_BREATH, self._patience)
+        while self._unheard and time.monotonic() - self._stepped < breath:
+            await _real_time()
 
     # ---- what is waited for
 
     def heard(self) -> None:
         """The server has answered somebody: it has taken in what was done before."""
-        self._unheard_since = 0.0
+        self._unheard = False
         self.moved()
 
     def moved(self) -> None:
@@ -374,6 +390,11 @@ class _Server:
                 guest.forgive()
             self.moved()
         return True
+
+    def _is_ahead(self) -> bool:
+        """Say whether so much is lined up that virtual time has to wait."""
+        self._ahead = self._behind > (AHEAD // 2 if self._ahead else AHEAD)
+        return self._ahead and self._waits()
 
     async def _settle(self) -> None:
         """Wait, in real time, for all that is still to come."""

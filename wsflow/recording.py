@@ -17,7 +17,11 @@ from .source import CONVERTERS, Damage, Source
 from .timeline import timeline
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pandas as pd
+
+    from .ghosts import Ghosts
 
 __all__ = ["CONVERTERS", "Damage", "Info", "Recording", "recordings"]
 
@@ -134,6 +138,23 @@ class Recording(Source):
         from .har import from_har
 
         return cls.open(from_har(path, name, folder))
+
+    def ghosts(
+        self,
+        n: int = 50,
+        seed: int = 7,
+        *,
+        jitter: float = 0.2,
+        faults: Mapping[str, float] | None = None,
+    ) -> Ghosts:
+        """Return a seeded crowd of `n` clients that do again what its sessions did.
+
+        `await crowd.haunt(flow)` sends them to a flow, `crowd.haunt("ws://...")` to a server;
+        `faults` are shares of clients or messages: `drop`, `slow`, `duplicate`.
+        """
+        from .ghosts import ghosts
+
+        return ghosts(self, n, seed, jitter=jitter, faults=faults)
 
     def to_pytest(self, path: str | Path, app: str = "app:flow", **rules: Any) -> Path:
         """Write a pytest test that plays it into the flow `app` (`module:name`); return where.

@@ -18,6 +18,7 @@ from urllib.parse import urlencode
 
 import anyio
 
+from .bodies import to_data
 from .compare import Rules, Said, compare
 from .errors import ReplayError
 from .lines import Entry
@@ -323,11 +324,11 @@ class _Take:
         if entry.cause in self._by_hand or (entry.kind == "send" and not entry.cause):
             self._hand_made += 1
             return
-        who = entry.session
-        if who is None:
-            who = self._requests.get(entry.scope)
+        who, body = entry.session, entry.value
+        if who is None:  # an HTTP response, recorded as the value its handler gave
+            who, body = self._requests.get(entry.scope), to_data(body)
         if who is not None:
-            self._then.setdefault(who, []).append(Said(entry.t - self._saved, entry.value))
+            self._then.setdefault(who, []).append(Said(entry.t - self._saved, body))
 
     def _ask(self, entry: Entry) -> None:
         """Make a recorded HTTP request; its response is compared like a session's."""

@@ -118,8 +118,7 @@ class _Answer:
             self._pulse.failed(ctx, reply, error)
             return False
         first = self._reply is None
-        body = reply.get("body")
-        data, _ = snapshot(body)
+        data, _ = snapshot(reply.get("body", ""))
         node = ctx._node
         self._pulse.tell(
             node.response_place if first else node.drop_place,
