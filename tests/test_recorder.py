@@ -887,8 +887,13 @@ async def test_p26_kill_9_loses_no_row_that_was_said_to_be_safe(trial: int, tmp_
     sent: list[str] = []
     with Other(tmp_path, script) as other:
         url = await asyncio.to_thread(other.line)
-        killing = asyncio.get_running_loop().call_later(dice.uniform(0.05, 0.5), other.process.kill)
         async with connect(f"{url}/chat/red") as peer:
+            for _ in range(3):  # by the third answer the row of the first is surely written
+                sent.append(f"{len(sent)}:first")
+                await peer.send(sent[-1])
+                await peer.recv()
+            wait = dice.uniform(0.05, 0.5)
+            killing = asyncio.get_running_loop().call_later(wait, other.process.kill)
             with contextlib.suppress(ConnectionClosed):
                 while True:
                     sent.append(f"{len(sent)}:" + "x" * dice.randrange(400))
