@@ -20,7 +20,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 import wsflow
 from tests.command import ECHO, Running, ask, colourless, is_free, write
-from wsflow import cli
+from wsflow import arguments, cli
 from wsflow.recording import Recording
 
 
@@ -461,4 +461,4 @@ def test_a_users_exit_is_the_users(folder: Path) -> None:
     ("text", "size"), [("65536", 65536), ("64K", 65536), ("64k", 65536), ("4M", 4 * 2**20)]
 )
 def test_sizes(text: str, size: int) -> None:
-    assert cli._size(text) == size
+    assert arguments._size(text) == size

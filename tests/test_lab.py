@@ -23,7 +23,7 @@ from typing import Any, Self
 import pytest
 
 from tests.command import WSFLOW, is_free
-from wsflow import cli, lab
+from wsflow import arguments, cli, lab
 from wsflow.terminal import CommandError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -161,7 +161,7 @@ def test_only_root_is_told_that_it_is_root(user: int, monkeypatch: pytest.Monkey
     ],
 )
 def test_options_of_lab_are_jupyters(given: str, ours: str, jupyters: str) -> None:
-    assert cli._for_jupyter(given.split()) == (ours.split(), jupyters.split())
+    assert arguments.for_jupyter(given.split()) == (ours.split(), jupyters.split())
 
 
 # ---- which notebook

@@ -20,11 +20,12 @@ from websockets.sync.server import ServerConnection
 from tests.chatting import Chat, record_chat, serving
 from tests.command import ask
 from wsflow import Flow, livereplay
+from wsflow.address import Address
 from wsflow.compare import Rules
 from wsflow.context import Context
 from wsflow.demo import chat_flow
 from wsflow.errors import ReplayError
-from wsflow.livereplay import Address, replay_to
+from wsflow.livereplay import replay_to
 from wsflow.recording import Recording
 from wsflow.report import Report
 from wsflow.types import HttpEvent, MessageEvent

@@ -83,7 +83,7 @@ def printed(report: Report) -> list[str]:
 
 
 @pytest.mark.usefixtures("imports_forgotten", "folder")
-@pytest.mark.parametrize("speed", ["", " --speed max", " --speed 50"])
+@pytest.mark.parametrize("speed", ["", " --speed max", " --speed 1"])
 def test_the_same_answers_are_a_line_and_status_0(
     capfd: pytest.CaptureFixture[str], speed: str
 ) -> None:

@@ -6,24 +6,21 @@ Opposite: `twin.py`, the stage on which a flow plays.
 
 from __future__ import annotations
 
-import contextlib
 import http.client
-import socket
 import time
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import AsyncExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlsplit
 
 import anyio
 import anyio.to_thread
 
+from .address import Address
 from .compare import NO_RULES, Rules
-from .errors import RefusedError, ReplayError
-from .ghosts import _is_own, _known, _sendable
+from .errors import ReplayError
+from .guest import Goodbye, Guest
 from .lines import Entry
 from .log import Log
 from .recording import Recording
@@ -34,11 +31,9 @@ from .virtual import VirtualLoop
 
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup
-    from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
-    from websockets.asyncio.client import ClientConnection
 
-REACH = 5.0
-"""Seconds after which nobody listens there."""
+TOP_SPEED = 100.0
+"""Faster than that no time is kept: what is left of five seconds would be too short to answer."""
 
 PATIENCE = 5.0
 """Seconds a server may keep a replay waiting. Each time it does so in vain that halves."""
@@ -46,8 +41,9 @@ PATIENCE = 5.0
 LEAST_PATIENCE = 0.05
 
 BREATH, DEEP_BREATH = 0.02, 0.25
-"""Seconds a server gets to take in a step, when none or none surely of its answers tells that it
-has: a handshake is answered before the program behind it knows of the session."""
+"""Seconds a server gets to take in a step when no answer tells that it has (a handshake is answered
+before the program behind it knows of the session), and when those that were due had come before it:
+perhaps they were others. In vain, the second halves, down to the first."""
 
 LEAVE = 2.0
 """Seconds all have to say goodbye at the end."""
@@ -56,13 +52,10 @@ TICK = 0.01
 """Seconds between two looks at what is waited for in real time."""
 
 AHEAD = 64
-"""Steps that are lined up when no time is to be kept."""
+"""Steps that are lined up when no time is to be kept, before virtual time stands still."""
 
 WAITING = 100_000
 """Steps that may wait for a server that is slower than its recording."""
-
-MAX_ANSWER = 64 * 2**20
-"""Bytes an answer may have."""
 
 
 def replay_to(
@@ -80,13 +73,14 @@ def replay_to(
 
     Sessions connect with the recorded paths, queries and headers (secrets were never recorded: a
     query of `url`, such as `?token=...`, is added to each), send what was sent and leave as they
-    left; recorded HTTP requests are made too. With `speed=None` each step waits for the answers
-    that had come by then, and for no recorded time. The rest is as in `Flow.replay`.
+    left; recorded HTTP requests are made too. Each step waits for its time, unless `speed` is None
+    (or above 100), and for the answers that had come by then. The rest is as in `Flow.replay`.
 
     Raises:
         ReplayError: it is no WebSocket address; when awaited: nobody listens there.
     """
     address = Address.of(url)
+    speed = None if speed is not None and speed > TOP_SPEED else speed
     heard = _Overheard(recording.path, recording.header)
 
     def stage(loop: VirtualLoop, _began: int) -> tuple[_Server, Log]:
@@ -120,104 +114,12 @@ class _Overheard(Recording):
 # ---- where it is played
 
 
-@dataclass(frozen=True)
-class Address:
-    """Where a server is, and what is added to every path and query."""
-
-    parts: SplitResult
-
-    @classmethod
-    def of(cls, url: str) -> Address:
-        """Return the address in `ws://host:port/prefix?query`.
-
-        Raises:
-            ReplayError: it is none.
-        """
-        with contextlib.suppress(ValueError):  # a port that is no number
-            parts = urlsplit(url)
-            if parts.scheme in {"ws", "wss"} and parts.hostname and parts.port != 0:
-                return cls(parts)
-        raise ReplayError(f"{url!r} is no address of a WebSocket server: ws://host:port")
-
-    @property
-    def is_secure(self) -> bool:
-        """Whether TLS is spoken there."""
-        return self.parts.scheme == "wss"
-
-    @property
-    def port(self) -> int:
-        """The TCP port."""
-        return self.parts.port or (443 if self.is_secure else 80)
-
-    def target(self, path: str, query: Any) -> str:
-        """Return path and query of a recorded request, for this server."""
-        pairs = urlencode([*_known(query), *parse_qsl(self.parts.query)])
-        return f"{self.parts.path.rstrip('/')}{quote(path)}{'?' if pairs else ''}{pairs}"
-
-    def reach(self) -> None:
-        """Raise `ReplayError` unless somebody listens there."""
-        try:
-            socket.create_connection((str(self.parts.hostname), self.port), REACH).close()
-        except OSError as error:
-            there = f"{self.parts.scheme}://{self.parts.netloc}"
-            raise ReplayError(
-                f"nobody listens at {there} ({error.strerror or error}); start that server first"
-            ) from error
-
-    @asynccontextmanager
-    async def connect(self, facts: dict[str, Any]) -> AsyncIterator[ClientConnection]:
-        """Connect as a recorded session did.
-
-        Raises:
-            RefusedError: the server does not want it.
-            OSError: there is no connection.
-        """
-        from websockets.asyncio.client import connect
-        from websockets.exceptions import InvalidStatus, WebSocketException
-        from websockets.typing import Subprotocol
-
-        headers = {key.lower(): one for key, one in _known(facts.get("headers")) if _is_own(key)}
-        offered = headers.pop("sec-websocket-protocol", "").split(",")
-        target = self.target(str(facts["path"]), facts.get("query"))
-        try:
-            connection = await connect(
-                f"{self.parts.scheme}://{self.parts.netloc}{target}",
-                additional_headers=headers,
-                subprotocols=[Subprotocol(one.strip()) for one in offered if one.strip()] or None,
-                compression=None,
-                proxy=None,
-                max_size=MAX_ANSWER,
-                open_timeout=None,  # time is virtual here: the stage has the patience
-                ping_interval=None,
-                close_timeout=None,
-            )
-        except InvalidStatus as error:
-            told = (error.response.body or b"").decode(errors="replace")
-            raise RefusedError(target, error.response.status_code, told) from error
-        except (WebSocketException, ValueError) as error:
-            raise ConnectionError(f"no WebSocket at {target!r}: {error}") from error
-        try:
-            yield connection
-        finally:
-            connection.transport.abort()
-
-    def ask(self, event: dict[str, Any], body: bytes) -> bytes:
-        """Make a recorded HTTP request and return the body of the response."""
-        make = http.client.HTTPSConnection if self.is_secure else http.client.HTTPConnection
-        connection = make(str(self.parts.hostname), self.port, timeout=PATIENCE)
-        headers = {key: one for key, one in _known(event.get("headers")) if _is_own(key)}
-        with contextlib.closing(connection):
-            target = self.target(str(event["path"]), event.get("query"))
-            connection.request(event["method"], target, body or None, headers)
-            return connection.getresponse().read()
-
-
 class _Server:
     """A live server as the stage of a replay.
 
     What clients did is done in the recorded order, each step when its time has come and all answers
-    are there that had come before it; the patience for those comes to an end. When no time is to be
-    kept, virtual time stands still meanwhile.
+    are there that had come before it; the patience for those comes to an end. Steps are lined up
+    here, and taken one by one in real time.
     """
 
     def __init__(self, address: Address, loop: VirtualLoop) -> None:
@@ -229,16 +131,17 @@ class _Server:
         self.due: Counter[str] = Counter()
         """How many answers a session had been given so far."""
         self._open = AsyncExitStack()
-        self._guests: dict[str, _Guest] = {}
-        self._owing: set[_Guest] = set()
+        self._guests: dict[str, Guest] = {}
+        self._owing: set[Guest] = set()
         self._by_hand: set[int] = set()
-        self._put: MemoryObjectSendStream[_Step | str]
+        self._steps: deque[_Step | str] = deque()
         self._behind = self._asking = 0
-        self._ahead = False
         self._gates: deque[anyio.Event] = deque()
-        self._bell = anyio.Event()
+        self._bell, self._lined_up = anyio.Event(), anyio.Event()
         self._patience = PATIENCE
-        self._last, self._stepped, self._unheard, self._due_since = "", 0.0, False, False
+        self._last, self._stepped, self._unheard = "", 0.0, False
+        self._fresh: Counter[str] = Counter()  # answers since the last step: due, less those here
+        self._breath = DEEP_BREATH
         self._moved = time.monotonic()
 
     async def start(self) -> None:
@@ -248,18 +151,15 @@ class _Server:
             ReplayError: nobody.
         """
         self.address.reach()  # blocks, but this thread has nothing else to do yet
-        self._put, steps = anyio.create_memory_object_stream[_Step | str](WAITING)
-        self._open.enter_context(self._put)
-        self._open.enter_context(steps)
         self.group = await self._open.enter_async_context(anyio.create_task_group())
-        self.group.start_soon(self._go, steps)
-        busy = self._loop.busy
-        self._loop.busy = lambda: busy() or self._is_ahead()
+        self.group.start_soon(self._go)
+        self.group.start_soon(self._watch)
+        self._loop.busy = lambda: self._behind > AHEAD
 
     async def stop(self) -> None:
         """Take leave of all that are still there."""
         for guest in self._guests.values():
-            guest.do(_Goodbye(1000, ""))
+            guest.do(Goodbye(1000, ""))
         limit = time.monotonic() + LEAVE
         while any(guest.is_open for guest in self._guests.values()) and time.monotonic() < limit:
             await _real_time()
@@ -268,9 +168,9 @@ class _Server:
         for guest in self._guests.values():
             guest.close()
 
-    def open(self, facts: dict[str, Any], hear: Callable[[Data], None]) -> _Guest:
+    def open(self, facts: dict[str, Any], hear: Callable[[Data], None]) -> Guest:
         """Connect a recorded session, when it is its turn."""
-        guest = _Guest(facts, hear, self)
+        guest = Guest(facts, hear, self)
         self._guests[guest.id] = guest
         self.later(guest.id, guest.begin)
         return guest
@@ -285,7 +185,7 @@ class _Server:
             return ""
         finally:
             self._asking -= 1
-            self.heard()
+            self.heard("")
         try:
             return answer.decode()
         except UnicodeDecodeError:
@@ -318,55 +218,65 @@ class _Server:
         self.moved()
 
     def _line_up(self, step: _Step | str) -> None:
-        try:
-            self._put.send_nowait(step)
-        except anyio.WouldBlock:
+        if self._behind > WAITING:
             raise ReplayError(
                 f"the server is {WAITING} steps behind; play it slower, or as fast as it answers"
-            ) from None
+            )
+        self._steps.append(step)
+        if self._loop.speed is not None or self._behind > AHEAD:
+            self._lined_up.set()
 
     def _ask(self, gate: anyio.Event) -> None:
         self._asking += 1
         gate.set()
 
-    async def _go(self, steps: MemoryObjectReceiveStream[_Step | str]) -> None:
+    async def _go(self) -> None:
         """Take step after step."""
-        async for step in steps:
-            if isinstance(step, str):
-                self.due[step] += 1
-                self._due_since = True
-                self.reckon(step)
-                continue
-            await self._answered()
-            await self._breathe(step.who)
-            step.do()
-            self._last, self._stepped = step.who, time.monotonic()
-            self._unheard, self._due_since = True, False
-            self._behind -= 1
-            self.moved()
+        while True:
+            while self._steps:
+                step = self._steps.popleft()
+                if isinstance(step, str):
+                    self.due[step] += 1
+                    self._fresh[step] += 1
+                    self.reckon(step)
+                else:
+                    await self._take(step)
+            self._lined_up = anyio.Event()
+            await self._lined_up.wait()
 
-    async def _answered(self) -> None:
-        """Wait for the answers that had come by then."""
+    async def _take(self, step: _Step) -> None:
+        """Take a step when all answers are there that had come by then."""
         while self._owing or self._asking:
             self._bell = anyio.Event()
-            left = max(TICK, self._patience - (time.monotonic() - self._moved))
-            with anyio.move_on_after(left * (self._loop.speed or 1.0)):
-                await self._bell.wait()
-            self._waits()
+            await self._bell.wait()
+        await self._breathe(step.who)
+        step.do()
+        self._last, self._stepped = step.who, time.monotonic()
+        self._unheard = True
+        self._fresh.clear()
+        self._behind -= 1
+        self.moved()
 
     async def _breathe(self, who: str) -> None:
-        """Let the server take in the last step, when nothing that was heard tells that it has."""
-        breath = BREATH if who != self._last else 0.0
-        if self._due_since:  # what was due had come already: perhaps it was something else
-            breath = min(DEEP_BREATH, self._patience)
-        while self._unheard and time.monotonic() - self._stepped < breath:
+        """Let the server take in the last step, where what was heard does not tell that it has."""
+        while True:
+            doubtful = any(
+                missing > 0 and self._is_there(one) for one, missing in self._fresh.items()
+            )
+            if not doubtful and (who == self._last or not self._unheard):
+                return
+            if time.monotonic() - self._stepped >= (self._breath if doubtful else BREATH):
+                if doubtful:
+                    self._breath = max(self._breath / 2, BREATH)
+                return
             await _real_time()
 
     # ---- what is waited for
 
-    def heard(self) -> None:
+    def heard(self, who: str) -> None:
         """The server has answered somebody: it has taken in what was done before."""
         self._unheard = False
+        self._fresh[who] -= 1
         self.moved()
 
     def moved(self) -> None:
@@ -380,21 +290,26 @@ class _Server:
         if guest is not None:
             (self._owing.add if guest.is_waiting else self._owing.discard)(guest)
 
+    def _is_there(self, who: str) -> bool:
+        guest = self._guests.get(who)
+        return guest is not None and guest.is_open
+
+    async def _watch(self) -> None:
+        """See that it goes on."""
+        while True:
+            await _real_time()
+            self._waits()
+
     def _waits(self) -> bool:
         """Say whether something is still to come; forgive those who do not come."""
-        if not (self._behind or self._owing or self._asking):
-            return False
-        if time.monotonic() - self._moved >= self._patience and self._owing:
+        if self._steps:
+            self._lined_up.set()
+        if self._owing and time.monotonic() - self._moved >= self._patience:
             self._patience = max(self._patience / 2, LEAST_PATIENCE)
             for guest in list(self._owing):
                 guest.forgive()
             self.moved()
-        return True
-
-    def _is_ahead(self) -> bool:
-        """Say whether so much is lined up that virtual time has to wait."""
-        self._ahead = self._behind > (AHEAD // 2 if self._ahead else AHEAD)
-        return self._ahead and self._waits()
+        return bool(self._steps or self._behind or self._owing or self._asking)
 
     async def _settle(self) -> None:
         """Wait, in real time, for all that is still to come."""
@@ -411,117 +326,6 @@ class _Step(NamedTuple):
 
     who: str
     do: Callable[[], None]
-
-
-class _Goodbye(NamedTuple):
-    code: int | None
-    reason: str
-
-
-class _Guest:
-    """A recorded session at a live server."""
-
-    def __init__(
-        self, facts: dict[str, Any], hear: Callable[[Data], None], server: _Server
-    ) -> None:
-        self.id = str(facts["id"])
-        self.is_open = True
-        self._facts, self._hear, self._server = facts, hear, server
-        self._came = self._forgiven = self._undone = 0
-        self._put, self._todo = anyio.create_memory_object_stream[Data | _Goodbye](WAITING)
-
-    # ---- what is asked for
-
-    def begin(self) -> None:
-        """Connect."""
-        self._undone += 1
-        self._server.group.start_soon(self._visit)
-        self._server.reckon(self.id)
-
-    def receive(self, data: Data, size: int) -> None:
-        """Send a message to the server, when it is its turn."""
-        self._server.later(self.id, partial(self.do, data))
-
-    def lost(self, code: int | None, reason: str = "", error: str | None = None) -> None:
-        """Leave as it was left then, when it is its turn."""
-        goodbye = _Goodbye(*_sendable(code, reason))
-        self._server.later(self.id, partial(self.do, goodbye))
-
-    def do(self, what: Data | _Goodbye) -> None:
-        """Send, or leave, unless the server has left."""
-        if self.is_open:
-            try:
-                self._put.send_nowait(what)
-            except anyio.WouldBlock as error:  # the patience with it came to an end long ago
-                self._server.fault(self.id, error)
-            else:
-                self._add(1)
-
-    # ---- what is waited for
-
-    @property
-    def is_waiting(self) -> bool:
-        """Whether the server has not done all it had done then."""
-        missing = self._server.due[self.id] - self._came - self._forgiven
-        return self.is_open and (self._undone > 0 or missing > 0)
-
-    def forgive(self) -> None:
-        """Wait no longer for what has not come."""
-        self._forgiven = max(0, self._server.due[self.id] - self._came)
-        self._undone = 0
-        self._server.reckon(self.id)
-
-    def _add(self, undone: int) -> None:
-        self._undone = max(0, self._undone + undone)
-        self._server.reckon(self.id)
-        self._server.moved()
-
-    # ---- at the server
-
-    async def _visit(self) -> None:
-        """Connect, say what is to be said, hear what is answered, and leave."""
-        try:
-            async with self._server.address.connect(self._facts) as connection:
-                self._add(-1)
-                async with anyio.create_task_group() as group:
-                    group.start_soon(self._listen, connection)
-                    await self._talk(connection)
-        except (RefusedError, OSError) as error:
-            self._server.fault(self.id, error)
-        finally:
-            self.close()
-            self._add(-1)
-
-    async def _talk(self, connection: ClientConnection) -> None:
-        from websockets.exceptions import ConnectionClosed
-
-        with contextlib.suppress(ConnectionClosed):  # the server has left
-            async for what in self._todo:
-                if not isinstance(what, _Goodbye):
-                    await connection.send(what)
-                elif what.code is None:
-                    connection.transport.abort()
-                else:
-                    await connection.close(what.code, what.reason)
-                self._add(-1)
-
-    async def _listen(self, connection: ClientConnection) -> None:
-        from websockets.exceptions import ConnectionClosed
-
-        with contextlib.suppress(ConnectionClosed):
-            async for data in connection:
-                self._came += 1
-                self._hear(data)
-                self._server.reckon(self.id)
-                self._server.heard()
-        self.is_open = False
-        self._put.close()
-
-    def close(self) -> None:
-        """Say that it is over; harmless twice."""
-        self.is_open = False
-        self._put.close()
-        self._todo.close()
 
 
 def is_request(entry: Entry) -> bool:
