@@ -1,23 +1,28 @@
 """What was answered then against what is answered now, session by session.
 
-Answers are paired in order: same, changed, missing, extra, late. Rules say what does not matter.
+Answers are paired in order, with as few changes as can be found quickly: same, changed, missing,
+extra, late. Rules say what does not matter.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import math
 import re
-from collections.abc import Iterable, Iterator
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from difflib import SequenceMatcher
-from itertools import zip_longest
-from typing import Any, Literal, NamedTuple, TypeAlias
+from itertools import groupby, islice, zip_longest
+from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 Status: TypeAlias = Literal["same", "changed", "missing", "extra", "late"]
 
-ALIGNED = 2_000
-"""Answers of one session that are aligned; of more that differ, first is paired with first."""
+EDITS = 64
+"""Changes that are weighed against each other at a time."""
+
+STEPS = 500_000
+"""Steps of that in one report, about a second; beyond, first is paired with first."""
 
 _TIME = re.compile(
     r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:Z|[+-]\d{2}:?\d{2})?"
@@ -28,11 +33,20 @@ _ID = re.compile(
 )
 
 
+NEAR = 0.005
+"""Seconds within which answers to different events may change places: who was first was chance."""
+
+AFTER = "after the end"
+"""Why an answer is excused that came when nothing was recorded any more."""
+
+
 class Said(NamedTuple):
-    """One answer: when (seconds), and what."""
+    """One answer: when (seconds), what, and why it is none of the handlers' business, if so."""
 
     t: float
     body: Any
+    excuse: str = ""
+    """It need not be on the other side: sent by hand, said after the end, and the like."""
 
 
 class Pair(NamedTuple):
@@ -49,9 +63,10 @@ class Rules:
     """What does not matter in a comparison.
 
     `ignore` names parts of JSON bodies: a key at any depth (`"id"`), or a path from the top
-    (`"$.user.id"`, `"$.items[*].id"`). `times` and `ids` make dates, clock times, UUIDs, long
-    hexadecimal numbers and session ids equal wherever they stand. With `any_order` answers of a
-    session may come in any order. `late` is how many seconds later an equal answer may come.
+    (`"$.user.id"`, `"$.items[*].id"`, `"$.items[0].id"`). `times` and `ids` make dates, clock
+    times, UUIDs, long hexadecimal numbers and session ids equal wherever they stand. With
+    `any_order` answers of a session may come in any order. `late` is how many seconds later an
+    equal answer may come.
     """
 
     ignore: tuple[str, ...] = ()
@@ -60,12 +75,17 @@ class Rules:
     any_order: bool = False
     late: float | None = None
 
+    @property
+    def plain(self) -> bool:
+        """Whether bodies are compared as they are."""
+        return not (self.ignore or self.times or self.ids)
+
     def normal(self, body: Any) -> Any:
         """Return what is compared of an answer."""
-        if not (self.ignore or self.times or self.ids):
+        if self.plain:
             return body
-        if isinstance(body, str) and self.ignore and body[:1] in "{[":
-            with contextlib.suppress(ValueError):  # text that only begins like JSON
+        if isinstance(body, str) and self.ignore and body.lstrip()[:1] in {"{", "["}:
+            with contextlib.suppress(ValueError, RecursionError):  # it only begins like JSON
                 body = json.dumps(self._without(json.loads(body), "$"), sort_keys=True)
         if isinstance(body, str):
             if self.times:
@@ -74,36 +94,211 @@ class Rules:
                 body = _ID.sub("<id>", body)
         return body
 
-    def _without(self, value: Any, path: str) -> Any:
+    def _without(self, value: Any, *paths: str) -> Any:
+        """Return a value without what is ignored; `paths` are the names its place has."""
         if isinstance(value, dict):
             return {
-                key: self._without(one, f"{path}.{key}")
+                key: self._without(one, *(f"{path}.{key}" for path in paths))
                 for key, one in value.items()
-                if key not in self.ignore and f"{path}.{key}" not in self.ignore
+                if key not in self.ignore and not self._ignores(f"{path}.{key}" for path in paths)
             }
         if isinstance(value, list):
-            return [self._without(one, f"{path}[*]") for one in value]
+            indexed = any("[" in name for name in self.ignore)
+            if not indexed:
+                return [self._without(one, *paths) for one in value]
+            named = [
+                (one, [f"{path}[{at}]" for path in paths for at in (index, "*")])
+                for index, one in enumerate(value)
+            ]
+            return [self._without(one, *names) for one, names in named if not self._ignores(names)]
         return value
+
+    def _ignores(self, paths: Any) -> bool:
+        return any(path in self.ignore for path in paths)
 
 
 NO_RULES = Rules()
 
 
+@dataclass
+class Tally:
+    """How many pairs of each kind, and those that differ (the first ten thousand)."""
+
+    same: int = 0
+    changed: int = 0
+    missing: int = 0
+    extra: int = 0
+    late: int = 0
+    excused: Counter[str] = field(default_factory=Counter)
+    """Answers that were not compared, and why."""
+    differing: list[Pair] = field(default_factory=list)
+    kept: int = 10_000
+    steps: int = STEPS
+    """What is left of the work that may go into pairing what differs."""
+
+    def add(self, pair: Pair) -> None:
+        """Count a pair."""
+        setattr(self, pair.status, getattr(self, pair.status) + 1)
+        if pair.status != "same" and len(self.differing) < self.kept:
+            self.differing.append(pair)
+
+    def merge(self, other: Tally) -> None:
+        """Add the pairs of another round."""
+        for pair_status in get_args(Status):
+            setattr(self, pair_status, getattr(self, pair_status) + getattr(other, pair_status))
+        self.excused.update(other.excused)
+        self.differing = sorted([*self.differing, *other.differing], key=_moment)[: self.kept]
+
+    @property
+    def differences(self) -> int:
+        """How many pairs are not the same."""
+        return self.changed + self.missing + self.extra + self.late
+
+
+class Lane:
+    """The answers of one session as they come: what is equal is counted and forgotten at once."""
+
+    __slots__ = (
+        "_behind",
+        "_late",
+        "_now",
+        "_rules",
+        "_tally",
+        "clean",
+        "heard",
+        "new",
+        "old",
+        "who",
+    )
+
+    def __init__(self, who: str, rules: Rules, tally: Tally, now: Callable[[], float]) -> None:
+        self.who = who
+        self.old: deque[tuple[float, Any, str, int]] = deque()
+        """Time, body, excuse, and the event that was answered."""
+        self.new: deque[tuple[float, Any, str]] = deque()
+        self.heard: Callable[[], object] | None = None
+        """Called when it is behind no more."""
+        self._rules, self._tally, self._now = rules, tally, now
+        self._late = math.inf if rules.late is None else rules.late
+        self._behind = 0
+
+    @property
+    def behind(self) -> bool:
+        """Whether answers are recorded that have not been heard."""
+        return self._behind > 0
+
+    def hear(self, body: Any, excuse: str = "") -> None:
+        """Take an answer that is given now."""
+        self.new.append((self._now(), body, excuse))
+        self._behind -= 1
+        if self.old:
+            self._pair()
+        if self.heard is not None and self._behind <= 0:
+            self.heard()
+
+    def expect(self, t: float, body: Any, excuse: str = "", event: int = 0) -> None:
+        """Take an answer that was given then, to some event."""
+        self.old.append((t, body, excuse, event))
+        if not excuse:
+            self._behind += 1
+        if self.new:
+            self._pair()
+
+    def catch_up(self) -> None:
+        """Wait no longer for what is missing or late; the next one may be there."""
+        self._behind = min(self._behind, 0)
+
+    def forget(self) -> None:
+        """Forget what was heard."""
+        self.new.clear()
+        self._behind = 0
+
+    def _pair(self) -> None:
+        """Count what is equal from the start on, as far as it goes."""
+        old, new, rules = self.old, self.new, self._rules
+        while old and new and not rules.any_order:
+            at = 0 if self._equal(old[0], new[0]) else self._nearby()
+            if at < 0:
+                return
+            then, now = old[at], new.popleft()
+            del old[at]
+            if now[0] - then[0] > self._late:
+                self._tally.add(Pair(self.who, "late", Said(*then[:3]), Said(*now)))
+            else:
+                self._tally.same += 1
+
+    def _equal(self, then: tuple[Any, ...], now: tuple[Any, ...]) -> bool:
+        normal = self._rules.normal
+        return then[1] == now[1] or (not self._rules.plain and normal(then[1]) == normal(now[1]))
+
+    def _nearby(self) -> int:
+        """Return where the answer heard now was among those that came at the same moment.
+
+        The answers to one event keep their order; -1 when it was not there.
+        """
+        now, passed = self.new[0], set[int]()
+        for at, then in enumerate(islice(self.old, 16)):
+            if then[0] - self.old[0][0] > NEAR:
+                break
+            if then[3] not in passed and self._equal(then, now):
+                return at
+            passed.add(then[3])
+        return -1
+
+    def finish(self, end: float) -> None:
+        """Pair what is left; what was answered after `end` may or may not have been recorded."""
+        old = [Said(*one[:3]) for one in self.old]
+        new = [Said(*one) for one in self.new]
+        new = [one if one.t <= end else one._replace(excuse=AFTER) for one in new]
+        for pair in compare(self.who, old, new, self._rules, self._tally):
+            self._tally.add(pair)
+
+
 def compare(
-    session: str, old: list[Said], new: list[Said], rules: Rules = NO_RULES
+    session: str,
+    old: list[Said],
+    new: list[Said],
+    rules: Rules = NO_RULES,
+    tally: Tally | None = None,
 ) -> Iterator[Pair]:
-    """Give the pairs of one session, in the order of time."""
-    before = [rules.normal(one.body) for one in old]
-    after = [rules.normal(one.body) for one in new]
+    """Give the pairs of one session, in the order of time; `tally` bounds the work."""
+    tally = tally or Tally()
+    before = [_comparable(rules.normal(one.body)) for one in old]
+    after = [_comparable(rules.normal(one.body)) for one in new]
     if rules.any_order:
-        yield from _unordered(session, old, new, before, after, rules)
-        return
-    for (a, b), (c, d), equal in _aligned(before, after):
-        for then, now in zip_longest(old[a:b], new[c:d]):
-            yield _pair(session, then, now, equal, rules)
+        spans: Iterator[Span] = _unordered(before, after)
+    else:
+        spans = _aligned(before, after, tally)
+    for equal, group in groupby(spans, key=lambda span: span[2]):
+        then, now = list[Said](), list[Said]()
+        for left, right, _ in group:
+            then += [old[i] for i in left]
+            now += [new[j] for j in right]
+        if not equal:
+            tally.excused.update(one.excuse for one in then if one.excuse)
+            then, now = _owed(then, now)
+        for one, other in zip_longest(then, now):
+            yield _judged(session, one, other, equal, rules)
 
 
-def _pair(session: str, old: Said | None, new: Said | None, equal: bool, rules: Rules) -> Pair:
+Span: TypeAlias = tuple[range | list[int], range | list[int], bool]
+"""Answers then and now that belong together (by position), and whether they are equal."""
+
+
+def _owed(then: list[Said], now: list[Said]) -> tuple[list[Said], list[Said]]:
+    """Leave out what is excused; of what came now, only where nothing else stands for it."""
+    then = [one for one in then if not one.excuse]
+    spare = len(then) - sum(not one.excuse for one in now)
+    chosen = []
+    for one in now:
+        if one.excuse:
+            spare -= 1
+        if not one.excuse or spare >= 0:
+            chosen.append(one)
+    return then, chosen
+
+
+def _judged(session: str, old: Said | None, new: Said | None, equal: bool, rules: Rules) -> Pair:
     status: Status
     if old is None:
         status = "extra"
@@ -118,84 +313,123 @@ def _pair(session: str, old: Said | None, new: Said | None, equal: bool, rules: 
     return Pair(session, status, old, new)
 
 
-Span: TypeAlias = tuple[int, int]
+def _moment(pair: Pair) -> float:
+    return (pair.old or pair.new or Said(0.0, None)).t
 
 
-def _aligned(before: list[Any], after: list[Any]) -> Iterator[tuple[Span, Span, bool]]:
-    """Give spans of `before` and `after` that belong together, and whether they are equal."""
-    if before == after:  # what a good replay gives, at the speed of C
-        yield (0, len(before)), (0, len(after)), True
-        return
-    start, shorter = 0, min(len(before), len(after))
-    while start < shorter and _equal(before[start], after[start]):
-        start += 1
-    end = 0
-    while end < shorter - start and _equal(before[-1 - end], after[-1 - end]):
-        end += 1
-    stop_a, stop_b = len(before) - end, len(after) - end
-    yield (0, start), (0, start), True
-    if max(stop_a, stop_b) - start > ALIGNED:
-        for at in range(start, max(stop_a, stop_b)):
-            a, b = (at, min(at + 1, stop_a)), (at, min(at + 1, stop_b))
-            one, other = before[a[0] : a[1]], after[b[0] : b[1]]
-            yield a, b, one == other
-    else:
-        keys_a, keys_b = map(_hashable, (before[start:stop_a], after[start:stop_b]))
-        matcher = SequenceMatcher(None, keys_a, keys_b, autojunk=False)
-        for tag, a1, a2, b1, b2 in matcher.get_opcodes():
-            yield (start + a1, start + a2), (start + b1, start + b2), tag == "equal"
-    yield (stop_a, len(before)), (stop_b, len(after)), True
+# ---- in order
 
 
-def _unordered(
-    session: str,
-    old: list[Said],
-    new: list[Said],
-    before: list[Any],
-    after: list[Any],
-    rules: Rules,
-) -> Iterator[Pair]:
-    left: dict[Any, list[int]] = {}
-    for index, key in enumerate(_hashable(after)):
-        left.setdefault(key, []).append(index)
-    missing: list[Said] = []
-    for said, key in zip(old, _hashable(before), strict=True):
-        if left.get(key):
-            yield _pair(session, said, new[left[key].pop(0)], True, rules)
+def _aligned(before: list[Any], after: list[Any], tally: Tally) -> Iterator[Span]:
+    """Give spans that belong together, found with few changes while there are steps for it."""
+    i = j = 0
+    common = set(before) & set(after)
+    while i < len(before) and j < len(after):
+        start_i, start_j = i, j
+        while i < len(before) and j < len(after) and before[i] == after[j]:
+            i, j = i + 1, j + 1
+        if i > start_i:
+            yield range(start_i, i), range(start_j, j), True
+            continue
+        if tally.steps > 0 and common:
+            for left, right, equal in _edited(before, after, i, j, tally):
+                yield left, right, equal
+                i, j = left.stop, right.stop
+            continue
+        while i < len(before) and j < len(after) and before[i] != after[j]:
+            i, j = i + 1, j + 1
+        yield range(start_i, i), range(start_j, j), False
+    yield range(i, len(before)), range(j, len(after)), False
+
+
+def _edited(
+    before: list[Any], after: list[Any], i0: int, j0: int, tally: Tally
+) -> list[tuple[range, range, bool]]:
+    """Return spans from `(i0, j0)` on with the fewest changes, up to `EDITS` of them.
+
+    Diagonal by diagonal (`j - i`), how far one gets with so many changes: Ukkonen, "Algorithms
+    for approximate string matching", 1985.
+    """
+    n, m = len(before), len(after)
+
+    def slide(i: int, k: int) -> int:
+        start = i
+        while i < n and i + k < m and before[i] == after[i + k]:
+            i += 1
+        tally.steps -= i - start + 1
+        return i
+
+    fronts = [{j0 - i0: slide(i0, j0 - i0)}]
+    while fronts[-1].get(m - n) != n and len(fronts) <= EDITS:
+        front = fronts[-1]
+        reached = {}
+        for k in range(min(front) - 1, max(front) + 2):
+            ways = _ways(front, k, n, m)
+            if ways:
+                reached[k] = slide(max(ways)[0], k)
+        fronts.append(reached)
+        if tally.steps <= 0:
+            break
+    return _way_back(fronts, i0, j0, n, m)
+
+
+def _ways(front: dict[int, int], k: int, n: int, m: int) -> list[tuple[int, int, int]]:
+    """Return how far each kind of change leads on a diagonal: where, rank, from which diagonal."""
+    ways = []
+    i = front.get(k)
+    if i is not None and i < n and i + k < m:
+        ways.append((i + 1, 3, k))  # changed
+    i = front.get(k - 1)
+    if i is not None and i + k - 1 < m:
+        ways.append((i, 2, k - 1))  # extra
+    i = front.get(k + 1)
+    if i is not None and i < n:
+        ways.append((i + 1, 1, k + 1))  # missing
+    return ways
+
+
+def _way_back(
+    fronts: list[dict[int, int]], i0: int, j0: int, n: int, m: int
+) -> list[tuple[range, range, bool]]:
+    """Return the spans that lead to where the last front got farthest, first to last."""
+    front = fronts[-1]
+    k = m - n if front.get(m - n) == n else max(front, key=lambda k: 2 * front[k] + k)
+    i = front[k]
+    spans: list[tuple[range, range, bool]] = []
+
+    for earlier in reversed(fronts[:-1]):
+        reached, _, origin = max(_ways(earlier, k, n, m))
+        came = earlier[origin]
+        if i > reached:
+            spans.append((range(reached, i), range(reached + k, i + k), True))
+        spans.append((range(came, reached), range(came + origin, reached + k), False))
+        i, k = came, origin
+    if i > i0:
+        spans.append((range(i0, i), range(j0, i + k), True))
+    spans.reverse()
+    return spans
+
+
+# ---- in any order
+
+
+def _unordered(before: list[Any], after: list[Any]) -> Iterator[Span]:
+    left: dict[Any, deque[int]] = {}
+    for index, key in enumerate(after):
+        left.setdefault(key, deque()).append(index)
+    same: tuple[list[int], list[int]] = ([], [])
+    missing = []
+    for index, key in enumerate(before):
+        there = left.get(key)
+        if there:
+            same[0].append(index)
+            same[1].append(there.popleft())
         else:
-            missing.append(said)
-    extra = [new[index] for index in sorted(one for group in left.values() for one in group)]
-    for then, now in zip_longest(missing, extra):
-        yield _pair(session, then, now, False, rules)
+            missing.append(index)
+    yield *same, True
+    yield missing, sorted(index for group in left.values() for index in group), False
 
 
-def _equal(one: Any, other: Any) -> bool:
-    return type(one) is type(other) and bool(one == other)
-
-
-def _hashable(values: Iterable[Any]) -> list[Any]:
-    return [(type(v).__name__, v if isinstance(v, str | bytes) else repr(v)) for v in values]
-
-
-@dataclass
-class Tally:
-    """How many pairs of each kind, and those that differ (the first ten thousand)."""
-
-    same: int = 0
-    changed: int = 0
-    missing: int = 0
-    extra: int = 0
-    late: int = 0
-    differing: list[Pair] = field(default_factory=list)
-    kept: int = 10_000
-
-    def add(self, pair: Pair) -> None:
-        """Count a pair."""
-        setattr(self, pair.status, getattr(self, pair.status) + 1)
-        if pair.status != "same" and len(self.differing) < self.kept:
-            self.differing.append(pair)
-
-    @property
-    def differences(self) -> int:
-        """How many pairs are not the same."""
-        return self.changed + self.missing + self.extra + self.late
+def _comparable(body: Any) -> Any:
+    """Return a body as what can be a key."""
+    return body if isinstance(body, str | bytes) else (type(body).__name__, repr(body))

@@ -167,8 +167,8 @@ class Flow(Serving):
             opened,
             self._stage,
             speed=speed,
-            rules=Rules(tuple(ignore), ignore_times, ignore_ids, any_order, late),
-            sessions=None if sessions is None else frozenset(sessions),
+            rules=Rules(_texts(ignore), ignore_times, ignore_ids, any_order, late),
+            sessions=None if sessions is None else frozenset(_texts(sessions)),
             until=until,
             loop=loop,
             max_gap=max_gap,
@@ -182,8 +182,8 @@ class Flow(Serving):
         env = self._engine.env
         twin = Flow(self.name, env=env, clock=VirtualClock(loop, began), _apart=True)
         copy(self, twin)
-        workers = twin._engine.workers
-        return Stage(twin, twin._endpoint(None), twin._graph.paths, workers.idle), twin.log
+        stage = Stage(twin, twin._endpoint(None), twin._engine, twin._graph.paths, loop)
+        return stage, twin.log
 
     def keep_recording(self, name: str) -> None:
         """Record under `name` unless that is being done already."""
@@ -220,3 +220,7 @@ class Flow(Serving):
             if nodes
             else {"text/plain": plain}
         )
+
+
+def _texts(given: Iterable[str]) -> tuple[str, ...]:
+    return (given,) if isinstance(given, str) else tuple(given)

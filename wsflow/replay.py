@@ -2,63 +2,28 @@
 
 Recorded `req`, `message` and `close` events come in by the front door, as sessions of a flow of
 its own (`twin.py`), in a thread with a loop whose time is virtual (`virtual.py`): an hour takes as
-long as its work. Opposite: `recorder.py` made what is played.
+long as its work. One pass is a `take`. Opposite: `recorder.py` made what is played.
 """
 
 from __future__ import annotations
 
-import asyncio
 import concurrent.futures
-import json
+import contextlib
+import math
 import threading
 import time
-from collections.abc import Awaitable, Callable, Collection, Generator
-from typing import Any, Protocol
-from urllib.parse import urlencode
+from collections.abc import Callable, Collection, Generator, Iterator
+from typing import Any
 
-import anyio
-
-from .bodies import to_data
-from .compare import Rules, Said, compare
+from .compare import Rules, Tally
 from .errors import ReplayError
-from .lines import Entry
 from .log import Log
-from .progress import progress
-from .recording import Recording
-from .report import Report
-from .types import Data
+from .owner import waker
+from .progress import follow
+from .report import Errors, Report
+from .source import Source
+from .take import GRACE, Cue, Stage, Take, handshakes
 from .virtual import VirtualLoop
-
-GRACE = 5.0
-"""Virtual seconds handlers get to end after the last recorded row."""
-
-EVENTS = frozenset({"req", "message", "close"})
-
-
-class Played(Protocol):
-    """A session on stage."""
-
-    @property
-    def is_open(self) -> bool: ...
-
-    def receive(self, data: Data, size: int) -> None: ...
-
-    def lost(self, code: int | None, reason: str = "", error: str | None = None) -> None: ...
-
-
-class Stage(Protocol):
-    """Where it is played (see `twin.Stage`)."""
-
-    idle: Callable[[], Awaitable[None]]
-
-    async def start(self) -> None: ...
-
-    async def stop(self) -> None: ...
-
-    def open(self, facts: dict[str, Any], hear: Callable[[Data], None]) -> Played: ...
-
-    async def request(self, event: dict[str, Any], body: bytes) -> Data: ...
-
 
 StageMaker = Callable[[VirtualLoop, int], tuple[Stage, Log]]
 """Make a stage in a loop, for a recording that began at a UTC time in nanoseconds."""
@@ -69,7 +34,7 @@ class Replay:
 
     def __init__(
         self,
-        recording: Recording,
+        recording: Source,
         stage: StageMaker,
         *,
         speed: float | None = None,
@@ -79,91 +44,115 @@ class Replay:
         loop: int = 1,
         max_gap: float | None = None,
     ) -> None:
-        if speed is not None and speed <= 0:
-            raise ReplayError(
-                f"speed is a number above 0, or None for as fast as possible: {speed}"
-            )
-        if loop < 1:
-            raise ReplayError(f"loop says how often it is played, at least once: {loop}")
+        _check(speed, until, loop, max_gap)
         self.recording = recording
-        self.position = 0.0
-        """How far it is, in recorded seconds."""
-        self._make_stage, self._speed, self._rules = stage, speed, rules
-        self._sessions, self._until, self._rounds = sessions, until, loop
-        self._max_gap = max_gap
+        """What is played; its `progress` says how much of it was read."""
+        self.called = False
+        """Whether a control was used that has not been followed yet."""
+        self._make_stage, self._rules, self._rounds = stage, rules, loop
+        self._speed = None if speed == math.inf else speed
+        self._choice: dict[str, Any] = {"sessions": sessions, "until": until, "max_gap": max_gap}
         self._done: concurrent.futures.Future[Report] = concurrent.futures.Future()
         self._thread: threading.Thread | None = None
         self._loop: VirtualLoop | None = None
-        self._bell: asyncio.Event | None = None
-        self._steps: int | None = None
-        self._to_mark = False
+        self._position = 0.0
+        self._lock = threading.RLock()
+        self._paused = self._to_mark = self._stopped = self._still = False
+        self._steps = 0
         self._seek: float | None = None
-        self._stopped = False
+        self._waiting: list[Callable[[], None]] = []
 
     # ---- controls, from any thread
 
     def start(self) -> Replay:
         """Begin to play, if it has not begun."""
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="wsflow replay", daemon=True)
-            self._thread.start()
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="wsflow replay", daemon=True)
+                self._thread.start()
         return self
 
     def pause(self) -> None:
-        """Stop before the next event; its time stands still."""
-        self._steps = 0
+        """Stand still, and time with it. Before `start`: stand still before the first event."""
+        with self._ordered():
+            self._paused = True
 
     def resume(self) -> None:
         """Go on."""
-        self._steps, self._to_mark = None, False
-        self._wake()
+        with self._ordered():
+            self._paused = self._to_mark = False
+            self._steps = 0
 
     def step(self, *, mark: bool = False) -> None:
-        """Play one more event and pause again, or all up to the next mark."""
-        self._to_mark = mark
-        self._steps = None if mark else (self._steps or 0) + 1
-        self._wake()
+        """Go to the next event, as fast as possible, and pause there; or to the next mark."""
+        with self._ordered():
+            self._paused = True
+            self._to_mark = mark
+            self._steps = 0 if mark else self._steps + 1
 
     def seek(self, t: float) -> None:
-        """Go to a moment in recorded seconds, as fast as possible; back means from the start."""
-        self._seek = t
-        self._wake()
+        """Go to a moment in recorded seconds, as fast as possible; back means from the start.
+
+        What was paused is paused there. Nothing happens when it is done already.
+        """
+        with self._ordered():
+            self._seek = max(0.0, t)
 
     def stop(self) -> None:
         """End now; the report tells of what was played."""
-        self._stopped = True
-        self._wake()
+        with self._ordered():
+            self._stopped = True
+
+    @contextlib.contextmanager
+    def _ordered(self) -> Iterator[None]:
+        """Give an order: who plays sees it before the next event, also while it waits."""
+        with self._lock:
+            yield
+            self.called, self._still = True, False
+            if self._loop is not None:
+                self._loop.wake()
+
+    # ---- how far it is
+
+    @property
+    def position(self) -> float:
+        """How far it is, in recorded seconds."""
+        return max(0.0, self._position if self._loop is None else self._loop.time())
 
     @property
     def paused(self) -> bool:
-        """Whether it waits for `step` or `resume`."""
-        return self._steps == 0
+        """Whether it stands still and waits for `step`, `seek` or `resume`."""
+        return self._still
 
     @property
     def done(self) -> bool:
         """Whether it has been played."""
         return self._done.done()
 
-    def _wake(self) -> None:
-        loop, bell = self._loop, self._bell
-        if loop is not None and bell is not None and not loop.is_closed():
-            loop.call_soon_threadsafe(bell.set)
-
-    # ---- the outcome
+    async def until_paused(self) -> float:
+        """Wait until it stands still, or is done, and return where; starts it if need be."""
+        self.start()
+        wake, wait = waker()
+        with self._lock:
+            if self._still or self.done:
+                return self.position
+            self._waiting.append(wake)
+        await wait()
+        return self.position
 
     def __await__(self) -> Generator[Any, None, Report]:
         return self._outcome().__await__()
 
     async def _outcome(self) -> Report:
         self.start()
+        wake, wait = waker()
+        self._done.add_done_callback(lambda _: wake())
         try:
-            async with progress(
-                f"replay {self.recording.name}", lambda: self.recording.progress, self._done.done
-            ):
-                return await asyncio.wrap_future(self._done)
+            await follow(f"replay {self.recording.name}", lambda: self.recording.progress, wait)
         except BaseException:
             self.stop()  # an interrupted cell does not leave it running
             raise
+        return self._done.result()
 
     def result(self, timeout: float | None = None) -> Report:
         """Wait for the report where nothing can be awaited (`TimeoutError` after `timeout`)."""
@@ -172,6 +161,8 @@ class Replay:
 
     def __repr__(self) -> str:
         state = "done" if self.done else "paused" if self.paused else "playing"
+        if self._thread is None:
+            state = "not started"
         return f"<Replay of {self.recording.name} {state} at {self.position:.2f} s>"
 
     # ---- playing (in its own thread)
@@ -180,207 +171,141 @@ class Replay:
         try:
             report = Report(self.recording.name)
             began = time.monotonic()
+            early = self._present()
             left = self._rounds
             while left and not self._stopped:
-                loop = self._loop = VirtualLoop(self._speed)
-                with asyncio.Runner(loop_factory=lambda loop=loop: loop) as runner:  # type: ignore[misc]
-                    if runner.run(self._play(loop, report)):
-                        left -= 1
+                if self._play_once(report, early):
+                    left -= 1
             report.seconds = time.monotonic() - began
         except BaseException as error:  # noqa: BLE001 (it is the awaiter's)
             self._done.set_exception(error)
         else:
             self._done.set_result(report)
+        self._tell_still()
 
-    async def _play(self, loop: VirtualLoop, report: Report) -> bool:
-        """Play once; False when it has to start over, for a seek to what is past."""
-        self._bell = asyncio.Event()
-        if self._seek is not None:
-            loop.hurry_until, self._seek = self._seek, None
-        began = int(self.recording.header.get("time") or 0)
-        stage, log = self._make_stage(loop, began)
-        loop.busy = _threads_work
-        take = _Take(stage, loop, self._max_gap)
+    def _play_once(self, report: Report, early: list[dict[str, Any]]) -> bool:
+        """Play from the start; False when it has to be done again, for a seek to what is past."""
+        loop = VirtualLoop(self._speed, -GRACE if early else 0.0)
+        loop.hurry_until = 0.0
+        with self._lock:
+            self._loop = loop
+        try:
+            return loop.run(lambda: self._play(loop, report, early))
+        finally:
+            with self._lock:
+                self._loop, self._position = None, loop.time()
+
+    async def _play(self, loop: VirtualLoop, report: Report, early: list[dict[str, Any]]) -> bool:
+        stage, log = self._make_stage(loop, int(self.recording.header.get("time") or 0))
+        tally = Tally()
+        errors = Errors(log)
+        take = Take(self.recording, stage, loop, self, tally, self._rules, errors, **self._choice)
         await stage.start()
         try:
-            whole = await self._enter_all(take, loop)
-            if whole:
-                await take.settle()
+            whole = await take.play(early)
+            self._position = loop.time()
         finally:
             await stage.stop()
         if whole:
-            take.judge(report, self._rules)
-            report.log = log
-            report.damage = [str(one) for one in self.recording.damage]
-            report.errors += [
-                f"{row.node}: {row.error}" for row in log.tail(100_000) if row.kind == "error"
-            ][: 100 - len(report.errors)]
+            report.add(take.events, tally, errors, self.recording.damage)
         return whole
 
-    async def _enter_all(self, take: _Take, loop: VirtualLoop) -> bool:
-        until, wanted = self._until, self._sessions
-        for entry in self.recording.entries():
-            if wanted is not None and entry.session is not None and entry.session not in wanted:
-                continue
-            if isinstance(until, float | int) and entry.t > until:
-                break
-            if self._steps is not None or self._to_mark or self._seek is not None or self._stopped:
-                if entry.kind in EVENTS and not await self._gate(loop):
-                    return False
-                if self._stopped:
-                    break
-                if entry.kind == "mark" and self._to_mark:
-                    self._to_mark, self._steps = False, 0
-            moment = take.moment(entry)
-            if entry.kind in EVENTS and not loop.jump(moment):
-                await asyncio.sleep(max(0.0, moment - loop.time()))
-            self.position = max(self.position, entry.t)
-            take.enter(entry)
-            if entry.kind == "mark" and isinstance(until, str) and entry.value == until:
-                break
-        return True
+    def _present(self) -> list[dict[str, Any]]:
+        """Return the handshakes of who was there already when the recording began.
 
-    async def _gate(self, loop: VirtualLoop) -> bool:
-        """Wait while it is paused; False when a seek leads back."""
-        assert self._bell is not None
-        while not self._stopped:
-            if self._seek is not None:
-                if self._seek < self.position:
-                    self.position = 0.0
-                    return False
-                loop.hurry_until, self._seek = self._seek, None
-            if self._steps is None or loop.time() < loop.hurry_until:
-                return True
-            if self._steps > 0:
-                self._steps -= 1
-                return True
-            loop.frozen = True
-            self._bell.clear()
-            await self._bell.wait()
-            loop.frozen = False
-        return True
+        Raises:
+            ReplayError: a session, or a mark, that was asked for is not in the recording.
+        """
+        began = self.recording.header.get("time") or 0
+        wanted, until = self._choice["sessions"], self._choice["until"]
+        known: dict[str, None] = {}
+        early: dict[str, dict[str, Any]] = {}
+        for facts in handshakes(self.recording):
+            who = str(facts.get("id"))
+            known[who] = None
+            if int(facts.get("time") or began) < began:
+                early[who] = facts
+        missing = [one for one in wanted or () if one not in known]
+        if missing:
+            raise ReplayError(
+                f"{self.recording.path} has no session {missing[0]!r}; "
+                f"it has: {', '.join(list(known)[:20]) or 'none'}"
+            )
+        if isinstance(until, str):
+            marks = [str(row.value) for row in self.recording.rows() if row.kind == "mark"]
+            if until not in marks:
+                raise ReplayError(
+                    f"{self.recording.path} has no mark {until!r}; "
+                    f"it has: {', '.join(map(repr, marks)) or 'none'}"
+                )
+        return list(early.values())
 
+    # ---- following orders (asked by the take)
 
-class _Take:
-    """One pass over a recording: who is on stage, what was answered then, what is answered now."""
-
-    def __init__(self, stage: Stage, loop: VirtualLoop, max_gap: float | None) -> None:
-        self._stage, self._loop, self._max_gap = stage, loop, max_gap
-        self.events = 0
-        self._facts: dict[str, dict[str, Any]] = {}
-        self._played: dict[str, Played] = {}
-        self._then: dict[str, list[Said]] = {}
-        self._now: dict[str, list[Said]] = {}
-        self._by_hand: set[int] = set()
-        self._hand_made = 0
-        self._requests: dict[int, str] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._last = self._end = self._saved = 0.0
-
-    def moment(self, entry: Entry) -> float:
-        """Return when an entry's time has come: gaps beyond `max_gap` are cut."""
-        if self._max_gap is not None and entry.t - self._last > self._max_gap:
-            self._saved += entry.t - self._last - self._max_gap
-        self._last = max(self._last, entry.t)
-        self._end = self._last - self._saved
-        return entry.t - self._saved
-
-    def enter(self, entry: Entry) -> None:
-        """Let one entry happen, or keep it to compare with."""
-        if entry.opened is not None:
-            self._facts[str(entry.opened["id"])] = entry.opened
-        elif entry.kind in EVENTS:
-            self.events += 1
-            if entry.session is None:
-                self._ask(entry)
-            else:
-                self._event(entry, entry.session)
-        elif entry.kind in {"response", "send"}:
-            self._expect(entry)
-        elif entry.kind == "broadcast" and not entry.cause:
-            self._by_hand.add(entry.seq)
-
-    def _event(self, entry: Entry, who: str) -> None:
-        session = self._played.get(who)
-        if session is None:
-            session = self._open(who)
-        if entry.kind == "message" and session.is_open:
-            session.receive(entry.value, entry.size)
-        elif entry.kind == "close":
-            session.lost(entry.code, entry.reason, entry.error)
-
-    def _open(self, who: str) -> Played:
-        """Open a session; one that was open before the recording began is opened here too."""
-        facts = self._facts.get(who)
-        if facts is None:
-            raise ReplayError(f"the recording has no handshake of session {who!r}: was it damaged?")
-        answers = self._now.setdefault(who, [])
+    async def cue(self, t: float) -> Cue:
+        """Say what to do about what was recorded at `t`; while it is paused, wait here."""
         loop = self._loop
-        session = self._stage.open(facts, lambda data: answers.append(Said(loop.time(), data)))
-        self._played[who] = session
-        return session
+        assert loop is not None
+        while True:
+            with self._lock:
+                target, self._still = self._seek, False
+                if self._stopped:
+                    return "end"
+                if target is not None and target < loop.time():
+                    return "again"
+                if target is None and not self._paused:
+                    self.called = False
+                    return "go"
+                if target is None and (self._steps or self._to_mark):
+                    target = t
+                if target is not None and t <= target:
+                    loop.hurry_until = target
+                    return "go"
+            if target is None:
+                await self._stand_still(loop)
+            elif await self._land(loop, target):
+                with self._lock:
+                    self._seek = None if self._seek == target else self._seek
 
-    def _expect(self, entry: Entry) -> None:
-        if entry.cause in self._by_hand or (entry.kind == "send" and not entry.cause):
-            self._hand_made += 1
-            return
-        who, body = entry.session, entry.value
-        if who is None:  # an HTTP response, recorded as the value its handler gave
-            who, body = self._requests.get(entry.scope), to_data(body)
-        if who is not None:
-            self._then.setdefault(who, []).append(Said(entry.t - self._saved, body))
+    async def _land(self, loop: VirtualLoop, target: float) -> bool:
+        """Go to where a seek leads, between two rows; False when another order comes first."""
+        loop.hurry_until = target
+        return await loop.reach(target)
 
-    def _ask(self, entry: Entry) -> None:
-        """Make a recorded HTTP request; its response is compared like a session's."""
-        event = entry.value
-        if not isinstance(event, dict) or "method" not in event:
-            return
-        who = f"{event['method']} #{entry.seq}"
-        self._requests[entry.scope] = who
-        answers = self._now.setdefault(who, [])
+    async def _stand_still(self, loop: VirtualLoop) -> None:
+        loop.frozen = True
+        self._tell_still()
+        try:
+            await loop.until(math.inf)
+        finally:
+            loop.frozen = False
 
-        async def ask() -> None:
-            answer = await self._stage.request(event, _body(event))
-            answers.append(Said(self._loop.time(), answer))
+    def _tell_still(self) -> None:
+        with self._lock:
+            if not self.done and (self._steps or self._to_mark or self._seek is not None):
+                return  # an order came in between
+            self._still = not self.done
+            waiting, self._waiting = self._waiting, []
+        for wake in waiting:
+            wake()
 
-        task = self._loop.create_task(ask())
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def settle(self) -> None:
-        """Let handlers end; what goes on for ever is heard up to the recording's end."""
-        with anyio.move_on_after(max(0.0, self._end - self._loop.time()) + GRACE) as waiting:
-            await asyncio.sleep(max(0.0, self._end - self._loop.time()) + 1e-6)
-            await asyncio.sleep(0)
-            await self._stage.idle()
-            if self._tasks:
-                await asyncio.wait(list(self._tasks))
-        if waiting.cancelled_caught:
-            for who, answers in self._now.items():
-                self._now[who] = [one for one in answers if one.t <= self._end + 0.05]
-
-    def judge(self, report: Report, rules: Rules) -> None:
-        """Compare what was answered then with what was answered now."""
-        report.events += self.events
-        report.by_hand += self._hand_made
-        for who in dict.fromkeys((*self._then, *self._now)):
-            for pair in compare(who, self._then.get(who, []), self._now.get(who, []), rules):
-                report.tally.add(pair)
-
-
-def _body(event: dict[str, Any]) -> bytes:
-    """Return the body of a recorded request as bytes again."""
-    body = event.get("body")
-    kind = str((event.get("headers") or {}).get("content-type", ""))
-    if body is None:
-        return b""
-    if "json" in kind:
-        return json.dumps(body, ensure_ascii=False).encode()
-    if isinstance(body, dict):
-        return urlencode(body, doseq=True).encode()
-    return body if isinstance(body, bytes) else str(body).encode()
+    def entered(self, *, mark: bool = False) -> None:
+        """An event has come in, or a mark has been passed: a step is done."""
+        with self._lock:
+            if mark:
+                self._to_mark = False
+            elif self._steps:
+                self._steps -= 1
 
 
-def _threads_work() -> bool:
-    """Say whether handlers wait for threads of their own: time must not jump ahead of those."""
-    return anyio.to_thread.current_default_thread_limiter().borrowed_tokens > 0
+def _check(
+    speed: float | None, until: float | str | None, loop: int, max_gap: float | None
+) -> None:
+    if speed is not None and not speed > 0:
+        raise ReplayError(f"speed is a number above 0, or None for as fast as possible: {speed!r}")
+    if isinstance(until, int | float) and not until >= 0:
+        raise ReplayError(f"until is a number of seconds, or the text of a mark: {until!r}")
+    if not loop >= 1:
+        raise ReplayError(f"loop says how often it is played, at least once: {loop!r}")
+    if max_gap is not None and not max_gap >= 0:
+        raise ReplayError(f"max_gap is a number of seconds, or None for no limit: {max_gap!r}")

@@ -5,20 +5,85 @@ from __future__ import annotations
 import contextlib
 import html
 import json
+import re
+from collections import Counter
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Any
 
-from .compare import Pair, Said, Tally
-from .log import Log, data_text
+from .compare import AFTER, Pair, Said, Tally
+from .log import Log
 from .plain import plain
+from .source import Damage
 
 if TYPE_CHECKING:
     import pandas as pd
 
 SHOWN = 50
+"""Differences on a page; `report.diff` has ten thousand."""
+
+MIDDLE, AROUND = 300, 60
+"""Characters shown of what differs, and of what is the same before and behind it."""
+
+LONGEST = MIDDLE + 2 * AROUND
+"""Characters shown of an answer that has nothing beside it."""
+
 OLD = "background:rgba(221,51,51,.25);text-decoration:line-through"
-NEW = "background:rgba(46,160,67,.3)"
+NEW = "background:rgba(46,160,67,.3);text-decoration:none"
+WORD = "padding:0 .4em;border-radius:.3em;color:#fff;background:"
+CELL = "text-align:left;vertical-align:top;white-space:pre-wrap;overflow-wrap:anywhere"
+
+_PLACE = re.compile(r" \([^()]*:\d+\)$")
+_TOKEN = re.compile(r"\w+|\s+|.", re.DOTALL)
+
+
+class Errors:
+    """What handlers raised, then and now. Told line by line, so that long replays forget none."""
+
+    def __init__(self, log: Log) -> None:
+        self.log = log
+        self.raised = 0
+        self._next = 0
+        self._now: Counter[tuple[str, str]] = Counter()
+        self._then: Counter[tuple[str, str]] = Counter()
+        self._text: dict[tuple[str, str], str] = {}
+
+    def expect(self, node: str, error: str) -> None:
+        """Take an error that was recorded."""
+        self._then[_kind_of(node, error)] += 1
+
+    def look(self) -> None:
+        """Take what was raised since the last look."""
+        tape = self.log._tape
+        places = tape.places()
+        for block in tape.blocks():
+            if block.error is not None and block.first + len(block) > self._next:
+                for seq, place, error in zip(
+                    range(block.first, block.first + len(block)),
+                    block.place,
+                    block.error,
+                    strict=True,
+                ):
+                    if seq >= self._next and error is not None and places[place].kind == "error":
+                        self._take(places[place].node, error)
+        self._next = tape.seq + 1
+
+    def _take(self, node: str, error: str) -> None:
+        self.raised += 1
+        kind = _kind_of(node, error)
+        if len(self._text) < 1_000:
+            self._text.setdefault(kind, f"{node}: {error}")
+            self._now[kind] += 1
+
+    @property
+    def new(self) -> list[str]:
+        """Those that were raised more often than they were recorded, each once."""
+        more = self._now - self._then
+        return [
+            text + (f" ({more[kind]} times)" if more[kind] > 1 else "")
+            for kind, text in self._text.items()
+            if more[kind]
+        ]
 
 
 @dataclass
@@ -31,14 +96,26 @@ class Report:
     seconds: float = 0.0
     """How long it took, in real seconds."""
     by_hand: int = 0
-    """Answers a person had sent; no handler is to blame for them, so they are not compared."""
+    """Recorded answers a person had sent; no handler is to blame that they did not come again."""
     errors: list[str] = field(default_factory=list)
-    """What handlers raised, as the log tells it; the first hundred."""
+    """What handlers raised now and did not raise then; the first hundred."""
+    raised: int = 0
+    """How often handlers raised, also what is recorded."""
     damage: list[str] = field(default_factory=list)
     """Lines of the recording that could not be read."""
     tally: Tally = field(default_factory=Tally)
     log: Log | None = None
     """All that happened in the replay."""
+
+    def add(self, events: int, tally: Tally, errors: Errors, damage: list[Damage]) -> None:
+        """Add what one round found."""
+        self.events += events
+        self.tally.merge(tally)
+        errors.look()
+        self.raised += errors.raised
+        self.errors = list(dict.fromkeys([*self.errors, *errors.new]))[:100]
+        self.by_hand = self.tally.excused[BY_HAND]
+        self.damage, self.log = [str(one) for one in damage], errors.log
 
     @property
     def ok(self) -> bool:
@@ -71,75 +148,139 @@ class Report:
         played = f"{self.events} events in {self.seconds:.2f} s"
         return f"{self.recording}: {said or 'no answers to compare'}{raised} ({played})"
 
+    @property
+    def notes(self) -> list[str]:
+        """What else there is to know, a line each."""
+        shown = min(SHOWN, len(self.tally.differing))
+        more = self.tally.differences - shown
+        notes = [f"and {more} more; report.diff has them"] if more > 0 else []
+        notes += [f"error: {one}" for one in self.errors[:5]]
+        excused = {BY_HAND: self.by_hand} | self.tally.excused
+        notes += [
+            f"not compared: {count} answers {why}"
+            for why, count in excused.items()
+            if count and why not in UNTOLD
+        ]
+        notes += [f"damaged: {one}" for one in self.damage[:5]]
+        if self.damage:
+            notes.append(
+                f"{len(self.damage)} lines could not be read and were left out; "
+                f"Recording.open({self.recording!r}).repair() takes them out for good"
+            )
+        return notes
+
     def __repr__(self) -> str:
         lines = [f"<Replay {'ok' if self.ok else 'DIFFERENT'} {self.summary}>"]
         for pair in self.tally.differing[:10]:
-            lines.append(
-                f"  {pair.session:10} {pair.status:8} {_before(pair):.60} -> {_after(pair):.60}"
-            )
-        lines += [f"  error: {error:.120}" for error in self.errors[:5]]
+            before, after = focused(_said(pair.old), _said(pair.new))
+            lines.append(f"  {plain(pair.session):10} {pair.status:8} {before:.60} -> {after:.60}")
+        if self.tally.differences > 10:
+            lines.append(f"  and {self.tally.differences - 10} more; report.diff has them")
+        lines += [f"  {plain(note):.200}" for note in self.notes if not note.startswith("and ")]
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        colour, word = ("#2ea043", "the same") if self.ok else ("#d33", "different")
+        colour, word = ("#1a7f37", "the same") if self.ok else ("#c22", "different")
         rows = "".join(_row(pair) for pair in self.tally.differing[:SHOWN])
-        more = self.tally.differences - min(SHOWN, len(self.tally.differing))
         head = "".join(
-            f"<th style='text-align:left'>{name}</th>" for name in ("session", "", "then", "now")
+            f"<th style='text-align:left'>{name}</th>"
+            for name in ("session", "at", "", "then", "now")
         )
         table = (
             f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>" if rows else ""
         )
-        notes = [f"and {more} more: report.diff"] if more > 0 else []
-        notes += [f"{self.by_hand} answers sent by hand were not compared"] if self.by_hand else []
-        notes += [f"error: {one}" for one in self.errors[:5]] + self.damage[:5]
-        foot = "".join(f"<br><small>{html.escape(plain(note))}</small>" for note in notes)
+        foot = "".join(f"<div><small>{html.escape(plain(one))}</small></div>" for one in self.notes)
         return (
-            f"<div><b style='color:{colour}'>{word}</b> {html.escape(plain(self.summary))}"
+            f"<div><b style='{WORD}{colour}'>{word}</b> {html.escape(plain(self.summary))}"
             f"{table}{foot}</div>"
         )
 
 
+BY_HAND = "sent by hand"
+DROPPED = "dropped"
+
+UNTOLD = frozenset({DROPPED, AFTER})
+"""Excuses nobody needs to hear of."""
+
+
+# ---- two texts side by side
+
+
 def marked(old: str, new: str) -> tuple[str, str]:
-    """Return two texts as HTML with the parts that differ marked in each."""
-    before, after = "", ""
-    for tag, a1, a2, b1, b2 in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
-        gone, came = html.escape(old[a1:a2]), html.escape(new[b1:b2])
+    """Return two texts as HTML with the parts that differ marked in each; long ones are cut."""
+    head, (gone, came), tail = _cut(old, new)
+    before = after = html.escape(head)
+    tokens = _TOKEN.findall(gone), _TOKEN.findall(came)
+    matcher = SequenceMatcher(None, *tokens, autojunk=False)
+    for tag, a1, a2, b1, b2 in matcher.get_opcodes():
+        left, right = html.escape("".join(tokens[0][a1:a2])), html.escape("".join(tokens[1][b1:b2]))
         if tag == "equal":
-            before, after = before + gone, after + came
+            before, after = before + left, after + right
         else:
-            before += f"<del style='{OLD}'>{gone}</del>" if gone else ""
-            after += f"<ins style='{NEW}'>{came}</ins>" if came else ""
-    return before, after
+            before += f"<del style='{OLD}'>{left}</del>" if left else ""
+            after += f"<ins style='{NEW}'>{right}</ins>" if right else ""
+    return before + html.escape(tail), after + html.escape(tail)
 
 
-def readable(body: Any, limit: int = 400) -> str:
-    """Return an answer for reading: JSON with spaces, bytes as their repr, one line."""
-    if isinstance(body, str) and body[:1] in "{[":
-        with contextlib.suppress(ValueError):  # text that only begins like JSON
+def focused(old: str, new: str) -> tuple[str, str]:
+    """Return two texts, long ones from shortly before where they differ."""
+    if len(old) <= AROUND and len(new) <= AROUND:
+        return old, new
+    start = max(0, _shared(old, new) - AROUND // 3)
+    cut = "…" * (start > 0)
+    return cut + old[start:], cut + new[start:]
+
+
+def _cut(old: str, new: str) -> tuple[str, tuple[str, str], str]:
+    """Return what two texts begin with, what differs, and what they end with."""
+    start = _shared(old, new)
+    end = _shared(old[start:][::-1], new[start:][::-1])
+    head, tail = old[:start], old[len(old) - end :]
+    head = head if len(head) <= AROUND else "…" + head[-AROUND:]
+    tail = tail if len(tail) <= AROUND else tail[:AROUND] + "…"
+    middle = [one[start : len(one) - end] for one in (old, new)]
+    gone, came = (one if len(one) <= MIDDLE else one[:MIDDLE] + "…" for one in middle)
+    return head, (gone, came), tail
+
+
+def _shared(one: str, other: str) -> int:
+    """Return how many characters two texts begin with in common."""
+    low, high = 0, min(len(one), len(other))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if one[low:middle] == other[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def readable(body: Any, limit: int = 2**20) -> str:
+    """Return an answer for reading, as one line: JSON with spaces, bytes as their repr."""
+    if isinstance(body, str) and body[:1] in {"{", "["}:
+        with contextlib.suppress(ValueError, RecursionError):  # it only begins like JSON
             body = json.dumps(json.loads(body), ensure_ascii=False)
-    text = plain(body) if isinstance(body, str) else data_text(body)
+    text = plain(body if isinstance(body, str) else repr(body))
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def _row(pair: Pair) -> str:
-    before, after = _before(pair), _after(pair)
+    old, new = _said(pair.old), _said(pair.new)
     if pair.status == "changed":
-        old, new = marked(before, after)
+        before, after = marked(old, new)
     else:
-        old, new = html.escape(before), html.escape(after)
-    cells = f"<td>{html.escape(plain(pair.session))}</td><td>{pair.status}</td>"
-    code = "<td style='text-align:left'><code>{}</code></td>"
-    return f"<tr>{cells}{code.format(old)}{code.format(new)}</tr>"
+        before, after = (html.escape(_said(one, LONGEST)) for one in (pair.old, pair.new))
+    at = (pair.old or pair.new or Said(0.0, None)).t
+    cells = (html.escape(plain(pair.session)), f"{at:.3f} s", pair.status)
+    plain_cells = "".join(f"<td style='text-align:left'>{cell}</td>" for cell in cells)
+    texts = "".join(f"<td style='{CELL}'><code>{one}</code></td>" for one in (before, after))
+    return f"<tr>{plain_cells}{texts}</tr>"
 
 
-def _before(pair: Pair) -> str:
-    return _said(pair.old)
+def _said(said: Said | None, limit: int = 2**20) -> str:
+    return "" if said is None else readable(said.body, limit)
 
 
-def _after(pair: Pair) -> str:
-    return _said(pair.new)
-
-
-def _said(said: Said | None) -> str:
-    return "" if said is None else readable(said.body)
+def _kind_of(node: str, error: str) -> tuple[str, str]:
+    """Return what makes two errors the same: not the line of the file, an edit moves it."""
+    return node, _PLACE.sub("", error)

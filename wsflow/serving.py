@@ -26,6 +26,7 @@ from .policy import Policy
 from .runtime import Runtime
 from .server import Options, Server
 from .sessions import Sessions
+from .stage import on_stage
 from .tape import Tape
 from .wire import CLOSE_GOING_AWAY, CLOSE_RESTART
 from .witness import TapeWitness
@@ -40,21 +41,27 @@ class Serving(Declarations):
         self, name: str, engine: Engine, tape: Tape, clock: Clock, *, apart: bool = False
     ) -> None:
         super().__init__(name, engine, tape.tell, tape.place, clock, apart=apart)
-        self.sessions = Sessions(clock.now)
+        self._sessions = Sessions(clock.now)
         self._runtime = Runtime(
             name,
             engine,
             clock,
             lambda: self._graph.nodes.values(),
-            self.sessions.check,
+            self._sessions.check,
             self._close,
             self._goodbye,
         )
-        self._witness = TapeWitness(tape, self._runtime.owner)
+        self._witness = TapeWitness(tape, self._runtime.owner, engine.current)
         self._server: Server | None = None
         self._one_at_a_time = anyio.Lock()
         engine.line = self._line
         tape.later = self._runtime.owner.soon
+
+    @property
+    def sessions(self) -> Sessions:
+        """The sessions that are open; in a handler that is replayed, those of the replay."""
+        playing = on_stage.get()
+        return playing._sessions if isinstance(playing, Serving) else self._sessions
 
     # ---- running
 
@@ -218,7 +225,7 @@ class Serving(Declarations):
             self.call(self._pause, False)
 
     def _pause(self, paused: bool) -> None:
-        self.sessions.pause(paused)
+        self._sessions.pause(paused)
         (self._engine.pause if paused else self._engine.resume)()
         self._engine.moment("pause" if paused else "resume")
 
@@ -235,7 +242,7 @@ class Serving(Declarations):
     def forget(self, node: Node) -> None:
         """A node is gone; clients of a route that is gone are told so, not left in silence."""
         super().forget(node)
-        for session in self.sessions:
+        for session in self._sessions:
             if session.route is node:
                 session.close(CLOSE_RESTART, "this route is gone")
 
@@ -252,7 +259,7 @@ class Serving(Declarations):
         options = options or Options()
         return Endpoint(
             self._graph,
-            self.sessions,
+            self._sessions,
             self._witness,
             policy=policy,
             limits=options.limits(),
@@ -262,7 +269,7 @@ class Serving(Declarations):
     async def _close(self) -> None:
         if self._server is not None:
             await self._server.stop()
-        self.sessions.close_all(CLOSE_GOING_AWAY, "flow stopped")
+        self._sessions.close_all(CLOSE_GOING_AWAY, "flow stopped")
 
     def _goodbye(self) -> None:
         if self._server is not None:

@@ -75,6 +75,7 @@ class Session:
         "_progress_at",
         "_route",
         "_sent_close",
+        "_stage",
         "_thread",
         "_witness",
         "backlog",
@@ -112,7 +113,7 @@ class Session:
         on_closed: Callable[[Session, int | None, str], None],
     ) -> None:
         self.id, self.number = id, number
-        self._thread = get_ident()
+        self._thread, self._stage = get_ident(), on_stage.get()
         self.peer, self.method, self.path = facts.peer, facts.method, facts.path
         self.params, self.query, self.headers = facts.params, facts.query, facts.headers
         self.subprotocol = facts.subprotocol
@@ -222,11 +223,14 @@ class Session:
         return size
 
     def _deliver_from_elsewhere(self, data: Data) -> int | None:
-        """Another thread has a context of this session; a replay must not reach live clients."""
-        if on_stage.get() is not None:
-            self.dropped += 1
-            return None
-        return self._witness.call(self.deliver, data)
+        """Another thread has a context of this session."""
+        return self._witness.call(self.deliver, data) if self._is_ours else None
+
+    @property
+    def _is_ours(self) -> bool:
+        """Whether who calls may reach this session: a replay must not reach live clients, nor
+        they a replay, though a handler may keep contexts of both in one dict."""
+        return on_stage.get() is self._stage
 
     def end(self, code: int = CLOSE_NORMAL, reason: str = "") -> None:
         """Close the connection once all that was sent before has left; harmless twice."""
@@ -247,7 +251,7 @@ class Session:
             ReplyError: JSON can not hold the body.
         """
         data = to_sendable(body)
-        return self._witness.call(self._send, data)
+        return self._is_ours and self._witness.call(self._send, data)
 
     def _send(self, data: Data) -> bool:
         size = self.deliver(data)
@@ -260,7 +264,9 @@ class Session:
         Raises:
             ReplyError: no Close frame can carry that code or reason.
         """
-        self._witness.call(self.end, *check_close(code, reason))
+        how = check_close(code, reason)
+        if self._is_ours:
+            self._witness.call(self.end, *how)
 
     def handler_started(self) -> None:
         """An async handler of this session, or an event behind one, waits or runs."""

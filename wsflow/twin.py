@@ -5,22 +5,31 @@ Live clients and what they do are another world: they hear nothing of a replay a
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import math
+import sys
+from collections import deque
+from collections.abc import Callable
 from typing import Any, Protocol
 from urllib.parse import quote, urlencode
 
 from .declarations import Declarations
-from .endpoint import Endpoint
+from .endpoint import Admission, Endpoint
+from .engine import Engine
 from .errors import ReplayError
 from .nodes.barrier import Barrier
 from .nodes.connections import Connections
+from .path import PathTemplate
 from .session import Session
 from .stage import on_stage
 from .triggers.catch import Catch
 from .triggers.http import HttpTrigger
 from .triggers.websocket import WebSocketTrigger
 from .types import Data
+from .virtual import VirtualLoop
 from .wire import Refusal, Request
+
+CLOSING = 5.0
+"""Virtual seconds a client takes to answer a Close, unless it is recorded when it did."""
 
 
 def copy(source: Declarations, target: Declarations) -> None:
@@ -31,7 +40,8 @@ def copy(source: Declarations, target: Declarations) -> None:
                 path = node.template.pattern
                 target.websocket(path, name=node.name, subprotocols=node.subprotocols)
             case HttpTrigger():
-                target.http(node.pattern, method=node.method, name=node.name)
+                made = target.http(node.pattern, method=node.method, name=node.name)
+                made.timeout = math.inf  # a recording has no row for a 504
             case Catch():
                 target.catch(name=node.name)
             case Connections():
@@ -70,11 +80,15 @@ class Stage:
         self,
         flow: Part,
         endpoint: Endpoint,
+        engine: Engine,
         paths: Callable[[], list[str]],
-        idle: Callable[[], Awaitable[None]],
+        loop: VirtualLoop,
     ) -> None:
-        self.flow, self._endpoint, self._paths = flow, endpoint, paths
-        self.idle = idle
+        self.flow = flow
+        self._endpoint, self._engine, self._paths = endpoint, engine, paths
+        self._loop = loop
+        self._ending = False
+        endpoint.max_sessions = sys.maxsize  # who was let in then is let in now
 
     async def start(self) -> None:
         """Begin; everything that runs from here on knows that it is a replay."""
@@ -82,35 +96,86 @@ class Stage:
         await self.flow.start()
 
     async def stop(self) -> None:
-        """End; what is open is closed."""
+        """End; what is open is closed, and `close` handlers forget what they kept."""
+        self._ending = True
+        for session in self._endpoint.sessions:
+            if not session.is_open:
+                session.transport.abort()
         await self.flow.stop()
 
-    def open(self, facts: dict[str, Any], hear: Callable[[Data], None]) -> Session:
+    async def idle(self) -> None:
+        """Wait until no async handler runs or waits."""
+        await self._engine.workers.idle()
+
+    def scope(self, *, newest: bool = False) -> int:
+        """Return the number of the scope whose handler runs here (0: none), or the newest one."""
+        if newest:
+            return self._engine.scope(None, None).number
+        ctx = self._engine.current()
+        return 0 if ctx is None else ctx._scope.number
+
+    def open(self, facts: dict[str, Any], hear: Callable[[Data], None]) -> Guest:
         """Open a recorded session under its own id; `hear` gets what it is answered.
 
         Raises:
             ReplayError: the flow has no such route.
         """
-        query = urlencode(facts.get("query") or {}, doseq=True)
-        path, peer = quote(str(facts["path"])), str(facts.get("peer", ""))
+        guest = Guest(hear, self)
+        verdict = self._admit(facts)
+        guest.session = self._endpoint.open(verdict, guest, str(facts["id"]))
+        guest.session.start()
+        return guest
+
+    def _admit(self, facts: dict[str, Any]) -> Admission:
+        path, params = str(facts["path"]), facts.get("params") or {}
+        verdict = self._knock(facts, quote(path))
+        if isinstance(verdict, Refusal) or verdict.facts.params != params:
+            # a parameter may have held a '/': only the handshake knew where the segments end
+            for raw in self._spellings(path, params):
+                found = self._knock(facts, raw)
+                if isinstance(found, Admission) and found.facts.params == params:
+                    return found
+        if isinstance(verdict, Admission):
+            return verdict
+        raise ReplayError(
+            f"session {facts['id']!r} connected to {path!r}, which flow {self.flow.name!r} does "
+            f"not take ({verdict.status}: {verdict.body.strip()}); "
+            f"its routes: {', '.join(self._paths()) or 'none'}. "
+            "Declare the route, or play other sessions only: replay(..., sessions=[...])"
+        )
+
+    def _knock(self, facts: dict[str, Any], path: str) -> Admission | Refusal:
+        query, peer = urlencode(facts.get("query") or {}, doseq=True), str(facts.get("peer", ""))
         headers = tuple((facts.get("headers") or {}).items())
-        verdict = self._endpoint.admit(Request("GET", path, query, headers, peer, peer))
-        if isinstance(verdict, Refusal):
-            raise ReplayError(
-                f"session {facts['id']} connected to {facts['path']!r}, which flow "
-                f"{self.flow.name!r} does not take: {verdict.body.strip()}; "
-                f"its routes: {', '.join(self._paths()) or 'none'}"
-            )
-        ear = _Ear(hear)
-        session = ear.session = self._endpoint.open(verdict, ear, str(facts["id"]))
-        session.start()
-        return session
+        return self._endpoint.admit(Request("GET", path, query, headers, peer, peer))
+
+    def _spellings(self, path: str, params: dict[str, str]) -> list[str]:
+        """Return the raw paths that routes with these parameters make of them."""
+        found = []
+        for template in map(PathTemplate, self._paths()):
+            if set(template.names) == set(params):
+                names = iter(template.names)
+                segments = [params[next(names)] if one is None else one for one in template.shape]
+                if "/" + "/".join(segments) == path:
+                    found.append("/" + "/".join(quote(one, safe="") for one in segments))
+        return found
 
     async def request(self, event: dict[str, Any], body: bytes) -> Data:
-        """Make a recorded HTTP request and return the body of its response."""
+        """Make a recorded HTTP request and return the body of its response.
+
+        Raises:
+            ReplayError: the flow has no such route.
+        """
+        method, path = event["method"], event["path"]
+        found = self._endpoint.routes.http(path)
+        if found is None or method not in found[0]:
+            raise ReplayError(
+                f"the request {method} {path!r} has no route in flow {self.flow.name!r}. "
+                f"Declare it: flow.http({event.get('routePath', path)!r}, method={method!r})"
+            )
         query = urlencode(event.get("query") or {}, doseq=True)
         headers = tuple((event.get("headers") or {}).items())
-        asked = Request(event["method"], event["path"], query, headers, "")
+        asked = Request(method, path, query, headers, "")
 
         async def read_body(_: int) -> bytes:
             return body
@@ -122,26 +187,69 @@ class Stage:
             return reply.body
 
 
-class _Ear:
-    """The transport of a replayed session: takes everything at once (see `wire.Transport`)."""
+class Guest:
+    """A recorded client: brings what it sent then, hears what it is answered now.
 
-    def __init__(self, hear: Callable[[Data], None]) -> None:
+    It is the transport of its session (see `wire.Transport`) and takes everything at once.
+    """
+
+    __slots__ = ("_hear", "_stage", "_timer", "_waiting", "session")
+
+    def __init__(self, hear: Callable[[Data], None], stage: Stage) -> None:
         self.session: Session
-        self._hear = hear
+        self._hear, self._stage = hear, stage
+        self._waiting: deque[Callable[[], None]] = deque()
+        """What it did while too many handlers of its session ran."""
+        self._timer: Any = None
+
+    # ---- what the replay has it do
+
+    def receive(self, data: Data, size: int) -> None:
+        """Send a message; it waits where a socket would have waited."""
+        session = self.session
+        if self._waiting or session.halted:
+            self._waiting.append(lambda: session.receive(data, size))
+        else:
+            session.receive(data, size)
+
+    def lost(self, code: int | None, reason: str = "", error: str | None = None) -> None:
+        """Be gone."""
+        if self._waiting:
+            self._waiting.append(lambda: self._leave(code, reason, error))
+        else:
+            self._leave(code, reason, error)
+
+    def _leave(self, code: int | None, reason: str, error: str | None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self.session.lost(code, reason, error)
+
+    # ---- what its session calls
 
     def send(self, data: Data) -> int:
-        size = len(data.encode()) if isinstance(data, str) else len(data)
+        is_wide = type(data) is str and not data.isascii()
+        size = len(data.encode()) if is_wide else len(data)  # type: ignore[union-attr]
         self._hear(data)
         return size
 
     def close(self, code: int, reason: str) -> None:
-        self.session.lost(code, reason)
+        """Answer a Close when it was answered then (see `lost`), or else after a while."""
+        if self._stage._ending:
+            self.session.lost(code, reason)
+        else:
+            self._timer = self._stage._loop.call_later(CLOSING, self._leave, code, reason, None)
 
     def abort(self) -> None:
-        self.session.lost(None, "", "connection dropped")
+        self._leave(None, "", "connection dropped")
 
     def resume(self) -> None:
-        """Nothing is read here: the replay hands messages over when their time comes."""
+        """Go on with what waits."""
+        if self._waiting:
+            self._stage._loop.call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        while self._waiting and not self.session.halted:
+            self._waiting.popleft()()
 
     def progress(self) -> int:
         return self.session.messages_out

@@ -18,11 +18,28 @@ class Caller(Protocol):
     def call(self, function: Callable[..., R], *args: Any) -> R: ...
 
 
+class Numbered(Protocol):
+    """A scope."""
+
+    number: int
+
+
+class Cause(Protocol):
+    """The context of the handler that runs here."""
+
+    _cause: int
+
+    @property
+    def _scope(self) -> Numbered: ...
+
+
 class TapeWitness:
     """A `wire.Witness` that tells a tape."""
 
-    def __init__(self, tape: Tape, caller: Caller) -> None:
-        self._tape, self._caller = tape, caller
+    def __init__(
+        self, tape: Tape, caller: Caller, current: Callable[[], Cause | None] = lambda: None
+    ) -> None:
+        self._tape, self._caller, self._current = tape, caller, current
 
     def opened(self, session: SessionView) -> None:
         """Keep the facts of a handshake, without its secrets."""
@@ -43,11 +60,12 @@ class TapeWitness:
         self._tape.session_ended(session.number, code, reason)
 
     def sent(self, session: SessionView, data: Data, size: int | None) -> None:
-        """A message was sent by hand, or could not be."""
+        """A message was sent by hand or by `session.send` in a handler, or could not be."""
         kind = "drop" if size is None else "send"
         error = None if size is not None else "the session has ended: nothing was sent"
-        place = self._tape.place(kind, "", "send")
-        self._tape.tell(place, session.number, 0, 0, data, size or 0, None, error)
+        place, ctx = self._tape.place(kind, "", "send"), self._current()
+        scope, cause = (0, 0) if ctx is None else (ctx._scope.number, ctx._cause)
+        self._tape.tell(place, session.number, scope, cause, data, size or 0, None, error)
 
     def note(self, kind: str, text: str, session: int = 0, path: str = "") -> None:
         """Tell of something that happened on the wire."""

@@ -1,0 +1,383 @@
+"""Pairing answers then and now: what a person would call changed, missing and extra."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections import Counter
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from wsflow.compare import AFTER, NO_RULES, Lane, Pair, Rules, Said, Tally, compare
+
+
+def said(*bodies: Any, excuse: str = "") -> list[Said]:
+    return [Said(float(t), body, excuse) for t, body in enumerate(bodies)]
+
+
+def pairs(old: list[Said], new: list[Said], rules: Rules = NO_RULES) -> list[tuple[str, Any, Any]]:
+    """Return status and bodies of the pairs."""
+    return [
+        (pair.status, pair.old and pair.old.body, pair.new and pair.new.body)
+        for pair in compare("s1", old, new, rules)
+    ]
+
+
+def differing(old: str, new: str, rules: Rules = NO_RULES) -> list[tuple[str, Any, Any]]:
+    """Compare answers of one letter each; return what is not the same."""
+    return [one for one in pairs(said(*old), said(*new), rules) if one[0] != "same"]
+
+
+def tallied(old: list[Said], new: list[Said], rules: Rules = NO_RULES) -> Tally:
+    tally = Tally()
+    for pair in compare("s1", old, new, rules, tally):
+        tally.add(pair)
+    return tally
+
+
+# ---- in order
+
+
+def test_what_is_equal_is_the_same() -> None:
+    assert pairs(said("a", b"b"), said("a", b"b")) == [("same", "a", "a"), ("same", b"b", b"b")]
+    assert pairs([], []) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("abc", "axc", [("changed", "b", "x")]),
+        ("abc", "ac", [("missing", "b", None)]),
+        ("ac", "abc", [("extra", None, "b")]),
+        ("aaaa", "abaa", [("changed", "a", "b")]),
+        ("aaaa", "aaa", [("missing", "a", None)]),
+        ("", "ab", [("extra", None, "a"), ("extra", None, "b")]),
+        ("ab", "", [("missing", "a", None), ("missing", "b", None)]),
+        ("abcd", "wxyz", [("changed", o, n) for o, n in zip("abcd", "wxyz", strict=True)]),
+        ("abcdef", "xbcdey", [("changed", "a", "x"), ("changed", "f", "y")]),
+        ("abcdefgh", "bcdefghi", [("missing", "a", None), ("extra", None, "i")]),
+        ("ababab", "bababa", [("missing", "a", None), ("extra", None, "a")]),
+    ],
+)
+def test_differences_are_few_and_where_a_person_sees_them(
+    old: str, new: str, expected: list[tuple[str, Any, Any]]
+) -> None:
+    assert differing(old, new) == expected
+
+
+def test_text_and_bytes_are_not_the_same() -> None:
+    assert pairs(said("a"), said(b"a")) == [("changed", "a", b"a")]
+    assert pairs(said("1"), said(1)) == [("changed", "1", 1)]
+
+
+def test_an_edit_in_the_middle_of_much_that_is_equal_stays_one_edit() -> None:
+    old = [f"line {n}" for n in range(1_000)]
+    new = [*old[:500], "new", *old[500:]]
+    assert tallied(said(*old), said(*new)) == Tally(
+        same=1_000,
+        extra=1,
+        steps=tallied(said(*old), said(*new)).steps,
+        differing=[Pair("s1", "extra", None, Said(500.0, "new"))],
+    )
+
+
+def test_pairs_come_in_the_order_of_time_and_name_their_session() -> None:
+    found = list(compare("s7", said(*"abcd"), said(*"abxd")))
+    assert [pair.old and pair.old.t for pair in found] == [0, 1, 2, 3]
+    assert {pair.session for pair in found} == {"s7"}
+
+
+# ---- late
+
+
+def test_late_is_who_comes_later_than_allowed() -> None:
+    old, new = [Said(1.0, "a"), Said(2.0, "b")], [Said(1.4, "a"), Said(3.0, "b")]
+    assert [one[0] for one in pairs(old, new)] == ["same", "same"]
+    assert [one[0] for one in pairs(old, new, Rules(late=0.5))] == ["same", "late"]
+    assert [one[0] for one in pairs(new, old, Rules(late=0.5))] == ["same", "same"]
+
+
+# ---- rules
+
+
+@pytest.mark.parametrize(
+    ("ignore", "old", "new"),
+    [
+        (("id",), {"id": 1, "a": 2}, {"id": 9, "a": 2}),
+        (("id",), {"u": [{"id": 1}]}, {"u": [{"id": 2}]}),
+        (("id",), {"a": 2}, {"a": 2, "id": 5}),
+        (("$.user.id",), {"user": {"id": 1}, "id": 3}, {"user": {"id": 2}, "id": 3}),
+        (("$.items[*].at",), {"items": [{"at": 1}, {"at": 2}]}, {"items": [{"at": 3}, {"at": 4}]}),
+        (("$.items[1].at",), {"items": [{"at": 1}, {"at": 2}]}, {"items": [{"at": 1}, {"at": 4}]}),
+        (("$.pair[0]",), {"pair": [1, 2]}, {"pair": [3, 2]}),
+        (("$[*].id",), [{"id": 1}], [{"id": 2}]),
+        (("$",), {"a": 1}, {"a": 1}),
+    ],
+)
+def test_ignored_parts_of_json_do_not_matter(ignore: tuple[str, ...], old: Any, new: Any) -> None:
+    rules = Rules(ignore=ignore)
+    assert [one[0] for one in pairs(said(json.dumps(old)), said(json.dumps(new)), rules)] == [
+        "same"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("ignore", "old", "new"),
+    [
+        (("$.user.id",), {"id": 1}, {"id": 2}),
+        (("$.items[1].at",), {"items": [{"at": 1}]}, {"items": [{"at": 4}]}),
+        (("id",), {"id": 1, "a": 2}, {"id": 1, "a": 3}),
+        (("id",), "text with id 1", "text with id 2"),
+        (("id",), '{"id": 1', '{"id": 2'),
+        (("id",), [1, True], [1, 1]),
+    ],
+)
+def test_other_parts_still_do(ignore: tuple[str, ...], old: Any, new: Any) -> None:
+    texts = [one if isinstance(one, str) else json.dumps(one) for one in (old, new)]
+    assert [one[0] for one in pairs(said(texts[0]), said(texts[1]), Rules(ignore=ignore))] == [
+        "changed"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("at 2026-01-02T03:04:05Z", "at 2026-11-12T13:14:15.678+01:00"),
+        ("at 12:00:01", "at 23:59:59.5"),
+        ('{"at":"2026-01-02 03:04"}', '{"at":"2027-01-02 03:05"}'),
+    ],
+)
+def test_times_can_be_told_to_be_equal(old: str, new: str) -> None:
+    assert pairs(said(old), said(new))[0][0] == "changed"
+    assert pairs(said(old), said(new), Rules(times=True))[0][0] == "same"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("9b2c3d4e-0000-4000-8000-0123456789ab", "11111111-2222-4333-8444-555555555555"),
+        ("hello s12-4f2a", "hello s7-00ff"),
+        ("0123456789abcdef0123", "fedcba98765432100123"),
+    ],
+)
+def test_ids_can_be_told_to_be_equal(old: str, new: str) -> None:
+    assert pairs(said(old), said(new))[0][0] == "changed"
+    assert pairs(said(old), said(new), Rules(ids=True))[0][0] == "same"
+
+
+def test_rules_leave_bytes_alone() -> None:
+    rules = Rules(ignore=("id",), times=True, ids=True)
+    assert pairs(said(b"12:00:01"), said(b"12:00:02"), rules)[0][0] == "changed"
+
+
+def test_json_nested_too_deep_is_compared_as_text() -> None:
+    deep = "[" * 100_000
+    assert pairs(said(deep), said(deep), Rules(ignore=("id",)))[0][0] == "same"
+
+
+def test_any_order_pairs_what_is_equal_wherever_it_came() -> None:
+    rules = Rules(any_order=True)
+    assert differing("abc", "cab", rules) == []
+    assert differing("aab", "abb", rules) == [("changed", "a", "b")]
+    assert differing("ab", "a", rules) == [("missing", "b", None)]
+    assert differing("a", "ba", rules) == [("extra", None, "b")]
+
+
+# ---- what is nobody's fault
+
+
+def test_what_is_excused_may_come_or_not() -> None:
+    old = [*said("a"), *said("by hand", excuse="sent by hand"), *said("c")]
+    assert [one[0] for one in pairs(old, said("a", "c"))] == ["same", "same"]
+    assert [one[0] for one in pairs(old, said("a", "by hand", "c"))] == ["same"] * 3
+    tally = tallied(old, said("a", "c"))
+    assert tally.excused == Counter({"sent by hand": 1})
+
+
+def test_what_is_excused_never_stands_for_what_is_owed() -> None:
+    old = [*said("by hand", excuse="sent by hand"), *said("a")]
+    assert pairs(old, said("x")) == [("changed", "a", "x")]
+
+
+def test_what_came_after_the_end_counts_only_where_something_is_owed() -> None:
+    late = said("b", excuse=AFTER)
+    assert pairs(said("a"), [*said("a"), *late]) == [("same", "a", "a")]
+    assert pairs(said("a", "b"), [*said("a"), *late])[1][0] == "same"
+    assert pairs(said("a"), late) == [("changed", "a", "b")]
+
+
+# ---- as they come
+
+
+class Clock:
+    now = 0.0
+
+
+def lane(tally: Tally, rules: Rules = NO_RULES) -> Lane:
+    return Lane("s1", rules, tally, lambda: Clock.now)
+
+
+def test_what_is_equal_is_forgotten_as_it_comes() -> None:
+    tally = Tally()
+    one = lane(tally)
+    for n in range(1_000):
+        one.hear(f"{n}")
+        assert not one.behind
+        one.expect(0.0, f"{n}")
+    assert (tally.same, len(one.old), len(one.new)) == (1_000, 0, 0)
+
+
+def test_it_knows_when_it_is_behind_and_tells_when_it_is_not() -> None:
+    tally, told = Tally(), list[str]()
+    one = lane(tally)
+    one.heard = lambda: told.append("there")
+    behind = [one.behind]
+    one.expect(0.0, "a")
+    one.expect(0.0, "by hand", "sent by hand")
+    behind.append(one.behind)
+    one.hear("x")
+    assert told == ["there"]
+    behind.append(one.behind)
+    one.expect(0.0, "b")
+    behind.append(one.behind)
+    one.catch_up()
+    behind.append(one.behind)
+    assert behind == [False, True, False, True, False]
+    one.finish(10.0)
+    assert (tally.changed, tally.missing) == (1, 1)
+
+
+def test_pairing_as_they_come_is_pairing_at_the_end() -> None:
+    rules = Rules(ignore=("id",), late=0.5)
+    tally = Tally()
+    one = lane(tally, rules)
+    one.expect(0.0, '{"id":1}')
+    one.hear('{"id":2}')
+    one.hear("b")
+    one.expect(-1.0, "b")
+    one.expect(0.0, "c")
+    one.finish(10.0)
+    assert (tally.same, tally.late, tally.missing) == (1, 1, 1)
+
+
+def test_any_order_waits_for_the_end() -> None:
+    tally = Tally()
+    one = lane(tally, Rules(any_order=True))
+    for body in "ab":
+        one.hear(body)
+    for body in "ba":
+        one.expect(0.0, body)
+    one.finish(10.0)
+    assert (tally.same, tally.differences) == (2, 0)
+
+
+bodies = st.lists(st.sampled_from(["a", "b", "c", "ab", b"a", '{"id":1}', '{"id":2}']), max_size=30)
+
+
+@given(bodies)
+def test_anything_compared_with_itself_is_the_same(one: list[Any]) -> None:
+    for rules in (NO_RULES, Rules(any_order=True), Rules(ignore=("id",), late=0.0)):
+        tally = tallied(said(*one), said(*one), rules)
+        assert (tally.same, tally.differences) == (len(one), 0)
+
+
+@given(bodies, bodies, st.booleans())
+def test_every_answer_is_in_exactly_one_pair(
+    old: list[Any], new: list[Any], any_order: bool
+) -> None:
+    rules = Rules(any_order=any_order)
+    found = list(compare("s1", said(*old), said(*new), rules))
+    assert sorted(pair.old.t for pair in found if pair.old) == list(range(len(old)))
+    assert sorted(pair.new.t for pair in found if pair.new) == list(range(len(new)))
+    tally = tallied(said(*old), said(*new), rules)
+    assert tally.same + tally.changed + tally.missing == len(old)
+    assert tally.same + tally.changed + tally.extra == len(new)
+    for pair in found:
+        equal = pair.old is not None and pair.new is not None and pair.old.body == pair.new.body
+        assert (pair.status == "same") == equal
+
+
+def distance(old: list[Any], new: list[Any]) -> int:
+    """Return how many changes lead from one to the other (Wagner and Fischer, 1974)."""
+    row = list(range(len(new) + 1))
+    for i, a in enumerate(old, 1):
+        above, row = row, [i]
+        for j, b in enumerate(new, 1):
+            row.append(min(above[j] + 1, row[j - 1] + 1, above[j - 1] + (a != b)))
+    return row[-1]
+
+
+@given(bodies, bodies)
+def test_it_finds_the_fewest_changes(old: list[Any], new: list[Any]) -> None:
+    assert tallied(said(*old), said(*new)).differences == distance(old, new)
+
+
+@given(bodies, bodies, st.randoms(use_true_random=False))
+@settings(max_examples=50)
+def test_as_they_come_in_whatever_mixture_is_the_same_as_at_once(
+    old: list[Any], new: list[Any], chance: random.Random
+) -> None:
+    at_once = tallied([Said(0.0, b) for b in old], [Said(0.0, b) for b in new])
+    tally = Tally()
+    one = lane(tally)
+    left, right = list(old), list(new)
+    while left or right:
+        if left and (not right or chance.random() < 0.5):
+            one.expect(0.0, left.pop(0))
+        else:
+            one.hear(right.pop(0))
+    one.finish(10.0)
+    assert (tally.same, tally.differences) == (at_once.same, at_once.differences)
+
+
+# ---- how much of it
+
+
+MANY = 100_000
+
+
+@pytest.mark.parametrize("any_order", [False, True])
+def test_a_hundred_thousand_equal_answers_are_quick(any_order: bool) -> None:
+    began = time.monotonic()
+    tally = tallied(said(*["ok"] * MANY), said(*["ok"] * MANY), Rules(any_order=any_order))
+    assert tally.same == MANY
+    assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize("letters", [2, 26, 10**6])
+def test_wildly_different_ones_are_bounded(letters: int) -> None:
+    chance = random.Random(letters)
+    old, new = ([str(chance.randrange(letters)) for _ in range(MANY)] for _ in range(2))
+    began = time.monotonic()
+    tally = tallied(said(*old), said(*new))
+    assert time.monotonic() - began < 20
+    assert tally.same + tally.changed + tally.missing == MANY
+    assert len(tally.differing) <= tally.kept
+
+
+def test_the_work_is_bounded_over_all_sessions() -> None:
+    chance = random.Random(1)
+    tally = Tally()
+    began = time.monotonic()
+    for _ in range(1_000):
+        old, new = (said(*chance.choices("ab", k=200)) for _ in range(2))
+        for pair in compare("s", old, new, NO_RULES, tally):
+            tally.add(pair)
+    assert time.monotonic() - began < 20
+    assert tally.steps < 10_000
+
+
+# ---- the tally
+
+
+def test_rounds_add_up_in_the_order_of_time() -> None:
+    whole = Tally(kept=3)
+    whole.merge(tallied(said("a", "b"), said("a", "x")))
+    whole.merge(tallied(said("a", "b", "c"), said("y", "b")))
+    assert (whole.same, whole.changed, whole.missing, whole.differences) == (2, 2, 1, 3)
+    assert [pair.status for pair in whole.differing] == ["changed", "changed", "missing"]
+    assert [pair.old and pair.old.t for pair in whole.differing] == [0.0, 1.0, 2.0]
