@@ -217,3 +217,27 @@ def test_a_value_deeper_than_a_recorder_writes_is_given_as_it_stands() -> None:
         deep = {"k": deep}
     entry = msgspec.structs.replace(Entry(), data=deep)
     assert entry.value is deep
+
+
+def test_many_lines_are_read_as_each_alone() -> None:
+    some = [line(seq=1, data={"$bytes": "AA=="}), line(opened={"id": "s1"}), line(bytes="AP8=")]
+    assert lines.read_all(some) == [lines.read(one) for one in some]
+    assert lines.read_all([]) == []
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        b"",
+        line(seq=2)[:-1],
+        line(seq=2).replace(b"crc", b"src"),
+        line(seq=10).replace(line(seq=10)[8:16], line(seq=10)[8:16].upper()),
+        line(seq="two"),
+        line(seq=2, bytes="not base64"),
+        lines.write(b'"seq":2,"data":' + b"[" * 2_000 + b"]" * 2_000)[:-1],
+    ],
+)
+def test_many_lines_with_one_that_can_not_be_read_are_not_read(bad: bytes) -> None:
+    with pytest.raises(DamagedLineError):
+        lines.read(bad)
+    assert lines.read_all([line(seq=1), bad, line(seq=3)]) is None

@@ -25,6 +25,7 @@ FORMAT = 1
 """The number of the file format; see `source.CONVERTERS`."""
 
 START = b'{"crc":"'
+CHECKED = START + b'%08x",'
 BODY = len(START) + 10
 """Where the part that is checked begins: behind the checksum, its quote and the comma."""
 
@@ -81,7 +82,7 @@ class Entry(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
 def write(body: bytes) -> bytes:
     """Return a line for the inside of a JSON object: `"seq":1,"t":0.0,...` without braces."""
     rest = body + b"}"
-    return b'%b%08x",%b\n' % (START, zlib.crc32(rest), rest)
+    return CHECKED % zlib.crc32(rest) + rest + b"\n"
 
 
 def write_object(value: dict[str, Any]) -> bytes:
@@ -103,6 +104,23 @@ def read(line: bytes) -> Entry:
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise DamagedLineError(f"it is no row: {error}") from error
     return entry
+
+
+def read_all(some: list[bytes]) -> list[Entry] | None:
+    """Return what lines say, or None where one of them is damaged: `read` finds out which.
+
+    Takes half the time of reading each alone.
+    """
+    sums = tuple([zlib.crc32(line[BODY:]) for line in some])
+    if b"".join([line[:BODY] for line in some]) != CHECKED * len(sums) % sums:
+        return None
+    try:
+        entries = list(map(_decode, some))
+        for encoded in [entry.bytes for entry in entries if entry.bytes is not None]:
+            base64.b64decode(encoded, validate=True)
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        return None
+    return entries
 
 
 def read_object(line: bytes) -> dict[str, Any]:

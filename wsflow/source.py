@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, Self, TypeAlias, TypeVar
+from typing import Any, NamedTuple, Self, TypeAlias, TypeVar
 
 from . import lines
 from .errors import DamagedLineError, NewerRecordingError, NotARecordingError, RecordingError
@@ -25,7 +25,8 @@ Converter: TypeAlias = Callable[[dict[str, Any]], dict[str, Any]]
 CONVERTERS: dict[int, Converter] = {}
 """How a line of an older format becomes one of the next: `{from_version: converter}`."""
 
-CHUNK = 2**20
+CHUNK = 2**16
+"""Bytes read at once: what becomes of them still fits into a processor's cache."""
 
 FIRST_LINES = 100
 """Lines among which one must be good, or the file is something else."""
@@ -84,40 +85,60 @@ class Source:
 
     def entries(self) -> Iterator[Entry]:
         """Give handshakes and rows in the order they were written, all parts in one."""
-        read = lines.read if self._version == FORMAT else self._entry
-        for entry in self._good(read):
-            if entry.wsflow is None:
-                yield entry
+        return chain.from_iterable(self.blocks())
 
     def rows(self) -> Iterator[Entry]:
         """Give the rows in the order they were written."""
-        return (entry for entry in self.entries() if entry.opened is None)
+        blocks = self.blocks()
+        return chain.from_iterable([row for row in some if row.opened is None] for some in blocks)
+
+    def blocks(self) -> Iterator[list[Entry]]:
+        """Give what `entries` gives, some hundred at a time."""
+        if self._version == FORMAT:
+            blocks = self._good(lines.read, lines.read_all)
+        else:
+            blocks = self._good(self._entry)
+        return ([entry for entry in some if entry.wsflow is None] for some in blocks)
 
     def objects(self) -> Iterator[dict[str, Any]]:
         """Give the same lines as plain dicts, with keys this version does not know."""
-        for line in self._good(self._object):
+        for line in chain.from_iterable(self._good(self._object)):
             if "wsflow" not in line:
                 yield line
 
     # ---- lines
 
-    def _good(self, read: Callable[[bytes], T]) -> Iterator[T]:
-        """Give what `read` makes of the lines; those it can not read go to `damage`."""
-        damage = self.damage = []
+    def _good(
+        self,
+        read: Callable[[bytes], T],
+        read_all: Callable[[list[bytes]], list[T] | None] = lambda some: None,
+    ) -> Iterator[list[T]]:
+        """Give what `read` makes of the lines; those it can not read go to `damage`.
+
+        Where `read_all` can read a block's lines, `read` is not asked.
+        """
+        self.damage = []
         paths = self.parts()
         total = sum(path.stat().st_size for path in paths) or 1
         done = 0
         for path in paths:
-            for line, number, torn in _lines(path):
-                done += len(line) + 1
+            for block in _blocks(path):
+                done += block.size
                 self.progress = done / total
-                try:
-                    good = read(line)
-                except DamagedLineError as error:
-                    why = "the last line was not finished" if torn else str(error)
-                    damage.append(Damage(path, number, why, torn))
-                else:
-                    yield good
+                good = None if block.torn else read_all(block.lines)
+                yield self._each(path, block, read) if good is None else good
+
+    def _each(self, path: Path, block: Block, read: Callable[[bytes], T]) -> list[T]:
+        good = []
+        last = block.first + len(block.lines) - 1
+        for number, line in enumerate(block.lines, block.first):
+            try:
+                good.append(read(line))
+            except DamagedLineError as error:
+                torn = block.torn and number == last
+                why = "the last line was not finished" if torn else str(error)
+                self.damage.append(Damage(path, number, why, torn))
+        return good
 
     def _entry(self, line: bytes) -> Entry:
         return lines.read(lines.write_object(self._object(line))[:-1])
@@ -145,7 +166,7 @@ class Source:
         if is_live(self.path):
             raise RecordingError(f"{self.path} is being recorded; stop that, then repair it")
         for _ in self._good(self._object):
-            pass
+            pass  # what is damaged is told by the way
         for number, path in enumerate(self.parts(), 1):
             bad = {one.line for one in self.damage if one.path == path}
             if bad:
@@ -157,21 +178,47 @@ class Source:
         return found
 
 
-def _lines(path: Path) -> Iterator[tuple[bytes, int, bool]]:
-    """Give each line, its number from 1, and whether it is a last line without an end.
+class Block(NamedTuple):
+    """Lines without their ends; `first` is the number of the first, from 1."""
+
+    first: int
+    lines: list[bytes]
+    size: int
+    torn: bool
+    """Whether the last one has no end: it was not finished."""
+
+
+def _blocks(path: Path) -> Iterator[Block]:
+    """Give the lines, as many at a time as one reading of the file has.
 
     Of a line beyond `MAX_LINE` only so much is given that nobody takes it for whole.
     """
-    number = 0
+    first, skipped = 1, 0
     with path.open("rb", CHUNK) as file:
-        while line := file.readline(MAX_LINE + 2):
-            number += 1
-            if line.endswith(b"\n"):  # perhaps with the CR of a system that adds one
-                yield line[: -2 if line.endswith(b"\r\n") else -1], number, False
-                continue
-            yield line, number, len(line) <= MAX_LINE
-            while (rest := file.readline(CHUNK)) and not rest.endswith(b"\n"):
-                pass
+        while chunk := file.read(CHUNK):
+            if not chunk.endswith(b"\n"):
+                begun = len(chunk) - chunk.rfind(b"\n") - 1
+                chunk += file.readline(max(0, MAX_LINE + 2 - begun))
+            lines = chunk.split(b"\n")
+            whole = not lines[-1]
+            torn = not whole and len(lines[-1]) <= MAX_LINE
+            if whole:
+                lines.pop()
+            if b"\r" in chunk:  # a system has given lines other ends; JSON has no such character
+                lines = [line.removesuffix(b"\r") for line in lines]
+            yield Block(first, lines, len(chunk) + skipped, torn)
+            first, skipped = first + len(lines), 0
+            while not (whole or torn) and (rest := file.readline(CHUNK)):
+                skipped += len(rest)
+                whole = rest.endswith(b"\n")
+
+
+def _lines(path: Path) -> Iterator[tuple[bytes, int, bool]]:
+    """Give each line, its number from 1, and whether it is a last line without an end."""
+    for block in _blocks(path):
+        last = block.first + len(block.lines) - 1
+        for number, line in enumerate(block.lines, block.first):
+            yield line, number, block.torn and number == last
 
 
 def _header(path: Path) -> dict[str, Any]:
