@@ -42,6 +42,7 @@ HOUSEPLAN: dict[str, tuple[int, str]] = {
     "node": (11, "flow"),
     "context": (12, "flow"),
     "workers": (10, "flow"),
+    "watchdog": (11, "flow"),
     "triggers": (13, "flow"),
     "triggers.base": (13, "flow"),
     "triggers.websocket": (14, "flow"),
@@ -63,8 +64,9 @@ HOUSEPLAN: dict[str, tuple[int, str]] = {
     "asgi": (13, "wire"),
     "memory": (13, "wire"),
     "connection": (13, "wire"),
-    "listener": (14, "wire"),
-    "server": (15, "wire"),
+    "deflate": (14, "wire"),
+    "listener": (15, "wire"),
+    "server": (16, "wire"),
     # the record tower: what happened, and what was recorded
     "lines": (10, "record"),
     "folder": (10, "record"),
@@ -94,7 +96,16 @@ HOUSEPLAN: dict[str, tuple[int, str]] = {
     # the roof, the rooms under it, the door
     "serving": (18, "roof"),
     "twin": (19, "roof"),
-    "flow": (20, "roof"),
+    "panel.bundle": (0, ""),
+    "panel.part": (19, "roof"),
+    "panel.pulse": (0, ""),
+    "panel.sessions": (20, "roof"),
+    "panel.status": (20, "roof"),
+    "panel.page": (20, "roof"),
+    "panel.parts": (21, "roof"),
+    "panel.widget": (22, "roof"),
+    "panel": (23, "roof"),
+    "flow": (24, "roof"),
     "terminal": (28, "rooms"),
     "app": (29, "rooms"),
     "arguments": (29, "rooms"),
@@ -111,7 +122,17 @@ HOUSEPLAN: dict[str, tuple[int, str]] = {
 
 TOWERS = {"flow", "wire", "record"}
 
-ASYNCIO = {"owner", "connection", "listener", "virtual", "replay", "demo", "service", "testing"}
+ASYNCIO = {
+    "owner",
+    "connection",
+    "deflate",
+    "listener",
+    "virtual",
+    "replay",
+    "demo",
+    "service",
+    "testing",
+}
 """Where the loop itself is dealt with: the owner, the socket, virtual time, and programs."""
 
 

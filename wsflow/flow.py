@@ -21,6 +21,7 @@ from .state import State
 from .tape import Tape
 
 if TYPE_CHECKING:
+    from .panel import Panels
     from .recorder import Recorder
     from .recording import Recording
     from .replay import Replay
@@ -68,6 +69,7 @@ class Flow(Serving):
         self.log = Log(tape)
         self._tape = tape
         self._recorders: dict[str, Recorder] = {}
+        self._panels: Panels | None = None
         if interactive() and not _apart:
             self._by_name[name] = self
 
@@ -83,6 +85,15 @@ class Flow(Serving):
         self.call(self._graph.clear)
         self.state.clear()
         self.log.clear()
+
+    @property
+    def panel(self) -> Panels:
+        """The live panel: `flow.panel()` for all of it, `flow.panel.sessions()` for a part."""
+        if self._panels is None:
+            from .panel import Panels
+
+            self._panels = Panels(self)
+        return self._panels
 
     # ---- recordings
 

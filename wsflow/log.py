@@ -187,6 +187,11 @@ class Log:
         """How many rows were dropped to stay within the bounds."""
         return self._tape.dropped
 
+    @property
+    def seq(self) -> int:
+        """The number of the newest row: how many there have been, dropped ones included."""
+        return self._tape.seq
+
     def clear(self) -> None:
         """Forget the rows there are; `seq` goes on."""
         self._tape.clear()

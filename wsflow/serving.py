@@ -53,6 +53,7 @@ class Serving(Declarations):
         )
         self._witness = TapeWitness(tape, self._runtime.owner, engine.current)
         self._server: Server | None = None
+        self._origins: set[str] = set()
         self._one_at_a_time = anyio.Lock()
         engine.line = self._line
         tape.later = self._runtime.owner.soon
@@ -74,6 +75,7 @@ class Serving(Declarations):
         max_message_size: int = 2**20,
         max_backlog: int = 16 * 2**20,
         max_sessions: int = 10_000,
+        compression: bool = False,
         allowed_origins: Iterable[str] = (),
         allowed_hosts: Iterable[str] = (),
         token: str | None = None,
@@ -96,6 +98,8 @@ class Serving(Declarations):
             max_message_size: bytes; a larger message closes its session with 1009.
             max_backlog: bytes that may wait for one client; beyond, it is closed with 1013.
             max_sessions: sessions and requests at a time; beyond, 503.
+            compression: agree to permessage-deflate where a client offers it. Saves bytes on the
+                wire and costs CPU; limits count what is inflated.
             allowed_origins: web pages that may connect, besides those of this very server.
             allowed_hosts: names this server is called by, besides loopback ones.
             token: what clients must bring: `?token=`, `Authorization: Bearer`, or a subprotocol.
@@ -115,6 +119,7 @@ class Serving(Declarations):
             max_message_size=max_message_size,
             max_backlog=max_backlog,
             max_sessions=max_sessions,
+            compression=compression,
             allowed_origins=_texts(allowed_origins),
             allowed_hosts=_texts(allowed_hosts),
             token=token,
@@ -123,7 +128,7 @@ class Serving(Declarations):
             certfile=certfile,
             keyfile=keyfile,
         )
-        policy = options.policy()
+        policy = replace(options.policy(), reported_origins=self._origins)
         async with self._one_at_a_time:
             server = await self._serve_or_keep(options, policy)
         if record is not None:
@@ -180,7 +185,8 @@ class Serving(Declarations):
     def asgi(self) -> AsgiApp:
         """The flow as an ASGI application, to mount in any ASGI server or framework.
 
-        The Host header is that server's business; Origin is checked (same host only).
+        The Host header is that server's business, as are keep-alive, compression and how large a
+        message it reads before we see it; Origin is checked (same host only).
         """
         return AsgiApp(self._endpoint(Policy(check_host=False)), self.start, self.stop)
 
@@ -234,6 +240,26 @@ class Serving(Declarations):
     def call(self, function: Callable[..., R], *args: Any) -> R:
         """Call a plain function in the flow's loop, from any thread, and return its result."""
         return self._runtime.owner.call(function, *args)
+
+    def post(self, function: Callable[..., object], *args: Any) -> None:
+        """Have a plain function called in the flow's loop, from any thread, and go on at once.
+
+        When nothing runs it is called here.
+        """
+        owner = self._runtime.owner
+        if owner.running:
+            owner.post(function, *args)
+        else:
+            function(*args)
+
+    @property
+    def paths(self) -> list[str]:
+        """The patterns of the WebSocket routes."""
+        return self._graph.paths()
+
+    def trust_origin(self, origin: str) -> None:
+        """Let pages of this origin connect: Jupyter's own channel said that they show a panel."""
+        self._origins.add(origin)
 
     def redefined(self, node: Node) -> None:
         """A node got another function."""

@@ -1,0 +1,81 @@
+"""The panel: what a flow does, live in a notebook's page, and a hand that reaches into it.
+
+`flow.panel()` shows all parts together, `flow.panel.sessions()` and its like one alone. Every part
+is a Python class here and an ES module of the same name; they speak by custom messages only.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..errors import WsflowError
+
+if TYPE_CHECKING:
+    from ..flow import Flow
+    from .widget import Panel
+
+PARTS = ("sessions", "composer", "log", "diagram", "plots", "freezer", "client", "player")
+"""In the order in which they stand on a page."""
+
+
+class Panels:
+    """The panels of one flow. Call it for the whole; its methods give the parts alone.
+
+    The same parts give the same widget: a cell that is run again shows it again.
+    """
+
+    def __init__(self, flow: Flow) -> None:
+        self._flow = flow
+        self._made: dict[tuple[str, ...], Panel] = {}
+
+    def __call__(self, *parts: str) -> Panel:
+        """Return a panel with these parts, or with all of them.
+
+        Raises:
+            WsflowError: there is no such part.
+        """
+        for part in parts:
+            if part not in PARTS:
+                raise WsflowError(f"a panel has no part {part!r}; parts: {', '.join(PARTS)}")
+        chosen = tuple(dict.fromkeys(parts)) or PARTS
+        made = self._made.get(chosen)
+        if made is None or made.closed:
+            from .widget import Panel
+
+            made = self._made[chosen] = Panel(self._flow, chosen)
+        return made
+
+    def sessions(self) -> Panel:
+        """Who is connected: a live table; select a session, or close it."""
+        return self("sessions")
+
+    def composer(self) -> Panel:
+        """Write to one client, a group, or all of them."""
+        return self("composer")
+
+    def log(self) -> Panel:
+        """Every event as it passes; filter, pause, and follow what one event caused."""
+        return self("log")
+
+    def diagram(self) -> Panel:
+        """The graph, with counts and rates on its wires and errors in red."""
+        return self("diagram")
+
+    def plots(self) -> Panel:
+        """Messages a second, time in handlers, backlog."""
+        return self("plots")
+
+    def freezer(self) -> Panel:
+        """Hold the next event that matches, look at it, change it, let it go or drop it."""
+        return self("freezer")
+
+    def client(self) -> Panel:
+        """WebSocket clients in the page."""
+        return self("client")
+
+    def player(self) -> Panel:
+        """Play recordings and see what changed."""
+        return self("player")
+
+    def __repr__(self) -> str:
+        return f"<Panels of {self._flow.name}: {', '.join(PARTS)}; show them all: flow.panel()>"

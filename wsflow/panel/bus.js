@@ -1,0 +1,110 @@
+// What the parts of one page share: the way to the kernel, and what is selected.
+
+const SILENCE = 5000; // milliseconds without a word after which the kernel counts as away
+const PATIENCE = 1500; // milliseconds an answer may take before the page says that it waits
+const SIGN = 20000;
+
+export function makeBus(model) {
+  const id = `p${Date.now().toString(36)}${Math.random().toString(36).slice(2, 8)}`;
+  const hearers = new Map(); // part -> function(news)
+  const asked = new Map(); // number -> {resolve, reject, timer}
+  const watchers = { state: new Set(), select: new Set(), waiting: new Set() };
+  let number = 0;
+  let heardAt = 0;
+  let state = "connecting";
+  let selected = null;
+  let waiting = 0;
+  let closed = false;
+
+  const announce = (kind, value) => watchers[kind].forEach((watcher) => watcher(value));
+  const post = (message) => {
+    try {
+      model.send({ page: id, ...message });
+    } catch {
+      become("away"); // the widget's channel is closed: the kernel was restarted
+    }
+  };
+  function become(next) {
+    if (state !== next) {
+      state = next;
+      announce("state", state);
+    }
+  }
+  const hello = () => post({ op: "hello", origin: globalThis.location?.origin ?? null });
+
+  function receive(message) {
+    if (closed || message?.to !== id) return;
+    heardAt = Date.now();
+    if (message.lost) return hello();
+    if ("answer" in message) return settle(message);
+    become("live");
+    for (const [part, news] of Object.entries(message.news ?? {})) hearers.get(part)?.(news);
+  }
+
+  function settle(message) {
+    const question = asked.get(message.answer);
+    if (!question) return;
+    asked.delete(message.answer);
+    clearTimeout(question.timer);
+    if (question.waits) announce("waiting", --waiting);
+    if (message.error) question.reject(new Error(message.error));
+    else question.resolve(message.value);
+  }
+
+  let signAt = Date.now();
+  const watch = setInterval(() => {
+    const now = Date.now();
+    if (now - heardAt > SILENCE) {
+      if (state === "live") become("away");
+      hello(); // a kernel that lives answers with everything there is
+    } else if (now - signAt > SIGN) {
+      signAt = now;
+      post({ op: "here" });
+    }
+  }, 2500);
+
+  model.on("msg:custom", receive);
+
+  return {
+    id,
+    get state() {
+      return state;
+    },
+    get selected() {
+      return selected;
+    },
+    start: hello,
+    on(part, hear) {
+      hearers.set(part, hear);
+    },
+    watch(kind, watcher) {
+      watchers[kind].add(watcher);
+      return () => watchers[kind].delete(watcher);
+    },
+    select(session) {
+      if (selected !== session) {
+        selected = session;
+        announce("select", session);
+      }
+    },
+    // Ask a part of the kernel's side to do something; resolves with its answer.
+    ask(part, action, given = {}) {
+      const question = { waits: false };
+      const mine = ++number;
+      const promise = new Promise((resolve, reject) => Object.assign(question, { resolve, reject }));
+      question.timer = setTimeout(() => {
+        question.waits = true;
+        announce("waiting", ++waiting);
+      }, PATIENCE);
+      asked.set(mine, question);
+      post({ op: "ask", part, action, given, number: mine });
+      return promise;
+    },
+    close() {
+      closed = true;
+      clearInterval(watch);
+      model.off("msg:custom", receive);
+      post({ op: "bye" });
+    },
+  };
+}

@@ -1,0 +1,102 @@
+"""One open page of a panel: collects the news of its parts, and does what it asks.
+
+What the page asks comes in any thread (ipykernel calls from several) and is done in the flow's
+loop; what it is told goes out in the pulse's thread or in that loop. It knows no widget.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from ..errors import NotRunningError, WsflowError
+from .part import News, Part, text
+
+if TYPE_CHECKING:
+    from ..flow import Flow
+
+QUIET = 2.0
+"""Seconds without news after which a page is told that the kernel is there."""
+
+GONE = 600.0
+"""Seconds without a sign after which a page is gone; one that still is there says hello again."""
+
+
+class Page:
+    """A page and its parts. `tell` sends it a message, from any thread."""
+
+    def __init__(self, flow: Flow, parts: Iterable[Part], tell: Callable[[News], object]) -> None:
+        self.flow = flow
+        self._parts = {part.name: part for part in parts}
+        self._tell = tell
+        self._lock = threading.Lock()
+        self._beat = 0
+        self._told_at = 0.0
+        self._heard_at = time.monotonic()
+        self._failed: set[str] = set()
+
+    # ---- telling (the pulse's thread)
+
+    def beat(self) -> bool:
+        """Tell what is new; False when the page is gone."""
+        now = time.monotonic()
+        if now - self._heard_at > GONE:
+            return False
+        with self._lock:
+            news = {name: found for name in self._parts if (found := self._news(name)) is not None}
+            if news or now - self._told_at >= QUIET:
+                self._told_at = now
+                self._beat += 1
+                self._tell({"beat": self._beat, "news": news})
+        return True
+
+    def _news(self, name: str) -> News | None:
+        """Return a part's news; one that fails says so once and is left alone (law 3)."""
+        if name in self._failed:
+            return None
+        try:
+            return self._parts[name].news()
+        except Exception as error:  # noqa: BLE001 (any object's repr may have been asked)
+            self._failed.add(name)
+            return {"broken": text(f"{type(error).__name__}: {error}", 500)}
+
+    # ---- asking (any thread)
+
+    def heard(self) -> None:
+        """The page gave a sign."""
+        self._heard_at = time.monotonic()
+
+    def ask(self, part: str, action: str, given: Any, number: Any) -> None:
+        """Have a part do something in the flow's loop, and tell the page how it went."""
+        self.heard()
+        there = self._parts.get(part)
+        if there is None or action not in there.actions or not isinstance(given, dict):
+            self._answer(number, error=f"this wsflow has no {part}.{action}: reload the page")
+            return
+        method = getattr(there, action)
+        self.flow.post(self._do, method, given, number)
+
+    def _do(self, method: Callable[..., Any], given: dict[str, Any], number: Any) -> None:
+        try:
+            self._answer(number, method(**given))
+        except Exception as error:  # noqa: BLE001 (the page shows it: there is nobody else)
+            self._answer(number, error=_sentence(error))
+
+    def _answer(self, number: Any, result: Any = None, error: str | None = None) -> None:
+        self._tell(
+            {"answer": number, "error": error} if error else {"answer": number, "value": result}
+        )
+
+    def close(self) -> None:
+        """The page is gone."""
+        for part in self._parts.values():
+            self.flow.post(part.close)
+
+
+def _sentence(error: Exception) -> str:
+    """Return what a person can act on."""
+    if isinstance(error, NotRunningError | WsflowError | ValueError | TimeoutError):
+        return text(str(error), 500)
+    return text(f"{type(error).__name__}: {error}", 500)

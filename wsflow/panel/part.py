@@ -1,0 +1,53 @@
+"""A part of a panel, on one page: what it tells the page, and what the page may ask of it.
+
+A part belongs to one page only, so that its first news is all there is to know; what changed
+since is what follows.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+
+if TYPE_CHECKING:
+    from ..flow import Flow
+
+News: TypeAlias = dict[str, Any]
+"""What JSON can hold. All text a client had a hand in has gone through `text`."""
+
+LONGEST = 200
+"""Characters of one cell."""
+
+
+class Part:
+    """What its subclasses have in common."""
+
+    name: ClassVar[str]
+    actions: ClassVar[tuple[str, ...]] = ()
+    """The methods a page may call, with keywords. They run in the flow's loop, at once.
+
+    What they return is the answer; an error becomes a sentence on the page.
+    """
+
+    def __init__(self, flow: Flow) -> None:
+        self.flow = flow
+
+    def news(self) -> News | None:
+        """Return what the page does not know yet; None when nothing changed.
+
+        Called about ten times a second in the thread of the pulse, so it only reads.
+        """
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """The page is gone: let go of what was opened for it. Called in the flow's loop."""
+
+
+def text(value: object, longest: int = LONGEST) -> str:
+    """Return what a page may be told: valid Unicode, cut where it is long.
+
+    What it looks like is the page's business: it shows text, never markup (promise P22).
+    """
+    whole = value if isinstance(value, str) else str(value)
+    if len(whole) > longest:
+        whole = whole[: longest - 1] + "…"
+    return whole if whole.isascii() else whole.encode("utf-8", "backslashreplace").decode()

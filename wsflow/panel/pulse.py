@@ -1,0 +1,58 @@
+"""Ten times a second, every open page is told what is new: from one thread for all panels.
+
+A thread of its own goes on while a cell or a handler blocks the flow's loop, which is when a
+person looks at the panel. It ends when no page is open.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from typing import Protocol
+
+BEAT = 0.1
+"""Seconds between two looks (promise P17: at most ten updates a second)."""
+
+
+class Beating(Protocol):
+    """Who is looked after."""
+
+    def beat(self) -> bool:
+        """Tell what is new; False when nobody listens any more."""
+        ...
+
+
+class Pulse:
+    """The thread, and whom it looks after."""
+
+    def __init__(self, seconds: float = BEAT) -> None:
+        self.seconds = seconds
+        self._beating: weakref.WeakSet[Beating] = weakref.WeakSet()
+        self._lock = threading.Lock()
+        self._wake = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def watch(self, one: Beating) -> None:
+        """Have `one.beat()` called from now on, the first time at once; harmless twice."""
+        with self._lock:
+            self._beating.add(one)
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._run, name="wsflow panel", daemon=True)
+                self._thread.start()
+        self._wake.set()
+
+    def _run(self) -> None:
+        while True:
+            self._wake.clear()
+            for one in list(self._beating):
+                if not one.beat():
+                    self._beating.discard(one)
+            with self._lock:
+                if not self._beating:
+                    self._thread = None
+                    return
+            self._wake.wait(self.seconds)
+
+
+pulse = Pulse()
+"""The one of this process."""
