@@ -43,6 +43,7 @@ HOUSEPLAN: dict[str, tuple[int, str]] = {
     "context": (12, "flow"),
     "workers": (10, "flow"),
     "watchdog": (11, "flow"),
+    "watchdog": (11, "flow"),
     "triggers": (13, "flow"),
     "triggers.base": (13, "flow"),
     "triggers.websocket": (14, "flow"),

@@ -327,6 +327,10 @@ class Engine:
         cause = ctx._cause if ctx else 0
         self.tell(self._place("mark", node, ""), session, scope, cause, text, len(text))
 
+    def blocked(self, node: str, text: str, seconds: float) -> None:
+        """Write down that something blocked the loop: a handler, or (no node) a cell."""
+        self.tell(self._place("mark", node, "loop"), 0, 0, 0, text, len(text), seconds)
+
     def wrong(self, node: str, port: str, text: str) -> None:
         """Write down an error outside every scope: in a setup, in a lifecycle callback."""
         self.tell(self._place("error", node, port), 0, 0, 0, None, 0, None, text)

@@ -36,6 +36,8 @@ class Owner:
         self.name = name
         self.loop: asyncio.AbstractEventLoop | None = None
         self.in_thread = False
+        self.blame: Callable[[], str] = lambda: "a handler or a cell blocks it"
+        """Says why the loop does not answer."""
         self._life, self._goodbye = life, goodbye
         self._task: asyncio.Task[None] | None = None
         self._ready: asyncio.Future[None] | None = None
@@ -184,7 +186,7 @@ class Owner:
                 raise
             raise NotRunningError(
                 f"the loop of flow {self.name!r} did not answer for {CALL_TIMEOUT:g} s: "
-                "a handler or a cell blocks it"
+                f"{self.blame()}"
             ) from None
 
     def post(self, function: Callable[..., object], *args: Any) -> None:

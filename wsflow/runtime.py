@@ -12,6 +12,7 @@ from .engine import Engine
 from .errors import SetupError
 from .node import Node
 from .owner import Owner
+from .watchdog import Watch
 
 TICK = 0.1
 """Seconds between two looks at the clock; it also lets Ctrl-C through in an idle kernel."""
@@ -39,6 +40,8 @@ class Runtime:
         self.owner = Owner(name, self._life, goodbye)
         self._engine, self._clock, self._nodes = engine, clock, nodes
         self._check, self._close = check, close
+        self.watch = Watch(nodes)
+        self.owner.blame = self._blame
         engine.later = self.owner.soon
 
     @contextlib.asynccontextmanager
@@ -81,14 +84,33 @@ class Runtime:
             await self._engine.workers.idle()
 
     async def _tick(self) -> None:
+        assert self.owner.loop is not None
+        self.watch.start(self.owner.loop, own_thread=self.owner.in_thread)
+        try:
+            await self._ticking()
+        finally:
+            self._tell_of_block()  # it may have been what the last cell did before it stopped us
+            self.watch.stop()
+
+    async def _ticking(self) -> None:
         checked = self._clock.now()
         while True:
             await anyio.sleep(TICK)
+            self._tell_of_block()
             self._clock.ring()
             now = self._clock.now()
             if now - checked >= CHECK:
                 checked = now
                 self._check(now)
+
+    def _tell_of_block(self) -> None:
+        blocked = self.watch.beat()
+        if blocked is not None:
+            self._engine.blocked(blocked.node, str(blocked), blocked.seconds)
+
+    def _blame(self) -> str:
+        blocked = self.watch.blocked
+        return f"{blocked.where if blocked else 'a handler or a cell'} blocks it"
 
     def redefined(self, node: Node) -> None:
         """A node was changed: when the flow runs already, its `setup` runs now."""

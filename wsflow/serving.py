@@ -28,6 +28,7 @@ from .server import Options, Server
 from .sessions import Sessions
 from .stage import on_stage
 from .tape import Tape
+from .watchdog import Blocked
 from .wire import CLOSE_GOING_AWAY, CLOSE_RESTART
 from .witness import TapeWitness
 
@@ -219,6 +220,22 @@ class Serving(Declarations):
     def paused(self) -> bool:
         """Whether triggers are held back."""
         return self._engine.paused
+
+    @property
+    def blocked(self) -> Blocked | None:
+        """What keeps the loop from going on at this moment: a line of a handler or of a cell.
+
+        None while it turns. Read it from another thread: in the loop's own nothing is blocked.
+        """
+        return self._runtime.watch.blocked
+
+    def on_blocked(self, listener: Callable[[Blocked | None], object]) -> Callable[[], None]:
+        """Call `listener` some times a second while the loop is blocked; returns how to stop.
+
+        It gets a `Blocked`, in a thread of its own (the loop's can not), and None once, in the
+        loop, when that goes on. A listener that raises is switched off.
+        """
+        return self._runtime.watch.listen(listener)
 
     def pause(self) -> None:
         """Hold triggers back: clients stay connected, what they send waits. Harmless twice."""
