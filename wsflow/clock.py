@@ -8,8 +8,15 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import math
 import time
 from collections.abc import Callable
+from typing import Any
+
+from .errors import WiringError
+
+SHORTEST = 0.001
+"""Seconds a period may have at least: what an event loop can keep."""
 
 
 class Alarm:
@@ -59,6 +66,11 @@ class Clock:
         heapq.heappush(self._alarms, (self.now() + delay, next(self._order), alarm))
         return alarm
 
+    def rest(self, most: float) -> float:
+        """Return how many seconds may pass before the next `ring()`: `most`, or less."""
+        due = self._alarms[0][0] if self._alarms else math.inf
+        return min(most, max(0.0, due - self.now()))
+
     def ring(self) -> None:
         """Let go off what is due."""
         while self._alarms and self._alarms[0][0] <= self.now():
@@ -95,6 +107,9 @@ class ManualClock(Clock):
     def time_ns(self) -> int:
         return int(self._now * 1e9)
 
+    def rest(self, most: float) -> float:
+        return most
+
     def advance(self, seconds: float) -> None:
         """Move on, stopping at each alarm on the way so that it sees its own time."""
         end = self._now + seconds
@@ -102,3 +117,15 @@ class ManualClock(Clock):
             self._now = max(self._now, self._alarms[0][0])
             self.ring()
         self._now = end
+
+
+def checked_seconds(seconds: Any, who: str) -> float:
+    """Return a period; `who` begins the message when it is none that can be kept.
+
+    Raises:
+        WiringError: it is no number from `SHORTEST` on.
+    """
+    is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+    if not is_number or not SHORTEST <= seconds < math.inf:
+        raise WiringError(f"{who} a number of seconds from {SHORTEST:g} on, not {seconds!r}")
+    return float(seconds)

@@ -16,19 +16,22 @@ from .engine import Engine
 from .errors import HandlerError, WiringError
 from .graph import Graph
 from .node import Node, handler_arity
-from .nodes.barrier import Barrier
-from .nodes.connections import Connections
 from .path import PathTemplate
 from .port import Input, Output, Port, Wire
+from .schema import Schema
+from .shelf import Shelf
 from .triggers.catch import Catch
 from .triggers.http import METHODS, HttpTrigger
+from .triggers.inject import Inject
+from .triggers.multi import MultiTrigger
+from .triggers.timer import Timer
 from .triggers.websocket import WebSocketTrigger
 from .types import Handler, Places, Tell
 
 R = TypeVar("R")
 
 
-class Declarations:
+class Declarations(Shelf):
     """Everything of a flow that exists before it runs (and is a `node.Host` to its nodes)."""
 
     def __init__(
@@ -82,6 +85,60 @@ class Declarations:
             lambda: HttpTrigger(self, known, self._engine, template, method, self._clock),
             lambda there: (there.pattern, there.method) == (path, method),
         )
+
+    def multi(
+        self,
+        path: str,
+        *,
+        schema: Mapping[str, Any] | bool | None = None,
+        name: str | None = None,
+    ) -> MultiTrigger:
+        """Register an HTTP route and return its trigger (`get`, `post`, `put`, `patch`, `delete`).
+
+        A method whose port has no wire gets 405. With a JSON Schema (needs
+        `pip install wsflow[schema]`) a body of POST, PUT or PATCH that fails gets 422 with the
+        reasons, `{"errors": [{"path": "$.name", "reason": ...}]}`, and nothing is routed.
+
+        Raises:
+            PathError: the pattern is malformed, or another trigger has it.
+            WiringError: it is no JSON Schema.
+        """
+        template, known = PathTemplate(path), name or path
+        judge = None if schema is None else Schema(schema)
+        made = self._graph.declare(
+            known,
+            MultiTrigger,
+            lambda: MultiTrigger(self, known, self._engine, template, self._clock),
+            lambda there: there.pattern == path,
+        )
+        made.schema = judge
+        return made
+
+    def timer(self, seconds: float, *, name: str = "timer") -> Timer:
+        """Return a trigger that fires every so many seconds while the flow runs (port `out`).
+
+        It keeps to its beat, and ticks do not pile up behind a handler that is slow (see `Timer`).
+
+        Raises:
+            WiringError: `seconds` is no number from 0.001 on.
+        """
+        made = self._graph.declare(
+            name, Timer, lambda: Timer(self, name, self._engine, seconds, self._clock)
+        )
+        made.retime(seconds)
+        return made
+
+    def inject(self, payload: Any = None, *, name: str = "inject") -> Inject:
+        """Return a trigger that fires when it is called, or its button is pressed (port `out`).
+
+        `push = flow.inject({"text": "hi"})`, then `push()`, or `push(another)`, from any thread.
+
+        Raises:
+            WiringError: the payload can not be copied.
+        """
+        made = self._graph.declare(name, Inject, lambda: Inject(self, name, self._engine, payload))
+        made.hold(payload)
+        return made
 
     def catch(self, *, name: str = "catch") -> Catch:
         """Return a trigger whose port `out` gets the flow's error events."""
@@ -139,27 +196,6 @@ class Declarations:
         made = self._graph.declare(known, Node, lambda: Node(self, known, ins, outs))
         made.reshape(ins, outs)
         made.define(function, setup=setup, params=params)
-        return made
-
-    def connections(self, *, name: str = "connections") -> Connections:
-        """Return a connection manager (inputs `req`, `close`, `broadcast`)."""
-        return self._graph.declare(
-            name, Connections, lambda: Connections(self, name, self._tell, self._engine.current)
-        )
-
-    def barrier(
-        self, tasks: Iterable[str], *, name: str = "barrier", limit: float = 30.0
-    ) -> Barrier:
-        """Return a barrier: `in` goes to every task port, `out` gets `{task: value}`.
-
-        Each task emits `{task}_done` with its value, in the scope of the event; an event whose
-        tasks are not all done within `limit` seconds is dropped, and recorded.
-        """
-        wanted = tuple(tasks)
-        made = self._graph.declare(
-            name, Barrier, lambda: Barrier(self, name, wanted, limit, self._tell, self._clock)
-        )
-        made.rearrange(wanted, limit)
         return made
 
     def connect(self, source: Output | Node, target: Any) -> Any:

@@ -5,9 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from .node import Node
+from .nodes.barrier import Barrier
+from .nodes.debounce import Debounce
+from .nodes.switch import Switch
+from .nodes.throttle import Throttle
 from .port import Wire
 from .triggers.base import Trigger
 from .triggers.http import HttpTrigger
+from .triggers.multi import MultiTrigger
+from .triggers.timer import Timer
 from .triggers.websocket import WebSocketTrigger
 
 
@@ -42,13 +48,34 @@ def _title(node: Node) -> str:
     if isinstance(node, WebSocketTrigger):
         path = node.template.pattern
         return f"WebSocket {path}" if node.name == path else f"{node.name} (WebSocket {path})"
-    if isinstance(node, HttpTrigger):
-        return f"{node.method} {node.pattern}"
+    match node:
+        case HttpTrigger():
+            return f"{node.method} {node.pattern}"
+        case MultiTrigger():
+            return f"HTTP {node.pattern}"
+        case Timer() | Throttle() | Debounce():
+            return f"{node.name} ({_RHYTHM[type(node)]} {node.seconds:g} s)"
+        case Switch():
+            return node.name if node.field in node.name else f"{node.name} ({node.field})"
     return node.name
 
 
+_RHYTHM: dict[type[Node], str] = {
+    Timer: "every",
+    Throttle: "one in",
+    Debounce: "quiet for",
+}
+
+
 def _box(node: Node, identity: str) -> str:
-    left, right = ("([", "])") if isinstance(node, Trigger) else ("[", "]")
+    """Return a node in its shape: triggers rounded, a switch a rhombus, who waits a hexagon."""
+    left, right = "[", "]"
+    if isinstance(node, Trigger):
+        left, right = "([", "])"
+    elif isinstance(node, Switch):
+        left, right = "{", "}"
+    elif isinstance(node, Throttle | Debounce | Barrier):
+        left, right = "{{", "}}"
     return f'{identity}{left}"{_escaped(_title(node))}"{right}'
 
 

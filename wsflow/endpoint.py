@@ -142,11 +142,14 @@ class Endpoint:
         route, params = found
         with anyio.move_on_after(BODY_TIMEOUT) as reading:
             body = await read_body(MAX_BODY)
+        verdict: Reply | Refusal
         if reading.cancelled_caught:
-            return _reply(Refusal(408, "the body took too long\n"))
-        if body is None:
-            return _reply(Refusal(413, f"the body is larger than {MAX_BODY} bytes\n"))
-        return await route.requested(request, params, body)
+            verdict = Refusal(408, "the body took too long\n")
+        elif body is None:
+            verdict = Refusal(413, f"the body is larger than {MAX_BODY} bytes\n")
+        else:
+            verdict = await route.requested(request, params, body)
+        return _reply(self.refuse(request, verdict)) if isinstance(verdict, Refusal) else verdict
 
     def _find(self, request: Request) -> tuple[HttpRoute, dict[str, str]] | Refusal:
         refusal = self._judge(request)
@@ -165,7 +168,9 @@ class Endpoint:
         route = by_method.get(request.method)
         if route is None:
             allowed = ", ".join(sorted(by_method))
-            return Refusal(405, f"this path takes {allowed}\n", (("allow", allowed),))
+            return Refusal(
+                405, f"this path takes {allowed or 'no method yet'}\n", (("allow", allowed),)
+            )
         return route, params
 
     # ---- both
@@ -193,8 +198,10 @@ class Endpoint:
 
 
 def _reply(refusal: Refusal) -> Reply:
+    given = {name for name, _ in refusal.headers}
     plain: Headers = (("content-type", "text/plain; charset=utf-8"),)
-    return Reply(refusal.status, plain + refusal.headers, refusal.body.encode())
+    kind = () if "content-type" in given else plain
+    return Reply(refusal.status, kind + refusal.headers, refusal.body.encode())
 
 
 def _merged(headers: Headers) -> dict[str, str]:

@@ -224,7 +224,8 @@ class Engine:
 
     def _start(self, ctx: Context, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
         """Have an async handler awaited by a worker; its session counts it as in flight."""
-        session = ctx._scope.session
+        scope = ctx._scope
+        session = scope.session
 
         async def job() -> None:
             if session is not None:
@@ -242,13 +243,16 @@ class Engine:
                 self.failed(ctx, args[0] if args else None, error)
             finally:
                 _awaited.set(None)  # the worker lives on; what it did for this scope does not
+                scope.running -= 1
                 if session is not None:
                     session.handler_ended()
 
         if not self.workers.submit(job):
             full = RuntimeError(f"{self.workers.queue} handlers wait already; this one was dropped")
             self.failed(ctx, args[0] if args else None, full)
-        elif session is not None:
+            return
+        scope.running += 1
+        if session is not None:
             session.starting += 1
             session.handler_started()
 

@@ -19,6 +19,7 @@ from .serving import Serving
 from .stage import on_stage
 from .state import State
 from .tape import Tape
+from .triggers.timer import Timer
 
 if TYPE_CHECKING:
     from .panel import Panels
@@ -185,14 +186,17 @@ class Flow(Serving):
             max_gap=max_gap,
         )
 
-    def _stage(self, loop: VirtualLoop, began: int) -> tuple[Stage, Log]:
-        """Make a flow of its own for a replay (see `twin`)."""
-        from .twin import Stage, copy
+    def _stage(
+        self, loop: VirtualLoop, began: int, was: Mapping[str, Any] = MappingProxyType({})
+    ) -> tuple[Stage, Log]:
+        """Make a flow of its own for a replay (see `twin`); `was` describes the one recorded."""
+        from .twin import Stage, copy, lead
         from .virtual import VirtualClock
 
         env = self._engine.env
         twin = Flow(self.name, env=env, clock=VirtualClock(loop, began), _apart=True)
         copy(self, twin)
+        lead(twin, was)
         stage = Stage(twin, twin._endpoint(None), twin._engine, twin._graph.paths, loop)
         return stage, twin.log
 
@@ -213,6 +217,7 @@ class Flow(Serving):
             "nodes": [
                 {"name": node.name, "kind": type(node).__name__}
                 | ({"path": node.template.pattern} if hasattr(node, "template") else {})
+                | ({"seconds": node.seconds} if isinstance(node, Timer) else {})
                 for node in self.nodes.values()
             ],
             "wires": [list(wire.key) for wire in self.wires],

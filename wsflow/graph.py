@@ -15,8 +15,7 @@ from .node import Node
 from .path import PathTable
 from .port import Input, Output, Port, Wire
 from .triggers.base import Trigger
-from .triggers.catch import Catch
-from .triggers.http import HttpTrigger
+from .triggers.http import RequestTrigger
 from .triggers.websocket import WebSocketTrigger
 from .wire import HttpRoute, SocketRoute
 
@@ -34,7 +33,7 @@ class Graph:
         """Whether it is nobody's but its maker's: no cell owns what is in it."""
         self.nodes: dict[str, Node] = {}
         self._sockets: PathTable[WebSocketTrigger] = PathTable()
-        self._requests: PathTable[dict[str, HttpTrigger]] = PathTable()
+        self._requests: PathTable[dict[str, RequestTrigger]] = PathTable()
         self._ledger = Ledger()
         if not apart:
             notebook.watch(self)
@@ -87,8 +86,10 @@ class Graph:
         taken: Node | None = None
         if isinstance(node, WebSocketTrigger):
             taken = self._sockets.same(node.template)
-        elif isinstance(node, HttpTrigger):
-            taken = (self._requests.same(node.template) or {}).get(node.method)
+        elif isinstance(node, RequestTrigger):
+            there = self._requests.same(node.template) or {}
+            others = (there[method] for method in node.methods if method in there)
+            taken = next((one for one in others if one is not besides), None)
         if taken is not None and taken is not besides:
             pattern = getattr(node, "template", node).pattern
             raise PathError(f"path {pattern!r} is taken by {taken!r}")
@@ -96,12 +97,12 @@ class Graph:
     def _enter(self, node: Node) -> None:
         if isinstance(node, WebSocketTrigger):
             self._sockets.add(node.template, node)
-        elif isinstance(node, HttpTrigger):
+        elif isinstance(node, RequestTrigger):
             by_method = self._requests.same(node.template)
             if by_method is None:
                 by_method = {}
                 self._requests.add(node.template, by_method)
-            by_method[node.method] = node
+            by_method.update(dict.fromkeys(node.methods, node))
         self.nodes[node.name] = node
 
     def remove(self, node: Node) -> None:
@@ -110,13 +111,13 @@ class Graph:
             self.disconnect_port(port)
         if isinstance(node, WebSocketTrigger):
             self._sockets.remove(node.template)
-        elif isinstance(node, HttpTrigger):
+        elif isinstance(node, RequestTrigger):
             by_method = self._requests.same(node.template) or {}
-            by_method.pop(node.method, None)
+            for method in node.methods:
+                by_method.pop(method, None)
             if not by_method:
                 self._requests.remove(node.template)
-        elif isinstance(node, Catch):
-            node.remove()
+        node.removed()
         self.nodes.pop(node.name, None)
         self._ledger.forget(("node", node.name))
         self._removed(node)
@@ -134,7 +135,11 @@ class Graph:
 
     def http(self, path: str) -> tuple[dict[str, HttpRoute], dict[str, str]] | None:
         """Return the HTTP Triggers behind a raw path by method, and the path's parameters."""
-        return self._requests.find(path)  # type: ignore[return-value]
+        found = self._requests.find(path)
+        if found is None:
+            return None
+        by_method, params = found
+        return {method: one for method, one in by_method.items() if one.takes(method)}, params
 
     def paths(self) -> list[str]:
         """Return the patterns clients can connect to."""

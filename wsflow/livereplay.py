@@ -83,7 +83,7 @@ def replay_to(
     speed = None if speed is not None and speed > TOP_SPEED else speed
     heard = _Overheard(recording.path, recording.header)
 
-    def stage(loop: VirtualLoop, _began: int) -> tuple[_Server, Log]:
+    def stage(loop: VirtualLoop, _began: int, _flow: object) -> tuple[_Server, Log]:
         server = _Server(address, loop)
         heard.tell = server.told
         return server, server.log
@@ -200,9 +200,12 @@ class _Server:
 
     def told(self, entry: Entry) -> None:
         """Note what had happened before the next step: an answer, or a request."""
-        if entry.kind == "broadcast" and not entry.cause:
+        kind = entry.kind
+        if kind == "fire" or (kind == "broadcast" and not entry.cause):
+            self._by_hand.add(entry.seq)  # nobody can do that to a server
+        elif kind in {"route", "broadcast"} and entry.cause in self._by_hand:
             self._by_hand.add(entry.seq)
-        elif entry.kind in {"response", "send"}:
+        elif kind in {"response", "send"}:
             by_hand = entry.kind == "send" and not entry.cause
             if entry.session is not None and not by_hand and entry.cause not in self._by_hand:
                 self._line_up(entry.session)

@@ -34,7 +34,11 @@ class Host(Protocol):
 
     def call(self, function: Callable[..., R], *args: Any) -> R: ...
 
+    def post(self, function: Callable[..., object], *args: Any) -> None: ...
+
     def redefined(self, node: Node) -> None: ...
+
+    def where(self, source: Output, field: str, name: str | None) -> Any: ...
 
 
 class Node:
@@ -104,6 +108,9 @@ class Node:
         self.prepare = function
         self.host.redefined(self)
         return function
+
+    def removed(self) -> None:
+        """The node was taken out of its flow: a place to let go of what it holds."""
 
     # ---- ports
 

@@ -76,3 +76,11 @@ class Output(Port):
 
     def __rshift__(self, target: Any) -> Any:
         return self.node.host.connect(self, target)
+
+    def where(self, field: str, *, name: str | None = None) -> Any:
+        """Wire a Switch to this port: it sorts events by a field of the JSON they carry.
+
+        `actions = chat.message.where("action")`, then `actions["move"] >> move` and
+        `actions.default >> complain` (see `nodes.switch.Switch`).
+        """
+        return self.node.host.where(self, field, name)

@@ -25,8 +25,9 @@ from .source import Source
 from .take import GRACE, Cue, Stage, Take, handshakes
 from .virtual import VirtualLoop
 
-StageMaker = Callable[[VirtualLoop, int], tuple[Stage, Log]]
-"""Make a stage in a loop, for a recording that began at a UTC time in nanoseconds."""
+StageMaker = Callable[[VirtualLoop, int, dict[str, Any]], tuple[Stage, Log]]
+"""Make a stage in a loop, for a recording that began at a UTC time in nanoseconds; last, what it
+tells of the flow it was made of."""
 
 
 class Replay:
@@ -196,7 +197,8 @@ class Replay:
                 self._loop, self._position = None, loop.time()
 
     async def _play(self, loop: VirtualLoop, report: Report, early: list[dict[str, Any]]) -> bool:
-        stage, log = self._make_stage(loop, int(self.recording.header.get("time") or 0))
+        header = self.recording.header
+        stage, log = self._make_stage(loop, int(header.get("time") or 0), header.get("flow") or {})
         tally = Tally()
         errors = Errors(log)
         take = Take(self.recording, stage, loop, self, tally, self._rules, errors, **self._choice)

@@ -15,7 +15,9 @@ from .owner import Owner
 from .watchdog import Watch
 
 TICK = 0.1
-"""Seconds between two looks at the clock; it also lets Ctrl-C through in an idle kernel."""
+"""Seconds between two looks at the clock, at most; it also lets Ctrl-C through in an idle kernel.
+
+An alarm that is due earlier than that when it is set may be late by as much."""
 
 CHECK = 1.0
 """Seconds between two looks at every session."""
@@ -95,7 +97,7 @@ class Runtime:
     async def _ticking(self) -> None:
         checked = self._clock.now()
         while True:
-            await anyio.sleep(TICK)
+            await anyio.sleep(self._clock.rest(TICK))
             self._tell_of_block()
             self._clock.ring()
             now = self._clock.now()

@@ -28,14 +28,23 @@ Listener: TypeAlias = "tuple[float, Callable[..., Any], Context]"
 class Scope:
     """One firing. `number` is unique in the flow; `session` is None outside sockets."""
 
-    __slots__ = ("deliveries", "number", "respond", "session", "session_number", "waits")
+    __slots__ = (
+        "deliveries",
+        "number",
+        "respond",
+        "running",
+        "session",
+        "session_number",
+        "waits",
+    )
 
     def __init__(self, number: int, session: SessionView | None, respond: Respond | None) -> None:
         self.number = number
         self.session = session
         self.session_number = 0 if session is None else session.number
         self.respond = respond
-        self.deliveries = 0
+        self.deliveries = self.running = 0
+        """How often a value was handed to a node, and how many async handlers wait or run."""
         self.waits: dict[str, list[Listener]] | None = None
         """Who waits for which signal; None while nobody ever did."""
 

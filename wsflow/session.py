@@ -66,6 +66,7 @@ class Session:
         "_blocked",
         "_ending",
         "_heard_at",
+        "_leaving",
         "_limits",
         "_now",
         "_on_closed",
@@ -136,6 +137,7 @@ class Session:
             witness,
             on_closed,
         )
+        self._leaving: list[Callable[[], object]] | None = None
         self._outbox: deque[Data] | None = None
         self._blocked = False
         self._ending: tuple[int, str] | None = None
@@ -176,6 +178,9 @@ class Session:
         self._drop_outbox()
         if code is None and self._sent_close is not None:
             code, reason = self._sent_close
+        leaving, self._leaving = self._leaving, None
+        for forget in leaving or ():
+            forget()
         self._on_closed(self, code, reason)
         self._route.closed(self, code, reason, error)
 
@@ -267,6 +272,18 @@ class Session:
         how = check_close(code, reason)
         if self._is_ours:
             self._witness.call(self.end, *how)
+
+    def when_closed(self, forget: Callable[[], object]) -> bool:
+        """Call `forget()` once when the connection has ended, before `close` is told.
+
+        False when it has ended already: nothing will be called.
+        """
+        if self.state == "closed":
+            return False
+        if self._leaving is None:
+            self._leaving = []
+        self._leaving.append(forget)
+        return True
 
     def handler_started(self) -> None:
         """An async handler of this session, or an event behind one, waits or runs."""

@@ -36,11 +36,12 @@ TURN = 50e-6
 KEPT = 100_000
 """Rows that are remembered to know what they brought about."""
 
-EVENTS = frozenset({"req", "message", "close"})
+EVENTS = frozenset({"req", "message", "close", "fire"})
 ANSWERS = frozenset({"response", "send"})
 
 BEFORE = "begun before the recording"
 LOST = "whose cause is not in the recording"
+BY_ITSELF = "brought about by timers and injects of the server"
 OTHERS = "brought about by sessions that were not played"
 Cue: TypeAlias = Literal["go", "end", "again"]
 
@@ -117,6 +118,8 @@ class Take:
         """Rows that handlers played now are not to blame for, and why."""
         self._scope: Callable[..., int] = getattr(stage, "scope", lambda **_: 0)
         """The scope that answers at this moment; a server does not tell."""
+        self._fires: Callable[[str, Any], bool] | None = getattr(stage, "fire", None)
+        """How timers and injects are fired; nobody can do that to a server."""
         self._watershed = 0
         """Scopes up to this one began before the recording did."""
         own = {*source.header.get("redacted", ())} - SECRET_HEADERS - SECRET_QUERY
@@ -205,6 +208,9 @@ class Take:
 
     def _enter(self, entry: Entry) -> None:
         """Let one event happen."""
+        if entry.kind == "fire":
+            self.events += self._fire(entry)
+            return
         self.events += 1
         who = entry.session
         if who is None:
@@ -217,6 +223,16 @@ class Take:
             guest.receive(_sent(entry), entry.size)
         elif entry.kind == "close":
             guest.lost(entry.code, entry.reason, entry.error)
+
+    def _fire(self, entry: Entry) -> bool:
+        """Let a timer or an inject fire, unless it was a handler that did it, or time does it."""
+        if self._fires is None:
+            self._remember(entry.seq, BY_ITSELF)
+        elif not entry.cause:
+            return self._fires(entry.node, entry.value)
+        elif entry.cause < self._sound or self._excused:
+            self._excuse(entry)
+        return False
 
     def _open(self, who: str, path: str, *, early: bool = False) -> Guest:
         facts = self._facts.pop(who, None) or {"id": who, "path": path}

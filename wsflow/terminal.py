@@ -48,6 +48,7 @@ STYLES = {
     "message": "cyan",
     "close": "yellow",
     "route": "bright_blue",
+    "fire": "green",
     "response": "magenta",
     "send": "magenta",
     "broadcast": "bold magenta",

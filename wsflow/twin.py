@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import sys
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 from urllib.parse import quote, urlencode
 
@@ -16,13 +16,20 @@ from .declarations import Declarations
 from .endpoint import Admission, Endpoint
 from .engine import Engine
 from .errors import ReplayError
+from .node import Node
 from .nodes.barrier import Barrier
 from .nodes.connections import Connections
+from .nodes.debounce import Debounce
+from .nodes.switch import Switch
+from .nodes.throttle import Throttle
 from .path import PathTemplate
 from .session import Session
 from .stage import on_stage
 from .triggers.catch import Catch
 from .triggers.http import HttpTrigger
+from .triggers.inject import Inject
+from .triggers.multi import MultiTrigger
+from .triggers.timer import Timer
 from .triggers.websocket import WebSocketTrigger
 from .types import Data
 from .virtual import VirtualLoop
@@ -42,12 +49,27 @@ def copy(source: Declarations, target: Declarations) -> None:
             case HttpTrigger():
                 made = target.http(node.pattern, method=node.method, name=node.name)
                 made.timeout = math.inf  # a recording has no row for a 504
+            case MultiTrigger():
+                schema = None if node.schema is None else node.schema.document
+                target.multi(node.pattern, schema=schema, name=node.name).timeout = math.inf
+            case Timer():
+                target.timer(node.seconds, name=node.name)
+            case Inject():
+                target.inject(node.payload, name=node.name)
             case Catch():
                 target.catch(name=node.name)
             case Connections():
                 target.connections(name=node.name)
             case Barrier():
                 target.barrier(node.tasks, name=node.name, limit=node.limit)
+            case Switch():
+                made_switch = target.switch(node.field, name=node.name)
+                for _, value in node.cases:
+                    made_switch.case(value)
+            case Throttle():
+                target.throttle(node.seconds, name=node.name)
+            case Debounce():
+                target.debounce(node.seconds, name=node.name)
             case _:
                 target.node(
                     node.function,
@@ -63,10 +85,26 @@ def copy(source: Declarations, target: Declarations) -> None:
         target.connect(nodes[start].output(output), nodes[end].input(entrance))
 
 
+def lead(target: Declarations, was: Mapping[str, Any]) -> None:
+    """Have those timers that are what they were tick when the recording says; `was` tells how they
+    were. The others are new or were changed: they tick in virtual time, and only in that."""
+    then = {
+        told.get("name"): told.get("seconds")
+        for told in was.get("nodes") or ()
+        if isinstance(told, dict) and told.get("kind") == Timer.__name__
+    }
+    for node in target.nodes.values():
+        if isinstance(node, Timer):
+            node.led = then.get(node.name) == node.seconds
+
+
 class Part(Protocol):
     """A flow that plays."""
 
     name: str
+
+    @property
+    def nodes(self) -> dict[str, Node]: ...
 
     async def start(self) -> None: ...
 
@@ -159,6 +197,17 @@ class Stage:
                 if "/" + "/".join(segments) == path:
                     found.append("/" + "/".join(quote(one, safe="") for one in segments))
         return found
+
+    def fire(self, name: str, value: Any) -> bool:
+        """Let a timer or an inject fire as it did; False where it goes by virtual time, or is gone."""
+        match self.flow.nodes.get(name):
+            case Timer() as timer if timer.led and isinstance(value, dict):
+                timer.fire({"count": value.get("count", 0), "time": value.get("time", 0.0)})
+            case Inject() as inject:
+                inject.fire(value)
+            case _:
+                return False
+        return True
 
     async def request(self, event: dict[str, Any], body: bytes) -> Data:
         """Make a recorded HTTP request and return the body of its response.

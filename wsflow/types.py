@@ -56,6 +56,13 @@ class HttpEvent(TypedDict):
     routePath: str
 
 
+class TimerEvent(TypedDict):
+    """What a Timer sends on `out`: which tick since the start, and UTC in seconds since 1970."""
+
+    count: int
+    time: float
+
+
 class ErrorEvent(TypedDict):
     """What a Catch trigger sends on `out`: who failed, how, and with which value."""
 
@@ -102,6 +109,8 @@ class SessionView(Protocol):
     def send(self, body: Any) -> bool: ...
 
     def close(self, code: int = 1000, reason: str = "") -> None: ...
+
+    def when_closed(self, forget: Callable[[], object]) -> bool: ...
 
     def handler_started(self) -> None: ...
 

@@ -129,7 +129,9 @@ class HttpRoute(Protocol):
 
     pattern: str
 
-    async def requested(self, request: Request, params: dict[str, str], body: bytes) -> Reply: ...
+    async def requested(
+        self, request: Request, params: dict[str, str], body: bytes
+    ) -> Reply | Refusal: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,10 @@ class Pulse(Protocol):
 
     tell: Tell
     catchers: list[Output]
+    running: bool
+    paused: bool
+
+    def current(self) -> Context | None: ...
 
     def scope(self, session: SessionView | None, respond: Respond | None) -> Scope: ...
 
@@ -35,6 +39,9 @@ class Trigger(Node):
 
     def define(self, function: Handler, **_: Any) -> None:
         raise HandlerError(f"{self.name!r} is a trigger and takes no handler; wire its ports")
+
+    def setup(self, function: Handler) -> Handler:
+        raise HandlerError(f"{self.name!r} is a trigger and takes no setup; give it to a node")
 
     def add_input(self, name: str) -> Input:
         raise HandlerError(f"{self.name!r} is a trigger: it has no input ports, so no {name!r}")

@@ -16,7 +16,7 @@ class Catch(Trigger):
         super().__init__(host, name, pulse, ("out",))
         pulse.catchers.append(self.outputs["out"])
 
-    def remove(self) -> None:
+    def removed(self) -> None:
         """Catch no more."""
         if self.outputs["out"] in self.pulse.catchers:
             self.pulse.catchers.remove(self.outputs["out"])

@@ -1,7 +1,8 @@
 """The HTTP Trigger: one method and path; each request is an event on `out`.
 
 `emit("response", {status, body, headers})` answers it, the first response wins. After two minutes
-without one the client gets 504 (the original hangs). Contract: trigger-model section 5.
+without one the client gets 504 (the original hangs). Contract: trigger-model section 5. What it
+shares with the Multi-Trigger is `RequestTrigger`.
 """
 
 from __future__ import annotations
@@ -36,8 +37,8 @@ class Alarms(Protocol):
     def call_later(self, delay: float, action: Any) -> Alarm: ...
 
 
-class HttpTrigger(Trigger):
-    """An HTTP route. Make one with `flow.http("/push", method="POST")`."""
+class RequestTrigger(Trigger):
+    """A trigger behind an HTTP path: makes the event, waits for the response."""
 
     def __init__(
         self,
@@ -45,32 +46,59 @@ class HttpTrigger(Trigger):
         name: str,
         pulse: Pulse,
         template: PathTemplate,
-        method: str,
+        methods: tuple[str, ...],
         clock: Alarms,
-        timeout: float = TIMEOUT,
     ) -> None:
-        super().__init__(host, name, pulse, ("out",))
+        self.methods = methods
+        """Those it registers; a wire may be needed too (see `takes`)."""
+        ports = dict.fromkeys(map(self.port_of, methods))
+        super().__init__(host, name, pulse, tuple(ports))
         self.template, self.pattern = template, template.pattern
-        self.method, self.timeout = method, timeout
+        self.timeout = TIMEOUT
+        """Seconds after which the client gets 504."""
         self._clock = clock
-        self._place = host.place("req", name, "out", template.pattern)
+        self._places = {port: host.place("req", name, port, template.pattern) for port in ports}
 
-    async def requested(self, request: Request, params: dict[str, str], body: bytes) -> Reply:
-        """Fire `out` for one request and wait for its response."""
+    def port_of(self, method: str) -> str:
+        """Return the port on which requests of a method come out."""
+        return "out"
+
+    def takes(self, method: str) -> bool:
+        """Say whether requests of one of its methods are let in."""
+        return True
+
+    async def judged(self, event: HttpEvent) -> Refusal | None:
+        """Return why a request is not routed, if so."""
+        return None
+
+    async def requested(
+        self, request: Request, params: dict[str, str], body: bytes
+    ) -> Reply | Refusal:
+        """Fire for one request and wait for its response."""
         event = self._event(request, params, body)
         if isinstance(event, Refusal):
-            return Reply(event.status, event.headers, event.body.encode())
+            return event
+        refusal = await self.judged(event)
+        if refusal is not None:
+            return refusal
+        port = self.port_of(request.method)
         answer = _Answer(self.pulse)
         scope = self.pulse.scope(None, answer.respond)
         told = {key: value for key, value in event.items() if key != "rawBody"}
         data, size = snapshot(told)  # the whole event: a replay asks again
-        seq = self.pulse.tell(self._place, 0, scope.number, 0, data, size)
-        alarm = self._clock.call_later(self.timeout, answer.expire)
+        seq = self.pulse.tell(self._places[port], 0, scope.number, 0, data, size)
+        alarm = self._clock.call_later(self.timeout, lambda: self._expire(answer, port, scope, seq))
         try:
-            self.pulse.fire(self.outputs["out"], event, scope, seq)
+            self.pulse.fire(self.outputs[port], event, scope, seq)
             return await answer.wait()
         finally:
             alarm.cancel()
+
+    def _expire(self, answer: _Answer, port: str, scope: Scope, cause: int) -> None:
+        why = f"no node answered within {self.timeout:g} s: the client got 504"
+        place = self.host.place("drop", self.name, port, self.pattern)
+        self.pulse.tell(place, 0, scope.number, cause, None, 0, self.timeout, why)
+        answer.settle(Reply(504, _TEXT, b"no node answered this request in time\n"))
 
     def _event(self, request: Request, params: dict[str, str], body: bytes) -> HttpEvent | Refusal:
         kind = (request.header("content-type") or "").partition(";")[0].strip().lower()
@@ -85,13 +113,35 @@ class HttpTrigger(Trigger):
         return {
             "method": request.method,
             "path": request.path,
-            "params": params,
+            # the route may have been found by another method's pattern, with names of its own
+            "params": dict(zip(self.template.names, params.values(), strict=True)),
             "query": query,
             "body": parsed,
             "rawBody": body,
             "headers": {name: request.header(name) or "" for name, _ in request.headers},
             "routePath": self.pattern,
         }
+
+
+class HttpTrigger(RequestTrigger):
+    """An HTTP route. Make one with `flow.http("/push", method="POST")`.
+
+    Port `out`: `{"method", "path", "params", "query", "body", "rawBody", "headers", "routePath"}`.
+    `path` is as it came, percent-encoded; `body` is read by its content type (JSON, form fields,
+    text, else bytes; None when there is none), `rawBody` are its bytes.
+    """
+
+    def __init__(
+        self,
+        host: Host,
+        name: str,
+        pulse: Pulse,
+        template: PathTemplate,
+        method: str,
+        clock: Alarms,
+    ) -> None:
+        super().__init__(host, name, pulse, template, (method,), clock)
+        self.method = method
 
 
 class _Answer:
@@ -106,9 +156,6 @@ class _Answer:
         await self._there.wait()
         assert self._reply is not None
         return self._reply
-
-    def expire(self) -> None:
-        self._settle(Reply(504, _TEXT, b"no node answered this request in time\n"))
 
     def respond(self, scope: Scope, ctx: Context, reply: Any) -> bool:
         """Take the first response; later ones are dropped and recorded."""
@@ -131,10 +178,11 @@ class _Answer:
             None if first else "the request was answered already: the first response wins",
         )
         if first:
-            self._settle(made)
+            self.settle(made)
         return first
 
-    def _settle(self, reply: Reply) -> None:
+    def settle(self, reply: Reply) -> None:
+        """Let the request have its response, unless it had one."""
         if self._reply is None:
             self._reply = reply
             self._there.set()
