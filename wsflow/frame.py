@@ -5,10 +5,9 @@ from __future__ import annotations
 import contextlib
 import csv
 import gc
-import math
 from array import array
-from collections.abc import Iterable, Iterator
-from itertools import islice
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +18,7 @@ import pandas as pd
 from .compare import Pair, Said
 from .errors import MissingPackageError
 from .lines import Entry
-from .snapshot import unpack
+from .snapshot import Snapshot, unpack
 from .tape import Block, Known, Place
 
 if TYPE_CHECKING:
@@ -29,28 +28,41 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """First characters with which a cell of a spreadsheet becomes a formula (OWASP, CSV injection)."""
 
 
+NUMBERS: dict[str, Any] = {
+    "seq": np.int64,
+    "t": np.float64,
+    "time": np.int64,
+    "scope": np.int64,
+    "cause": np.int64,
+    "size": np.int64,
+    "elapsed": np.float64,
+}
+"""Columns of numbers in a recording's frame."""
+
+PLACE = ("kind", "node", "port", "session", "path")
+"""Columns of few names that come again and again."""
+
+
 def build(blocks: list[Block], places: list[Place], sessions: dict[int, Known]) -> pd.DataFrame:
     """Return all rows as one frame; names are categories."""
     place = _column(blocks, "place", np.int32)
-    number = _column(blocks, "session", np.int64)
-    cause = pd.array(_column(blocks, "cause", np.int64), dtype="Int64")
-    cause[np.asarray(cause == 0)] = pd.NA
-    session, session_path = _by_session(number, sessions)
-    starts = [np.arange(block.first, block.first + len(block)) for block in blocks]
+    first = blocks[0].first if blocks else 1
+    known = list(sessions.values())
+    session = _positions(_column(blocks, "session", np.int64), list(sessions))
     columns = {
-        "seq": np.concatenate(starts) if starts else np.empty(0, np.int64),
-        "time": pd.to_datetime(_column(blocks, "time", np.int64), unit="ns", utc=True),
+        "seq": np.arange(first, first + len(place)),
+        "time": _utc(_column(blocks, "time", np.int64)),
         "scope": _column(blocks, "scope", np.int64),
-        "cause": cause,
+        "cause": _causes(_column(blocks, "cause", np.int64)),
         "kind": _named(place, [one.kind for one in places]),
         "node": _named(place, [one.node for one in places]),
         "port": _named(place, [one.port for one in places]),
-        "session": session,
-        "path": _path(place, places, session_path),
-        "data": _series([unpack(data) for block in blocks for data in block.data]),
+        "session": _named(session, [one.id for one in known]),
+        "path": _path(place, places, session, known),
+        "data": _data(blocks),
         "size": _column(blocks, "size", np.int64),
-        "elapsed": _optional(blocks, "elapsed", np.float64),
-        "error": _series(list(_optional(blocks, "error", object))),
+        "elapsed": _optional(blocks, "elapsed", np.full(len(place), np.nan)),
+        "error": _as_it_is(_optional(blocks, "error", np.empty(len(place), object))),
     }
     return pd.DataFrame(columns, copy=False)
 
@@ -99,43 +111,53 @@ def of_sessions(sessions: dict[int, Known]) -> pd.DataFrame:
     )
 
 
-def of_recording(rows: Iterable[Entry]) -> pd.DataFrame:
+def of_recording(blocks: Iterable[list[Entry]]) -> pd.DataFrame:
     """Return the rows of a recording: the log's columns, and `t`, seconds since the start.
 
-    Some thousand rows at a time become columns; nothing else of them is kept.
+    Some hundred rows at a time become columns; nothing else of them is kept.
     """
-    numbers = {name: array("q") for name in ("seq", "time", "scope", "cause", "size")}
-    t, elapsed = array("d"), array("d")
-    names = {name: _Names() for name in ("kind", "node", "port", "session", "path")}
-    names["path"][""] = -1
+    parts: dict[str, list[Any]] = {name: [np.empty(0, kind)] for name, kind in NUMBERS.items()}
+    codes, places = array("i"), _Numbered()
     data, error = list[Any](), list[str | None]()
-    wholes: list[Any] = [*numbers.values(), *names.values()]
-    fields, rows = attrgetter(*numbers, *names), iter(rows)
     with _no_garbage():
-        while some := list(islice(rows, 4096)):
-            for whole, column in zip(wholes, zip(*map(fields, some), strict=True), strict=True):
-                whole.extend(column)
-            t.extend([row.t for row in some])
-            elapsed.extend([math.nan if row.elapsed is None else row.elapsed for row in some])
-            data += [row.value for row in some]
-            error += [row.error for row in some]
-    seq, time, scope, cause, size = (np.frombuffer(one, np.int64) for one in numbers.values())
-    causes = pd.array(cause, dtype="Int64")
-    causes[cause == 0] = pd.NA
+        for block in blocks:
+            rows = [row for row in block if row.opened is None]
+            for name, kind in NUMBERS.items():
+                values: Any = map(attrgetter(name), rows)
+                parts[name].append(np.fromiter(values, kind, len(rows)))
+            codes.extend(
+                [
+                    places[row.kind, row.node, row.port, row.session, row.path or None]
+                    for row in rows
+                ]
+            )
+            data += _values(rows)
+            error += map(attrgetter("error"), rows)
+    whole = {name: np.concatenate(some) for name, some in parts.items()}
+    place = np.array(codes, np.int32)
     return pd.DataFrame(
         {
-            "seq": seq,
-            "t": np.frombuffer(t, np.float64),
-            "time": pd.to_datetime(time, unit="ns", utc=True),
-            "scope": scope,
-            "cause": causes,
-            **{name: one.column() for name, one in names.items()},
+            "seq": whole["seq"],
+            "t": whole["t"],
+            "time": _utc(whole["time"]),
+            "scope": whole["scope"],
+            "cause": _causes(whole["cause"]),
+            **{name: _named(place, [one[at] for one in places]) for at, name in enumerate(PLACE)},
             "data": _series(data),
-            "size": size,
-            "elapsed": np.frombuffer(elapsed, np.float64),
+            "size": whole["size"],
+            "elapsed": whole["elapsed"],
             "error": _series(error),
-        }
+        },
+        copy=False,
     )
+
+
+def _values(rows: list[Entry]) -> list[Any]:
+    """Return what travelled; rows of nothing but text are told at once."""
+    values = list(map(attrgetter("data"), rows))
+    if {str}.issuperset(map(type, values)):  # bytes leave `data` empty
+        return values
+    return [row.value for row in rows]
 
 
 @contextlib.contextmanager
@@ -150,24 +172,11 @@ def _no_garbage() -> Iterator[None]:
             gc.enable()
 
 
-class _Names(dict[str | None, int]):
-    """A column of few names that come again and again; maps each to its code."""
+class _Numbered(dict[Any, int]):
+    """Numbers what it is asked for, from 0 on."""
 
-    def __init__(self) -> None:
-        super().__init__({None: -1})
-        self._codes = array("i")
-        self._names: list[str] = []
-
-    def __missing__(self, name: str) -> int:
-        self._names.append(name)
-        self[name] = len(self._names) - 1
-        return self[name]
-
-    def extend(self, names: Iterable[str | None]) -> None:
-        self._codes.extend(map(self.__getitem__, names))
-
-    def column(self) -> Any:
-        return _categorical(np.frombuffer(self._codes, np.int32), self._names)
+    def __missing__(self, key: Any) -> int:
+        return self.setdefault(key, len(self))
 
 
 def of_handshakes(entries: Iterable[Entry]) -> pd.DataFrame:
@@ -288,18 +297,27 @@ def _column(blocks: list[Block], name: str, dtype: Any) -> Any:
     return np.concatenate(parts) if parts else np.empty(0, dtype)
 
 
-def _optional(blocks: list[Block], name: str, dtype: Any) -> Any:
-    """Return a column most blocks do not have at all."""
-    parts = []
+def _optional(blocks: list[Block], name: str, column: Any) -> Any:
+    """Fill a column most blocks do not have at all; numpy reads None as no number."""
+    start = 0
     for block in blocks:
         values = getattr(block, name)
-        part = np.full(len(block), np.nan if dtype is np.float64 else None, dtype)
         if values is not None:
-            part[:] = (
-                [np.nan if v is None else v for v in values] if dtype is np.float64 else values
-            )
-        parts.append(part)
-    return np.concatenate(parts) if parts else np.empty(0, dtype)
+            column[start : start + len(block)] = np.array(values, column.dtype)
+        start += len(block)
+    return column
+
+
+def _data(blocks: list[Block]) -> Any:
+    """Return what travelled; snapshots are unpacked where there are any."""
+
+    def values() -> Iterator[Any]:
+        return chain.from_iterable(block.data for block in blocks)
+
+    if Snapshot not in set(map(type, values())):
+        return _as_it_is(np.fromiter(values(), object, sum(map(len, blocks))))
+    with _no_garbage():
+        return _series(list(map(unpack, values())))
 
 
 def _boxed(values: list[Any]) -> Any:
@@ -307,39 +325,51 @@ def _boxed(values: list[Any]) -> Any:
     return np.fromiter(values, dtype=object, count=len(values))
 
 
-def _named(codes: Any, names: list[str]) -> Any:
-    """Return codes as categories; several places may have one name."""
-    categories = list(dict.fromkeys(names))
-    position = {name: index for index, name in enumerate(categories)}
-    translate = np.array([position[name] for name in names], np.int32)
-    return _categorical(translate[codes] if len(codes) else codes, categories)
+def _positions(numbers: Any, known: list[int]) -> Any:
+    """Return where each number stands in `known`, which grows; -1 where it does not."""
+    if not known:
+        return np.full(len(numbers), -1, np.int32)
+    there = np.array(known, np.int64)
+    order = np.argsort(there)
+    at = order[np.minimum(np.searchsorted(there, numbers, sorter=order), len(known) - 1)]
+    return np.where(there[at] == numbers, at, -1).astype(np.int32)
 
 
-def _by_session(numbers: Any, sessions: dict[int, Known]) -> tuple[Any, Any]:
-    """Return the session ids of rows, and their paths (None where there is no session)."""
-    known = list(sessions.items())
-    lookup = {number: index for index, (number, _) in enumerate(known)}
-    unique, inverse = np.unique(numbers, return_inverse=True)
-    codes = np.array([lookup.get(int(number), -1) for number in unique], np.int32)
-    paths = [None if code < 0 else known[code][1].path for code in codes]
-    ids = [one.id for _, one in known]
-    row_codes = codes[inverse] if len(numbers) else np.empty(0, np.int32)
-    return _categorical(row_codes, ids), _boxed(paths)[inverse]
+def _named(codes: Any, names: Sequence[str | None]) -> Any:
+    """Return codes as categories; several codes may have one name, None and -1 have none."""
+    categories: dict[str | None, int] = {}
+    for name in names:
+        if name is not None:
+            categories.setdefault(name, len(categories))
+    translate = np.array([*(categories.get(name, -1) for name in names), -1], np.int32)
+    return _categorical(translate[codes], list(categories))
 
 
-def _path(place: Any, places: list[Place], session_path: Any) -> Any:
-    if not len(place):
-        return pd.Categorical([])
-    own = _boxed([one.path or None for one in places])[place]
-    return pd.Categorical(np.where(session_path != None, session_path, own))  # noqa: E711
+def _path(place: Any, places: list[Place], session: Any, known: list[Known]) -> Any:
+    """Return the path of each row's session, or, without one, its place's own."""
+    names = [*(one.path for one in known), *(one.path or None for one in places)]
+    return _named(np.where(session < 0, place + len(known), session), names)
+
+
+def _causes(causes: Any) -> Any:
+    """Return what led to each row; 0 stands for nothing."""
+    return pd.arrays.IntegerArray(causes, causes == 0)
+
+
+def _utc(times: Any) -> Any:
+    return pd.DatetimeIndex(times.view("M8[ns]")).tz_localize("UTC")
+
+
+def _as_it_is(values: Any) -> Any:
+    """Return an object column; left alone, pandas picks a dtype by what it finds."""
+    return pd.Series(values, dtype=object, copy=False)
 
 
 def _series(values: list[Any]) -> Any:
-    """Return a column of any values; left alone, pandas picks a dtype by what it finds."""
-    return pd.Series(_boxed(values), dtype=object)
+    return _as_it_is(_boxed(values))
 
 
-def _categorical(codes: Any, categories: list[str]) -> Any:
+def _categorical(codes: Any, categories: list[Any]) -> Any:
     make: Any = pd.Categorical.from_codes  # its stubs know no int32 codes
     return make(codes, categories=categories)
 

@@ -58,7 +58,7 @@ class Recording(Source):
         """Return all rows as a DataFrame: the log's columns, and `t`, seconds since the start."""
         from .frame import of_recording
 
-        return of_recording(self.rows())
+        return of_recording(self.blocks())
 
     def sessions(self) -> pd.DataFrame:
         """Return one row a session: its handshake, and when and how it ended."""
