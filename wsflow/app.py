@@ -17,7 +17,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from .flow import Flow
-from .log import data_text
+from .rows import data_text
 from .terminal import RAISED, CommandError
 
 if TYPE_CHECKING:

@@ -5,7 +5,6 @@ Holds nothing itself: it reads the tape. pandas is loaded when a frame is asked 
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -14,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 from .errors import ReceiveTimeoutError, WsflowError
 from .events import KINDS, Row
 from .owner import waker
-from .plain import plain
-from .table import table
+from .rows import Rows, Trace, line, rows_table
 from .tape import Tape
 
 if TYPE_CHECKING:
@@ -24,7 +22,6 @@ if TYPE_CHECKING:
     from .sequence import Sequence
 
 SHOWN = 10
-SHOWN_COLUMNS = ("seq", "time", "kind", "node", "port", "session", "data", "error")
 
 
 class Log:
@@ -83,17 +80,17 @@ class Log:
 
     # ---- for reading
 
-    def tail(self, n: int = SHOWN) -> list[Row]:
-        """Return the newest `n` rows, oldest first."""
-        return list(self._tape.rows(newest=n))
+    def tail(self, n: int = SHOWN) -> Rows:
+        """Return the newest `n` rows, oldest first: a list that shows itself as a table."""
+        return Rows(self._tape.rows(newest=n))
 
-    def trace(self, seq: int) -> list[Row]:
-        """Return the row `seq` and all that it caused, oldest first.
+    def trace(self, seq: int) -> Trace:
+        """Return the row `seq` and all that it caused, oldest first: a list, shown as a tree.
 
         Raises:
             WsflowError: there is no such row, or it was dropped.
         """
-        family, found = {seq}, []
+        family, found = {seq}, Trace()
         for row in self._tape.rows():
             if row.seq == seq or row.cause in family:
                 family.add(row.seq)
@@ -211,51 +208,14 @@ class Log:
     def __repr__(self) -> str:
         dropped = f", {self.dropped} dropped" if self.dropped else ""
         lines = [f"<Log {len(self)} rows{dropped}>"]
-        lines += [_line(row) for row in self.tail()]
+        lines += map(line, self.tail())
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
         rows = self.tail()
-        width = len(SHOWN_COLUMNS) if any(row.error for row in rows) else len(SHOWN_COLUMNS) - 1
         more = f"the last {len(rows)} of {len(self)} rows"
         dropped = f" ({self.dropped} older ones dropped)" if self.dropped else ""
-        return table(
-            SHOWN_COLUMNS[:width],
-            [_cells(row)[:width] for row in rows],
-            note=f"{more}{dropped}; flow.log.frame() is a DataFrame",
-        )
-
-
-def _cells(row: Row) -> tuple[object, ...]:
-    """Return a row as `SHOWN_COLUMNS` name it."""
-    time, data = clock_text(row.time), data_text(row.data)
-    return row.seq, time, row.kind, row.node, row.port, row.session, data, row.error
-
-
-def _line(row: Row) -> str:
-    error = f"  {plain(row.error)}" if row.error else ""
-    where = f"{row.node}.{row.port}" if row.port else row.node
-    return (
-        f"{row.seq:6} {clock_text(row.time)} {row.kind:9} {plain(where):24} "
-        f"{row.session or '':10} {data_text(row.data):.60}{error:.120}"
-    )
-
-
-def clock_text(time: int) -> str:
-    """Return the UTC time of day, to the millisecond."""
-    moment = datetime.datetime.fromtimestamp(time / 1e9, datetime.UTC)
-    return moment.strftime("%H:%M:%S.%f")[:-3]
-
-
-def data_text(data: Any) -> str:
-    """Return data as one line of text; what a client sent is never markup or control code."""
-    if data is None:
-        return ""
-    try:
-        text = data if isinstance(data, str) and data.isprintable() else repr(data)
-    except ValueError as error:  # a number of more digits than Python is willing to write
-        text = f"<{type(data).__name__}: {error}>"
-    return text if len(text) <= 200 else text[:199] + "…"
+        return rows_table(rows, note=f"{more}{dropped}; flow.log.frame() is a DataFrame")
 
 
 def _kinds(kind: str | Iterable[str] | None) -> list[str] | None:

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from .errors import WsflowError
 from .events import Row
-from .log import Log, clock_text, data_text
+from .log import Log
 from .plain import plain
+from .rows import clock_text, data_text
 
 if TYPE_CHECKING:
     from rich.console import Console, OverflowMethod
@@ -47,8 +48,8 @@ STYLES = {
     "req": "green",
     "message": "cyan",
     "close": "yellow",
-    "route": "bright_blue",
     "fire": "green",
+    "route": "bright_blue",
     "response": "magenta",
     "send": "magenta",
     "broadcast": "bold magenta",
