@@ -8,6 +8,16 @@ import pytest
 from wsflow import Flow, ManualClock
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--long", action="store_true", help="run what takes minutes, and at length")
+
+
+@pytest.fixture
+def long(request: pytest.FixtureRequest) -> bool:
+    """Whether there is time."""
+    return bool(request.config.getoption("--long"))
+
+
 @pytest.fixture
 async def flow() -> AsyncIterator[Flow]:
     """A flow with nothing in it."""

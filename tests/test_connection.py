@@ -362,8 +362,9 @@ async def test_an_empty_close_is_code_1005(echo: Echo) -> None:
 async def test_a_close_between_fragments_keeps_the_client_s_own_code(echo: Echo) -> None:
     async with Raw.websocket(echo.port) as raw:
         await raw.send(frame(TEXT, b"half a mess", fin=False), close(1001, "away"))
-        await raw.closed()
-    await echo.close_row()
+        ending = await raw.closed()
+        assert (ending.code, ending.reason) == (1001, "away")
+    assert "in the middle of a message" in str((await echo.close_row()).error)
     assert [(ev["code"], ev["reason"]) for ev in echo.closes] == [(1001, "away")]
     assert echo.heard == []
 
@@ -457,6 +458,24 @@ async def test_a_client_that_half_closes_and_never_reads_keeps_no_descriptor(
         raw.half_close()
         await echo.close_row()
         await eventually(lambda: descriptors(echo.port) == [])
+
+
+async def test_an_answer_to_our_close_between_fragments_ends_it_in_order() -> None:
+    flow, closes = Flow("end"), list[Any]()
+    socket = flow.websocket("/")
+
+    @flow.node
+    def bye(ev: Any, ctx: Context) -> None:
+        ctx.emit("response", {"end": True, "code": 4005})
+
+    flow.connect(socket.req, bye)
+    flow.connect(socket.close, flow.node(closes.append, name="closes"))
+    async with flow.serving() as server, Raw.websocket(server.port) as raw:
+        assert (await raw.frame()).code == 4005
+        await raw.send(frame(TEXT, b"half a mess", fin=False), close(4005))
+        assert await raw.rest() == b""
+        await flow.log.until(kind="close")
+        assert [ev["code"] for ev in closes] == [4005]
 
 
 # ---- violations
@@ -565,6 +584,15 @@ async def test_a_violation_is_found_when_it_arrives_in_crumbs(echo: Echo, name: 
         assert (await raw.closed()).code == code
 
 
+async def test_text_that_is_not_utf8_is_found_in_its_fragment_not_at_the_end(echo: Echo) -> None:
+    async with Raw.websocket(echo.port) as raw:
+        await raw.send(frame(TEXT, "grün".encode()[:3], fin=False), frame(PING, b"so far so good"))
+        assert (await raw.frame()).opcode == PONG
+        await raw.send(frame(CONT, b"\xff", fin=False))
+        ending = await raw.closed()
+        assert (ending.code, ending.reason) == (1007, "text is not UTF-8 at byte 2")
+
+
 async def test_the_largest_message_may_come_in_fragments(echo: Echo) -> None:
     parts = fragments(BINARY, [bytes(LIMIT // 4)] * 4)
     async with Raw.websocket(echo.port) as raw:
@@ -660,6 +688,17 @@ async def test_a_paused_flow_reads_on_where_it_stopped(echo: Echo) -> None:
         echo.flow.resume()
         got = [(await raw.frame()).payload for _ in range(4)]
         assert got == [b"two", b"three", b"four", b"five"]
+
+
+async def test_a_client_that_pours_tiny_messages_leaves_others_a_turn(echo: Echo) -> None:
+    flood = text("") * 30_000  # 180 kB: what one read may bring
+    async with Raw.websocket(echo.port) as pouring, Raw.websocket(echo.port) as other:
+        await pouring.send(flood)
+        await other.send(text("in between"))
+        assert (await other.frame()).payload == b"in between"
+        heard = echo.heard.index("in between")
+        assert heard < 5000, f"{heard} messages came first"
+        assert [one.payload for one in await pouring.frames(30_000)] == [b""] * 30_000
 
 
 # ---- any bytes at all

@@ -8,10 +8,11 @@ which knows the rules of RFC 6455 better than we do.
 from __future__ import annotations
 
 import asyncio
+import codecs
 import struct
 from typing import cast
 
-from websockets.frames import Opcode
+from websockets.frames import Frame, Opcode
 from websockets.protocol import Protocol, Side
 
 try:
@@ -24,6 +25,12 @@ from .types import Data
 from .wire import CLOSE_INVALID_DATA, CLOSE_PROTOCOL
 
 BUFFER = 256 * 1024
+
+TURN = 2**20
+FRAME_COST = 2**10
+"""Bytes one client's input may come to before everybody else has a turn, and what a frame counts
+beside its (inflated) payload: 1,024 small messages, about 6 ms."""
+
 CORK = 64 * 1024
 """Bytes of replies that are held back while the messages of one read are worked on."""
 
@@ -46,7 +53,16 @@ class Batch:
     All replies to one read leave in one write a connection: the largest single gain in speed.
     """
 
-    __slots__ = ("connections", "dirty", "last_data", "last_frame", "last_size", "reading", "view")
+    __slots__ = (
+        "connections",
+        "dirty",
+        "last_data",
+        "last_frame",
+        "last_size",
+        "packed",
+        "reading",
+        "view",
+    )
 
     def __init__(self) -> None:
         self.view = memoryview(bytearray(BUFFER))
@@ -57,6 +73,8 @@ class Batch:
         self.last_data: Data | None = None
         self.last_frame = b""
         self.last_size = 0
+        self.packed: tuple[Data, int, bytes, int] | None = None
+        """The last message that was compressed: itself, for which window, as a frame, its size."""
 
     def flush(self) -> None:
         """Write what this read gave rise to."""
@@ -73,6 +91,7 @@ class Connection(asyncio.BufferedProtocol):
     __slots__ = (
         "_batch",
         "_cut",
+        "_decoder",
         "_finished",
         "_former",
         "_given",
@@ -85,7 +104,6 @@ class Connection(asyncio.BufferedProtocol):
         "_rest",
         "_session",
         "_stopped",
-        "_text",
         "_timer",
         "_transport",
         "_writable",
@@ -104,7 +122,8 @@ class Connection(asyncio.BufferedProtocol):
         """How many bytes the frame at the head of `_rest` needs to be whole."""
         self._message: bytearray | None = None
         """A fragmented message, as far as it has come."""
-        self._text = False
+        self._decoder: codecs.IncrementalDecoder | None = None
+        """Reads along when it is text, so that a fault is found with the fragment it is in."""
         self._out: list[bytes] = []
         self._out_size = self._given = 0
         self._got = self._stopped = self._finished = False
@@ -127,17 +146,17 @@ class Connection(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         self._got = True
-        rest, data = self._rest, self._batch.view[:nbytes]
         if self._finished:
             return  # lingering: discard
+        rest = self._rest
         if rest:
-            rest += data
+            rest += self._batch.view[:nbytes]
             if len(rest) < self._cut:
                 return
             whole = bytes(rest)
             rest.clear()
         else:
-            whole = bytes(data)
+            whole = self._batch.view[:nbytes].tobytes()
         self._pump(whole)
 
     def eof_received(self) -> bool:
@@ -176,12 +195,15 @@ class Connection(asyncio.BufferedProtocol):
 
     def _read(self, data: bytes) -> None:
         session, max_size = self._session, self._max_size
-        position, end = 0, len(data)
+        position, end, turn = 0, len(data), TURN
         self._cut = 0
         while end - position >= 6:  # the shortest frame a client may send: header and mask
-            if session.halted:
+            if session.halted or turn <= 0:
                 self._stop()
+                if turn <= 0:
+                    self.resume()
                 break
+            turn -= FRAME_COST
             first, second = data[position], data[position + 1]
             length, start = second & 0x7F, position + 6
             if length == 126:
@@ -202,7 +224,7 @@ class Connection(asyncio.BufferedProtocol):
                 if stop > end and _may_be_valid(first, second, length, room):
                     self._cut = stop - position
                     break
-                self._rare(data[position:stop])
+                turn -= self._rare(data[position:stop])
                 if stop > end and not self._finished:
                     self._fail(CLOSE_PROTOCOL, "control frame too long")
                 if self._finished:
@@ -219,8 +241,8 @@ class Connection(asyncio.BufferedProtocol):
                 continue
             try:
                 text = str(payload, "utf-8")
-            except UnicodeDecodeError as error:
-                self._fail(CLOSE_INVALID_DATA, f"text is not UTF-8 at byte {error.start}")
+            except UnicodeDecodeError:
+                self._no_utf8(payload)
                 return
             session.receive(text, length)
         if position < end and not self._finished:
@@ -228,54 +250,71 @@ class Connection(asyncio.BufferedProtocol):
             if end - position < 6 and end - position >= 2 and data[position + 1] < MASKED:
                 self._rare(bytes(self._rest))  # an unmasked frame can be shorter than six bytes
 
-    def _rare(self, frame: bytes) -> None:
-        """Have the library judge a frame that is no plain data frame."""
-        library = self._rules()
+    def _rare(self, frame: bytes) -> int:
+        """Have the library judge a frame that is no plain data frame; return its payload's size."""
+        library, size = self._rules(), 0
+        if self._message is not None and frame[0] & 0x0F == Opcode.CLOSE:
+            library = self._without_rest(library)
         library.receive_data(frame)
-        for event in library.events_received():
-            match event.opcode:  # type: ignore[union-attr]
-                case Opcode.TEXT | Opcode.BINARY:
-                    self._message = bytearray(event.data)  # type: ignore[union-attr]
-                    self._text = event.opcode is Opcode.TEXT  # type: ignore[union-attr]
-                case Opcode.CONT:
-                    assert self._message is not None
-                    self._message += event.data  # type: ignore[union-attr]
-                    if event.fin and not self._joined():  # type: ignore[union-attr]
-                        return
-                case Opcode.CLOSE:
-                    self._closed_by_client(library)
-                    return
+        for event in cast(list[Frame], library.events_received()):
+            size += len(event.data)
+            if event.opcode is Opcode.CLOSE:
+                self._closed_by_client(library)
+                return size
+            if event.opcode in _DATA and not self._gathered(event):
+                return size
+        self._transmit(library)
         if library.parser_exc is not None:
             sent, received = library.close_sent, library.close_rcvd
-            self._transmit(library)
             if received is not None:
-                cut = "the client left in the middle of a message"
-                self._session.lost(int(received.code), received.reason, cut)
+                self._session.lost(int(received.code), received.reason, _IN_THE_MIDDLE)
             elif sent is not None:
                 fault = f"the client broke the protocol: {sent.reason}"
                 self._session.lost(int(sent.code), sent.reason, fault)
-            return
-        self._transmit(library)
+        return size
 
-    def _joined(self) -> bool:
-        """Hand up a fragmented message; False when it was no UTF-8."""
-        message, self._message = bytes(self._message or b""), None
-        if not self._text:
-            self._session.receive(message, len(message))
-            return True
+    def _without_rest(self, library: Protocol) -> Protocol:
+        """A Close between fragments is no fault: whoever hangs up may leave a message unfinished.
+
+        The library would answer it with 1002, so one that knows nothing of the fragments judges it.
+        """
+        if library.close_sent is not None:
+            return library  # nothing is answered any more
+        self._library = None
+        return self._rules()
+
+    def _gathered(self, frame: Frame) -> bool:
+        """Add a frame to its message and hand that up when it is whole; False ends it all."""
+        if frame.opcode is not Opcode.CONT:
+            self._message = bytearray()
+            self._decoder = _utf8() if frame.opcode is Opcode.TEXT else None
+        message = self._message
+        assert message is not None
+        message += frame.data
+        if self._decoder is not None:
+            try:
+                self._decoder.decode(bytes(frame.data), frame.fin)
+            except UnicodeDecodeError:
+                self._no_utf8(bytes(message))
+                return False
+        if frame.fin:
+            self._message = None
+            data = bytes(message)
+            self._session.receive(data if self._decoder is None else str(data, "utf-8"), len(data))
+        return True
+
+    def _no_utf8(self, text: bytes) -> None:
         try:
-            text = str(message, "utf-8")
+            str(text, "utf-8")
         except UnicodeDecodeError as error:
             self._fail(CLOSE_INVALID_DATA, f"text is not UTF-8 at byte {error.start}")
-            return False
-        self._session.receive(text, len(message))
-        return True
 
     def _closed_by_client(self, library: Protocol) -> None:
         received = library.close_rcvd
         assert received is not None
+        why = None if self._message is None else _IN_THE_MIDDLE
         self._transmit(library)
-        self._session.lost(int(received.code), received.reason)
+        self._session.lost(int(received.code), received.reason, why)
 
     def _fail(self, code: int, why: str) -> None:
         """Fail the connection (RFC 6455 section 7.1.7): Close, FIN, and discard what comes."""
@@ -318,16 +357,12 @@ class Connection(asyncio.BufferedProtocol):
         if data is batch.last_data:
             frame = batch.last_frame
         else:
-            payload = data.encode() if type(data) is str else cast(bytes, data)
-            size = len(payload)
-            opcode = TEXT if type(data) is str else BINARY
-            if size < 126:
-                frame = bytes((opcode, size)) + payload
-            elif size < 65536:
-                frame = struct.pack("!BBH", opcode, 126, size) + payload
+            if type(data) is str:
+                payload, head = data.encode(), TEXT
             else:
-                frame = struct.pack("!BBQ", opcode, 127, size) + payload
-            batch.last_data, batch.last_frame, batch.last_size = data, frame, size
+                payload, head = cast(bytes, data), BINARY
+            frame = framed(head, payload)
+            batch.last_data, batch.last_frame, batch.last_size = data, frame, len(payload)
         self._write(frame)
         return batch.last_size
 
@@ -421,6 +456,21 @@ class Connection(asyncio.BufferedProtocol):
         answered = self._library is not None and self._library.close_sent is not None
         text = None if answered else f"connection lost{where} without a Close frame{why}"
         self._session.lost(None, "", text)
+
+
+_DATA = frozenset({Opcode.CONT, Opcode.TEXT, Opcode.BINARY})
+_IN_THE_MIDDLE = "the client left in the middle of a message"
+_utf8 = codecs.getincrementaldecoder("utf-8")
+
+
+def framed(head: int, payload: bytes) -> bytes:
+    """Return a whole frame; `head` is its first byte: FIN, reserved bits and opcode."""
+    size = len(payload)
+    if size < 126:
+        return bytes((head, size)) + payload
+    if size < 65536:
+        return struct.pack("!BBH", head, 126, size) + payload
+    return struct.pack("!BBQ", head, 127, size) + payload
 
 
 def _may_be_valid(first: int, second: int, length: int, max_size: int) -> bool:

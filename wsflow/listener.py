@@ -29,6 +29,7 @@ from hypercorn.utils import parse_socket_addr
 from websockets.utils import accept_key
 
 from .connection import Batch, Connection
+from .deflate import DeflateConnection, negotiate
 from .endpoint import Endpoint
 from .errors import ServeError
 from .wire import Refusal, Request
@@ -51,10 +52,12 @@ class Listener:
         app: Any,
         *,
         max_connections: int,
+        compression: bool = False,
         certfile: str | None = None,
         keyfile: str | None = None,
     ) -> None:
         self.endpoint, self.max_connections = endpoint, max_connections
+        self.compression = compression
         self.batch = Batch()
         self.config = _config(certfile, keyfile)
         self.tls = self._tls()
@@ -248,19 +251,25 @@ class _Http(H11Protocol):
         rest = self.connection.trailing_data[0]
         self.connection = H11WSConnection(self.connection)  # type: ignore[arg-type]
         self.connection.buffer.clear()
-        transport = cast(asyncio.Transport, self.visitor.writer.transport)
-        connection = Connection(
-            self.visitor.listener.batch,
-            transport,
-            endpoint.limits.max_message_size,
-            self.visitor.writer,
-        )
+        connection, extension = self._connection(asked)
         session = endpoint.open(verdict, connection)
         self.visitor.hand_over(
             lambda rest: connection.start(session, rest),
-            _switching(key, session.subprotocol),
+            _switching(key, session.subprotocol, extension),
             rest,
         )
+
+    def _connection(self, asked: Request) -> tuple[Connection, str | None]:
+        """Make the connection, and the extensions to answer with."""
+        listener, writer = self.visitor.listener, self.visitor.writer
+        batch, size = listener.batch, listener.endpoint.limits.max_message_size
+        transport = cast(asyncio.Transport, writer.transport)
+        offers = asked.header("sec-websocket-extensions") if listener.compression else None
+        granted = negotiate(offers)
+        if granted is None:
+            return Connection(batch, transport, size, writer), None
+        answer, agreed = granted
+        return DeflateConnection(batch, transport, size, writer, agreed), answer
 
     def _asked(self, request: h11.Request) -> Request:
         path, _, query = request.target.decode("latin1").partition("?")
@@ -329,7 +338,7 @@ def _handshake_key(request: Request, version: bytes) -> str | Refusal:
     return key if fits else Refusal(400, "Sec-WebSocket-Key must be 16 bytes in base64\n")
 
 
-def _switching(key: str, subprotocol: str | None) -> bytes:
+def _switching(key: str, subprotocol: str | None, extension: str | None) -> bytes:
     lines = [
         "HTTP/1.1 101 Switching Protocols",
         "upgrade: websocket",
@@ -338,4 +347,6 @@ def _switching(key: str, subprotocol: str | None) -> bytes:
     ]
     if subprotocol is not None:
         lines.append(f"sec-websocket-protocol: {subprotocol}")
+    if extension is not None:
+        lines.append(f"sec-websocket-extensions: {extension}")
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin1")

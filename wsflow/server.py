@@ -41,6 +41,7 @@ class Options:
     max_message_size: int = 2**20
     max_backlog: int = 16 * 2**20
     max_sessions: int = 10_000
+    compression: bool = False
     allowed_origins: tuple[str, ...] = ()
     allowed_hosts: tuple[str, ...] = ()
     token: str | None = field(default=None, repr=False)
@@ -95,6 +96,7 @@ class Server:
             endpoint,
             app,
             max_connections=options.max_sessions,
+            compression=options.compression,
             certfile=options.certfile,
             keyfile=options.keyfile,
         )
