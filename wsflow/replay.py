@@ -118,7 +118,8 @@ class Replay:
     @property
     def position(self) -> float:
         """How far it is, in recorded seconds."""
-        return max(0.0, self._position if self._loop is None else self._loop.time())
+        loop = self._loop  # it may end while we look
+        return max(0.0, self._position if loop is None else loop.time())
 
     @property
     def paused(self) -> bool:

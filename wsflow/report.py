@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .compare import AFTER, Pair, Said, Tally
 from .log import Log
@@ -206,20 +206,36 @@ UNTOLD = frozenset({DROPPED, AFTER})
 # ---- two texts side by side
 
 
+class Piece(NamedTuple):
+    """A part of a text, and whether the other one has something else there."""
+
+    text: str
+    differs: bool
+
+
 def marked(old: str, new: str) -> tuple[str, str]:
     """Return two texts as HTML with the parts that differ marked in each; long ones are cut."""
+    before, after = pieces(old, new)
+    return _html(before, "del", OLD), _html(after, "ins", NEW)
+
+
+def pieces(old: str, new: str) -> tuple[list[Piece], list[Piece]]:
+    """Return two texts as what they share and what not, in order; long ones are cut."""
     head, (gone, came), tail = _cut(old, new)
-    before = after = html.escape(head)
+    before, after = [Piece(head, False)], [Piece(head, False)]
     tokens = _TOKEN.findall(gone), _TOKEN.findall(came)
     matcher = SequenceMatcher(None, *tokens, autojunk=False)
     for tag, a1, a2, b1, b2 in matcher.get_opcodes():
-        left, right = html.escape("".join(tokens[0][a1:a2])), html.escape("".join(tokens[1][b1:b2]))
-        if tag == "equal":
-            before, after = before + left, after + right
-        else:
-            before += f"<del style='{OLD}'>{left}</del>" if left else ""
-            after += f"<ins style='{NEW}'>{right}</ins>" if right else ""
-    return before + html.escape(tail), after + html.escape(tail)
+        before.append(Piece("".join(tokens[0][a1:a2]), tag != "equal"))
+        after.append(Piece("".join(tokens[1][b1:b2]), tag != "equal"))
+    for side in (before, after):
+        side.append(Piece(tail, False))
+    return [one for one in before if one.text], [one for one in after if one.text]
+
+
+def _html(some: list[Piece], tag: str, style: str) -> str:
+    texts = ((html.escape(text), differs) for text, differs in some)
+    return "".join(f"<{tag} style='{style}'>{t}</{tag}>" if differs else t for t, differs in texts)
 
 
 def focused(old: str, new: str) -> tuple[str, str]:
