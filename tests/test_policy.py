@@ -234,6 +234,39 @@ def test_an_origin_that_a_panel_reported_is_let_in_from_then_on() -> None:
     assert policy.judge(request) is None
 
 
+@pytest.mark.parametrize("origin", ["null", "file://", "*", "", "http://[", "hub.example.org"])
+def test_a_reported_origin_that_names_no_host_opens_nothing(origin: str) -> None:
+    policy = Policy(reported_origins={origin})
+    assert status(policy, asked(SERVER, origin)) == 403
+    assert status(policy, asked("evil.example")) == 403
+
+
+@pytest.mark.parametrize("host", ["hub.example.org", "HUB.example.org:443", "hub.example.org:8000"])
+def test_a_host_whose_page_shows_a_panel_is_let_in_from_then_on(host: str) -> None:
+    """Jupyter's proxy passes the Host it was called by, and the Origin of the page."""
+    policy, request = Policy(), asked(host, "https://hub.example.org")
+    assert status(policy, request) == 403
+    policy.reported_origins.add("https://hub.example.org")
+    assert policy.judge(request) is None
+    assert policy.judge(asked(host)) is None
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["hub.example.org.evil.example", "evil-hub.example.org", "example.org", "hub.example", "null"],
+)
+def test_a_host_that_only_looks_like_a_reported_one_is_refused(host: str) -> None:
+    policy = Policy(reported_origins={"https://hub.example.org", "null"})
+    assert status(policy, asked(host, "https://hub.example.org")) == 403
+    assert status(policy, asked(host)) == 403
+
+
+def test_a_reported_host_opens_the_door_to_no_other_origin() -> None:
+    policy = Policy(reported_origins={"https://hub.example.org"})
+    assert status(policy, asked("hub.example.org", "https://evil.example")) == 403
+    assert status(policy, asked("hub.example.org", "null")) == 403
+
+
 def test_two_origin_headers_are_refused() -> None:
     both = asked(SERVER, f"http://{SERVER}", headers=(("origin", "http://evil.example"),))
     assert status(Policy(), both) == 403

@@ -57,22 +57,32 @@ class Policy:
             or host.lower() in self.allowed_hosts
             or "*" in self.allowed_hosts
             or _same_address(name, request.local)
+            or self._is_reported_host(name)
         ):
             return None
         return Refusal(
             403, f"Host {host!r} is not allowed; to allow it: serve(allowed_hosts=[{name!r}])\n"
         )
 
+    def _is_reported_host(self, name: str) -> bool:
+        """Whether a panel is shown by pages of this host: through Jupyter's proxy the Host header
+        names Jupyter's own host. Its port may be another's on the way, so names alone count."""
+        return any(_host_of(origin) == name for origin in tuple(self.reported_origins))
+
     def _judge_origin(self, request: Request) -> Refusal | None:
         origin = request.header("origin")
         if origin is None or origin in self.allowed_origins or "*" in self.allowed_origins:
             return None
-        if origin in self.reported_origins or _same_origin(origin, request.header("host") or ""):
+        if self._is_reported(origin) or _same_origin(origin, request.header("host") or ""):
             return None
         return Refusal(
             403,
             f"Origin {origin!r} is not allowed; to allow it: serve(allowed_origins=[{origin!r}])\n",
         )
+
+    def _is_reported(self, origin: str) -> bool:
+        """Whether a panel's page told this origin. `null` is everybody's who is nobody (P19)."""
+        return origin in self.reported_origins and _host_of(origin) is not None
 
     def _judge_token(self, request: Request) -> Refusal | None:
         if self.token is None:
@@ -149,6 +159,14 @@ def split_host(host: str) -> tuple[str | None, int | None]:
     if found is None or int(found[2] or 0) > 65535:
         return None, None
     return found[1].strip("[]").lower(), int(found[2]) if found[2] else None
+
+
+def _host_of(origin: str) -> str | None:
+    """Return the host name of an origin; None for `null`, `file://` and garbage."""
+    try:
+        return urlsplit(origin).hostname
+    except ValueError:
+        return None
 
 
 def _same_origin(origin: str, host: str) -> bool:
