@@ -466,3 +466,12 @@ def test_a_watcher_gets_a_copy_of_what_travelled() -> None:
     row = tape.row(1)
     assert row is not None
     assert row.data == ["as it was"]
+
+
+def test_what_a_row_caused_is_found_across_blocks_each_with_its_cause() -> None:
+    tape = Tape(max_rows=100)  # blocks of 12 rows
+    for cause in [0, 0, 1, 2, 3, *[0] * 40, 5, 46, 2]:
+        tape.tell(tape.place("route", "n", "out"), 0, 1, cause, None, 0)
+    assert tape.caused(1) == {1: 0, 3: 1, 5: 3, 46: 5, 47: 46}
+    assert tape.caused(46) == {46: 5, 47: 46}
+    assert tape.caused(0) == tape.caused(49) == {}

@@ -21,7 +21,7 @@ import wsflow.watchdog
 from tests.kernel import Kernel
 from wsflow import Flow, ManualClock, NotRunningError
 from wsflow.virtual import VirtualClock, VirtualLoop
-from wsflow.watchdog import Blocked, Watch, Watchdog, spot
+from wsflow.watchdog import Blocked, Watch, Watchdog, spot, written
 
 BLOCK = 0.4
 HERE = "test_watchdog.py"
@@ -433,3 +433,9 @@ async def test_a_cell_is_named_by_its_number_and_line() -> None:
         assert await kernel.value("seen[0].where") == where[0]
         assert int(where[1]) == 2
         assert await kernel.value("flow.blocked is None")
+
+
+def test_a_handler_is_found_where_it_was_written() -> None:
+    assert written(block) == f"{HERE}:{line_of('def block(')}"
+    assert written(functools.partial(block, 1)) == written(block)
+    assert written(len) == ""

@@ -90,13 +90,10 @@ class Log:
         Raises:
             WsflowError: there is no such row, or it was dropped.
         """
-        family, found = {seq}, Trace()
-        for row in self._tape.rows():
-            if row.seq == seq or row.cause in family:
-                family.add(row.seq)
-                found.append(row)
+        rows = map(self._tape.row, self._tape.caused(seq))
+        found = Trace(row for row in rows if row is not None)
         if not found or found[0].seq != seq:
-            raise WsflowError(f"no row {seq} in the log; it holds {self._span()}")
+            raise WsflowError(f"no row {seq} in the log; it holds {self.span}")
         return found
 
     def sessions(self) -> pd.DataFrame:
@@ -201,7 +198,9 @@ class Log:
 
     # ---- how it looks
 
-    def _span(self) -> str:
+    @property
+    def span(self) -> str:
+        """Which rows it holds, in words."""
         first = next(islice(self._tape.rows(), 1), None)
         return "nothing yet" if first is None else f"rows {first.seq} to {self._tape.seq}"
 

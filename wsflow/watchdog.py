@@ -323,6 +323,12 @@ def _code(function: Any) -> CodeType | None:
     return code or getattr(getattr(function, "__call__", None), "__code__", None)  # noqa: B004
 
 
+def written(function: Any) -> str:
+    """Return where a handler was written, as `app.py:31`; nothing for what is no Python code."""
+    code = _code(function)
+    return "" if code is None else _place(code.co_filename, code.co_firstlineno)
+
+
 def _place(file: str, line: int) -> str:
     """Return `app.py:31`, or what a notebook calls it: `cell In[5], line 2`."""
     compiler = getattr(ipython(), "compile", None)
