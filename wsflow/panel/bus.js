@@ -8,13 +8,14 @@ export function makeBus(model) {
   const id = `p${Date.now().toString(36)}${Math.random().toString(36).slice(2, 8)}`;
   const hearers = new Map(); // part -> function(news)
   const asked = new Map(); // number -> {resolve, reject, timer}
-  const watchers = { state: new Set(), select: new Set(), waiting: new Set() };
+  const watchers = { state: new Set(), fresh: new Set(), select: new Set(), waiting: new Set() };
   let number = 0;
   let heardAt = 0;
   let state = "connecting";
   let selected = null;
   let waiting = 0;
   let closed = false;
+  const again = new Set(); // questions the kernel had no page for
 
   const announce = (kind, value) => watchers[kind].forEach((watcher) => watcher(value));
   const post = (message) => {
@@ -35,9 +36,17 @@ export function makeBus(model) {
   function receive(message) {
     if (closed || message?.to !== id) return;
     heardAt = Date.now();
-    if (message.lost) return hello();
+    if ("lost" in message) {
+      if (asked.has(message.lost)) again.add(message.lost);
+      return hello();
+    }
     if ("answer" in message) return settle(message);
     become("live");
+    if (message.beat === 1) {
+      announce("fresh"); // the kernel's side starts from nothing: what follows is all there is
+      for (const lost of again) if (asked.has(lost)) post(asked.get(lost).message);
+      again.clear();
+    }
     for (const [part, news] of Object.entries(message.news ?? {})) hearers.get(part)?.(news);
   }
 
@@ -63,7 +72,10 @@ export function makeBus(model) {
     }
   }, 2500);
 
+  const leave = () => post({ op: "bye" }); // one that comes back hears nothing, and says hello
+
   model.on("msg:custom", receive);
+  globalThis.addEventListener?.("pagehide", leave);
 
   return {
     id,
@@ -96,15 +108,18 @@ export function makeBus(model) {
         question.waits = true;
         announce("waiting", ++waiting);
       }, PATIENCE);
+      question.message = { op: "ask", part, action, given, number: mine };
       asked.set(mine, question);
-      post({ op: "ask", part, action, given, number: mine });
+      post(question.message);
       return promise;
     },
     close() {
       closed = true;
       clearInterval(watch);
       model.off("msg:custom", receive);
-      post({ op: "bye" });
+      globalThis.removeEventListener?.("pagehide", leave);
+      for (const question of asked.values()) clearTimeout(question.timer);
+      leave();
     },
   };
 }

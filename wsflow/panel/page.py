@@ -6,12 +6,14 @@ loop; what it is told goes out in the pulse's thread or in that loop. It knows n
 
 from __future__ import annotations
 
+import contextlib
+import json
 import threading
 import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from ..errors import NotRunningError, WsflowError
+from ..errors import WsflowError
 from .part import News, Part, text
 
 if TYPE_CHECKING:
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 QUIET = 2.0
 """Seconds without news after which a page is told that the kernel is there."""
 
-GONE = 600.0
+GONE = 180.0
 """Seconds without a sign after which a page is gone; one that still is there says hello again."""
 
 
@@ -49,7 +51,7 @@ class Page:
             if news or now - self._told_at >= QUIET:
                 self._told_at = now
                 self._beat += 1
-                self._tell({"beat": self._beat, "news": news})
+                self._tell_news(news)
         return True
 
     def _news(self, name: str) -> News | None:
@@ -59,8 +61,22 @@ class Page:
         try:
             return self._parts[name].news()
         except Exception as error:  # noqa: BLE001 (any object's repr may have been asked)
-            self._failed.add(name)
-            return {"broken": text(f"{type(error).__name__}: {error}", 500)}
+            return self._broken(name, error)
+
+    def _broken(self, name: str, error: Exception) -> News:
+        self._failed.add(name)
+        return {"broken": _sentence(error)}
+
+    def _tell_news(self, news: dict[str, News]) -> None:
+        """Tell it; where the channel does not take it, a part that can not be told is at fault."""
+        try:
+            self._tell({"beat": self._beat, "news": news})
+        except (TypeError, ValueError):
+            faults = {name: fault for name, found in news.items() if (fault := _unfit(found))}
+            if not faults:
+                raise
+            broken = {name: self._broken(name, fault) for name, fault in faults.items()}
+            self._tell({"beat": self._beat, "news": news | broken})
 
     # ---- asking (any thread)
 
@@ -73,30 +89,45 @@ class Page:
         self.heard()
         there = self._parts.get(part)
         if there is None or action not in there.actions or not isinstance(given, dict):
-            self._answer(number, error=f"this wsflow has no {part}.{action}: reload the page")
+            what = text(f"{part}.{action}", 60)
+            self._tell({"answer": number, "error": f"this wsflow has no {what}: reload the page"})
             return
         method = getattr(there, action)
         self.flow.post(self._do, method, given, number)
 
     def _do(self, method: Callable[..., Any], given: dict[str, Any], number: Any) -> None:
         try:
-            self._answer(number, method(**given))
+            self._tell({"answer": number, "value": method(**given)})
         except Exception as error:  # noqa: BLE001 (the page shows it: there is nobody else)
-            self._answer(number, error=_sentence(error))
-
-    def _answer(self, number: Any, result: Any = None, error: str | None = None) -> None:
-        self._tell(
-            {"answer": number, "error": error} if error else {"answer": number, "value": result}
-        )
+            self._tell({"answer": number, "error": _sentence(error)})
 
     def close(self) -> None:
         """The page is gone."""
         for part in self._parts.values():
-            self.flow.post(part.close)
+            self.flow.post(_let_go, part)
+
+
+def _let_go(part: Part) -> None:
+    """Close a part; one that fails must not keep the others open."""
+    with contextlib.suppress(Exception):
+        part.close()
+
+
+def _unfit(news: News) -> Exception | None:
+    """Return why JSON can not hold it, or None."""
+    try:
+        json.dumps(news, ensure_ascii=False, allow_nan=False).encode()
+    except (TypeError, ValueError) as error:
+        return error
+    return None
 
 
 def _sentence(error: Exception) -> str:
-    """Return what a person can act on."""
-    if isinstance(error, NotRunningError | WsflowError | ValueError | TimeoutError):
-        return text(str(error), 500)
-    return text(f"{type(error).__name__}: {error}", 500)
+    """Return what a person can act on; never an empty text."""
+    try:
+        said = str(error)
+    except Exception:  # noqa: BLE001 (a learner's own exception class)
+        said = ""
+    if said and isinstance(error, WsflowError | TimeoutError | ValueError):
+        return text(said, 500)
+    return text(f"{type(error).__name__}: {said}".removesuffix(": "), 500)

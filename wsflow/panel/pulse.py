@@ -6,6 +6,7 @@ person looks at the panel. It ends when no page is open.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import weakref
 from typing import Protocol
@@ -44,14 +45,24 @@ class Pulse:
     def _run(self) -> None:
         while True:
             self._wake.clear()
-            for one in list(self._beating):
-                if not one.beat():
-                    self._beating.discard(one)
+            self._beat()
             with self._lock:
                 if not self._beating:
                     self._thread = None
                     return
             self._wake.wait(self.seconds)
+
+    def _beat(self) -> None:
+        """Call everybody once, and forget who is gone or fails."""
+        with self._lock:
+            due = list(self._beating)
+            self._beating.clear()  # one that is watched again meanwhile is back in
+        while due:  # no reference to the last one may stay
+            with contextlib.suppress(Exception):
+                if (one := due.pop()).beat():
+                    with self._lock:
+                        self._beating.add(one)
+            del one
 
 
 pulse = Pulse()

@@ -130,9 +130,8 @@ export function sessionsPart(bus, root) {
   bus.watch("select", (id) => {
     for (const [other, there] of rows) there.row.setAttribute("aria-selected", String(other === id));
   });
-  bus.watch("state", (state) => {
-    if (state === "live") return;
-    for (const id of rows.keys()) leaving.add(id); // a page that reconnects starts from nothing
+  bus.watch("fresh", () => {
+    for (const id of rows.keys()) leaving.add(id); // who is still there is told of again
   });
 
   return () => clearInterval(clock);

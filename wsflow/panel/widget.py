@@ -29,6 +29,8 @@ class Panel(anywidget.AnyWidget):
     """A panel of a flow; a cell that ends with it shows it. Any number of pages may."""
 
     parts = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    _esm = traitlets.Unicode().tag(sync=True)
+    _css = traitlets.Unicode().tag(sync=True)
 
     def __init__(self, flow: Flow, parts: tuple[str, ...]) -> None:
         self._flow = flow
@@ -47,14 +49,14 @@ class Panel(anywidget.AnyWidget):
         if not isinstance(message, dict):
             return
         who, op = message.get("page"), message.get("op")
-        if not isinstance(who, str) or len(who) > 64:
+        if not isinstance(who, str) or len(who) > 64 or not who.isascii():
             return
         if op == "hello":
             self._hello(who, message.get("origin"))
         elif op == "bye":
             self._bye(who)
         elif (page := self._pages.get(who)) is None:
-            self.send({"to": who, "lost": True})
+            self.send({"to": who, "lost": message.get("number")})
         elif op == "ask":
             part, action = str(message.get("part")), str(message.get("action"))
             page.ask(part, action, message.get("given"), message.get("number"))
@@ -64,10 +66,10 @@ class Panel(anywidget.AnyWidget):
     def _hello(self, who: str, origin: Any) -> None:
         """A page has opened, or came back: it starts from nothing and is told everything."""
         self._bye(who)
-        if isinstance(origin, str):
+        if isinstance(origin, str) and "://" in origin and origin.isascii() and len(origin) < 300:
             self._flow.trust_origin(origin)
         flow = self._flow
-        parts = [Status(flow), *(KINDS[name](flow) for name in self.parts)]
+        parts = [Status(flow), *(KINDS[name](flow) for name in self.parts if name in KINDS)]
         page = Page(flow, parts, lambda news: self.send({"to": who, **news}))
         with self._lock:
             self._pages[who] = page
