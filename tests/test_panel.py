@@ -29,8 +29,8 @@ from wsflow.panel import PARTS, bundle
 from wsflow.panel import page as pages
 from wsflow.panel import sessions as parts_sessions
 from wsflow.panel import widget as widgets
-from wsflow.panel.parts import KINDS
 from wsflow.panel.part import News, Part, text
+from wsflow.panel.parts import KINDS
 from wsflow.panel.pulse import Pulse, pulse
 from wsflow.panel.widget import MOST_PAGES, Panel
 
