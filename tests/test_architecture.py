@@ -63,6 +63,7 @@ HOUSEPLAN: dict[str, tuple[int, str]] = {
     "graph": (15, "flow"),
     "shelf": (16, "flow"),
     "engine": (16, "flow"),
+    "freeze": (15, "flow"),
     "runtime": (17, "flow"),
     "declarations": (17, "flow"),
     # the wire tower: who is connected

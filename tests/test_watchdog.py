@@ -21,7 +21,7 @@ import wsflow.watchdog
 from tests.kernel import Kernel
 from wsflow import Flow, ManualClock, NotRunningError
 from wsflow.virtual import VirtualClock, VirtualLoop
-from wsflow.watchdog import Blocked, Watch, Watchdog, spot, written
+from wsflow.watchdog import Blocked, Watch, Watchdog, located, written
 
 BLOCK = 0.4
 HERE = "test_watchdog.py"
@@ -304,6 +304,22 @@ def test_a_loop_that_nobody_runs_is_not_blocked() -> None:
     loop.close()
 
 
+def test_a_fault_of_the_watchdog_ends_the_watching_and_nothing_else() -> None:
+    dog = Watchdog()
+
+    class Broken(Watch):
+        def look(self, now: float) -> None:
+            raise ZeroDivisionError
+
+        @property
+        def is_over(self) -> bool:
+            return False
+
+    dog.add(Broken())
+    (thread,) = dogs()
+    thread.join(5)
+
+
 def test_a_process_that_stood_still_was_not_blocked() -> None:
     watch = Watch()
     now = time.monotonic()
@@ -358,7 +374,7 @@ def frame_in(name: str, call: str = "inner()") -> FrameType:
 @pytest.mark.parametrize("library", ["json/decoder.py", "site-packages/requests/api.py"])
 def test_the_users_line_is_named_not_the_librarys(library: str) -> None:
     seen: list[Any] = []
-    inside: dict[str, Any] = {"seen": seen, "look": lambda: seen.append(spot(sys._getframe(1)))}
+    inside: dict[str, Any] = {"seen": seen, "look": lambda: seen.append(located(sys._getframe(1)))}
     file = Path(os.__file__).parent / library
     exec(compile("def work():\n    look()\n", str(file), "exec"), inside)
     inside["work"]()
@@ -367,7 +383,7 @@ def test_the_users_line_is_named_not_the_librarys(library: str) -> None:
 
 
 def test_a_line_without_source_is_named_by_its_number() -> None:
-    found = spot(frame_in("<string>"))
+    found = located(frame_in("<string>"))
     assert found is not None
     assert found.where == "<string>:2"
 
@@ -395,7 +411,7 @@ def test_the_node_is_found_by_its_function(flow: Flow, kind: str) -> None:
     node = flow.node(functions[kind], name=kind)
     flow.node(lambda: None, name="other")
     node("x")
-    found = spot(frames[0], flow.nodes.values())
+    found = located(frames[0], flow.nodes.values())
     assert found is not None
     assert found.node == kind
     frames.clear()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from .clock import Clock, ManualClock
 from .context import Context
 from .errors import (
+    FreezeError,
     HandlerError,
     NotRunningError,
     PathError,
@@ -65,6 +66,7 @@ __all__ = [
     "Clock",
     "Context",
     "Flow",
+    "FreezeError",
     "HandlerError",
     "ManualClock",
     "NotRunningError",

@@ -65,10 +65,13 @@ class Engine:
         """Where lines of `ctx.log` go, from any thread."""
         self.later: Callable[[Callable[[], None]], object] = lambda function: function()
         self.running = self.paused = False
+        self.gate: Callable[[Output, Any, Scope, int], bool] | None = None
+        """Who may hold a firing back (see `freeze.py`); None while nobody wants to."""
         self._place = place
         self._numbers = itertools.count(1)
         self._work: deque[Work] = deque()
         self._held: deque[Firing] = deque()
+        self._let_go: list[tuple[SessionView | None, Firing | None]] = []
         self._draining = self._scheduled = False
         self._loggers: dict[str, logging.Logger] = {}
         self._trail: list[str] = []
@@ -93,7 +96,28 @@ class Engine:
             session.waiting.append((output, event, scope, cause))
             session.handler_started()
             return
+        if self.gate is not None and self.gate(output, event, scope, cause):
+            if session is not None:
+                session.handler_started()
+            return
         self._fire_now(output, event, scope, cause)
+
+    def let_go(self, session: SessionView | None, firing: Firing | None) -> None:
+        """Fire what the gate held back, or (None) leave it out; its session goes on behind it."""
+        if self.paused:
+            self._let_go.append((session, firing))
+            return
+        if session is not None:
+            session.waiting.popleft()
+            session.starting -= 1
+        if firing is not None and self.running:
+            self._fire_now(*firing)
+        if session is not None:
+            session.handler_ended()
+            if self._draining:  # who lets go is a handler: what was let go has not started yet
+                self.later(partial(self._fire_waiting, session))
+            else:
+                self._fire_waiting(session)
 
     def _fire_now(self, output: Output, event: Any, scope: Scope, cause: int) -> None:
         work = self._work
@@ -108,6 +132,8 @@ class Engine:
         waiting = session.waiting
         while waiting and not session.starting:
             firing = waiting.popleft()
+            if self.gate is not None and self.gate(*firing):
+                return
             self._fire_now(*firing)
             session.handler_ended()
 
@@ -118,6 +144,9 @@ class Engine:
     def resume(self) -> None:
         """Let go, in order, what came in meanwhile."""
         self.paused = False
+        let_go, self._let_go = self._let_go, []
+        for released in let_go:
+            self.let_go(*released)
         held, self._held = self._held, deque()
         for firing in held:
             self.fire(*firing)
@@ -371,6 +400,7 @@ class Engine:
         self.running = self.paused = self._scheduled = False
         self._work.clear()
         self._held.clear()
+        self._let_go.clear()
 
     def moment(self, name: str) -> None:
         """Call who subscribed to a lifecycle moment; an error costs a row and nothing else."""

@@ -47,6 +47,10 @@ class HandlerError(WsflowError, TypeError):
     """A function can not serve as a handler."""
 
 
+class FreezeError(WsflowError, RuntimeError):
+    """A freeze can not do what was asked, or ended before it held an event."""
+
+
 class ReplyError(WsflowError, ValueError):
     """A `response` was emitted with something that can not be sent."""
 

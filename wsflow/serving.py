@@ -20,14 +20,17 @@ from .declarations import Declarations
 from .endpoint import Endpoint
 from .engine import Engine
 from .errors import ServeError
+from .freeze import Freeze, Freezer
 from .memory import Client
 from .node import Node
 from .policy import Policy
+from .port import Output
 from .runtime import Runtime
 from .server import Options, Server
 from .sessions import Sessions
 from .stage import on_stage
 from .tape import Tape
+from .types import SessionView
 from .watchdog import Blocked
 from .wire import CLOSE_GOING_AWAY, CLOSE_RESTART
 from .witness import TapeWitness
@@ -55,6 +58,9 @@ class Serving(Declarations):
         self._witness = TapeWitness(tape, self._runtime.owner, engine.current)
         self._server: Server | None = None
         self._origins: set[str] = set()
+        self._freezer = Freezer(
+            engine, tape.place, clock, self.call, lambda: self._graph.nodes, self._sessions.find
+        )
         self._one_at_a_time = anyio.Lock()
         engine.line = self._line
         tape.later = self._runtime.owner.soon
@@ -247,6 +253,46 @@ class Serving(Declarations):
         if self.paused:
             self.call(self._pause, False)
 
+    def freeze(
+        self,
+        port: Output | Node,
+        *,
+        session: str | SessionView | None = None,
+        match: Callable[[Any], object] | None = None,
+        on_held: Callable[[Any], object] | None = None,
+        timeout: float | None = None,
+        hold: float | None = None,
+    ) -> Freeze:
+        """Hold a trigger's next event: `async with flow.freeze(chat.message) as ev: ...`.
+
+        `ev` is the event, a dict to look at and to edit. Leaving the block lets it go on so, and an
+        error in the block as it came; `ev.drop()` takes it out. Without a block: keep what this
+        returns, and see its `held`, `release()`, `step()`, `drop()` and `cancel()`.
+
+        Only its session waits: later events of it stay behind in order, and when it has as many as
+        may be in flight, it is not read from. All others go on. In the log the event's own row is
+        there when it comes in; a `mark` says that it is held, a `route` row of the port what went
+        on, a `drop` row that nothing did. The same freeze again takes the place of the first.
+
+        Args:
+            port: a trigger's output; a trigger itself where it has only one.
+            session: a session or its id, `"s3"`; None: of whichever client comes first.
+            match: hold only an event for which `match(event)` is true.
+            on_held: called with the event in the flow's loop, once it is held.
+            timeout: seconds to wait for an event.
+            hold: seconds an event may be held; then it goes on as it came.
+
+        Raises:
+            WiringError: the port is none of a trigger, or never sends events of that session.
+            WsflowError: there is no such session.
+        """
+        return self.call(self._freezer.freeze, port, session, match, on_held, timeout, hold)
+
+    @property
+    def freezes(self) -> list[Freeze]:
+        """The freezes that wait for an event or hold one."""
+        return self._freezer.freezes()
+
     def _pause(self, paused: bool) -> None:
         self._sessions.pause(paused)
         (self._engine.pause if paused else self._engine.resume)()
@@ -285,6 +331,7 @@ class Serving(Declarations):
     def forget(self, node: Node) -> None:
         """A node is gone; clients of a route that is gone are told so, not left in silence."""
         super().forget(node)
+        self._freezer.forget(node)
         for session in self._sessions:
             if session.route is node:
                 session.close(CLOSE_RESTART, "this route is gone")
@@ -310,11 +357,13 @@ class Serving(Declarations):
         )
 
     async def _close(self) -> None:
+        self._freezer.thaw(f"flow {self.name!r} was stopped")
         if self._server is not None:
             await self._server.stop()
         self._sessions.close_all(CLOSE_GOING_AWAY, "flow stopped")
 
     def _goodbye(self) -> None:
+        self._freezer.thaw(f"flow {self.name!r} was stopped", fire=False)
         if self._server is not None:
             self._server.goodbye()
         self.stopped()

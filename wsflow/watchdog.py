@@ -171,7 +171,7 @@ class Watch:
 
     def _spot(self) -> Spot | None:
         frame = sys._current_frames().get(self._thread)
-        return None if frame is None else spot(frame, self._nodes())
+        return None if frame is None else located(frame, self._nodes())
 
     def _blocked_at(self, spot: Spot, began: float, ended: float | None = None) -> Blocked:
         since = time.time() - (time.monotonic() - began)
@@ -233,12 +233,15 @@ class Watchdog:
             # Late while this process worked: C code kept the interpreter, and that is a block.
             idle = late > LOOK and work - worked < late / 2
             for watch in self._watches:
-                if watch.is_over:
+                try:
+                    if watch.is_over:
+                        self.remove(watch)
+                    elif idle:
+                        watch.forgive(late)
+                    else:
+                        watch.look(now)
+                except Exception:  # noqa: BLE001 (law 3: a fault of ours is not the flow's)
                     self.remove(watch)
-                elif idle:
-                    watch.forgive(late)
-                else:
-                    watch.look(now)
             looked, worked = now, work
 
 
@@ -252,7 +255,7 @@ if hasattr(os, "register_at_fork"):
 # ---- where a thread is
 
 
-def spot(frame: FrameType, nodes: Iterable[Named] = ()) -> Spot | None:
+def located(frame: FrameType, nodes: Iterable[Named] = ()) -> Spot | None:
     """Return where the loop's thread is, in the user's words; None when it waits for events.
 
     That is the innermost line of the user's own code, or the innermost of all where none of it
