@@ -10,7 +10,7 @@ import pytest
 
 import wsflow.cells
 from wsflow import Context, Flow, PathError, WiringError
-from wsflow.cells import Ledger, interactive, notebook
+from wsflow.cells import Ledger, cited, interactive, notebook
 
 
 class Shell:
@@ -406,3 +406,18 @@ def test_a_cleared_flow_may_declare_the_same_names_in_the_same_cell(
 ) -> None:
     shell.run("n", node(book, "a"), book.clear, node(book, "a"))
     assert list(book.nodes) == ["a"]
+
+
+# ---- how a line is called
+
+
+def test_a_line_of_a_file_is_called_by_its_name_without_the_folder() -> None:
+    assert cited("/somewhere/app.py", 31) == "app.py:31"
+
+
+def test_a_line_of_a_cell_is_called_as_the_notebook_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = {"/scratch/123.py": ("Cell", "In[5]")}
+    shell = SimpleNamespace(compile=SimpleNamespace(format_code_name=names.get))
+    monkeypatch.setattr("wsflow.cells.ipython", lambda: shell)
+    assert cited("/scratch/123.py", 2) == "cell In[5], line 2"
+    assert cited("/somewhere/app.py", 31) == "app.py:31"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import weakref
 from collections.abc import Hashable
+from pathlib import PurePath
 from typing import Any, Protocol
 
 
@@ -127,6 +128,15 @@ def ipython() -> Any:
     """Return the IPython shell we run in, or None; never loads IPython."""
     module = sys.modules.get("IPython")
     return module.get_ipython() if module is not None else None
+
+
+def cited(file: str, line: int) -> str:
+    """Return how a person finds a line: `app.py:31`, or in a notebook `cell In[5], line 2`."""
+    compiler = getattr(ipython(), "compile", None)
+    named = getattr(compiler, "format_code_name", lambda _: None)(file)
+    if named is not None:
+        return f"{named[0].lower()} {named[1]}, line {line}"
+    return f"{PurePath(file).name}:{line}"
 
 
 def interactive() -> bool:

@@ -19,6 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
+from .cells import cited
 from .context import Context, NodeContext
 from .errors import RunawayError, SetupError
 from .lifecycle import Lifecycle
@@ -430,13 +431,13 @@ def _has_plain(output: Output) -> bool:
 
 
 def _where(error: BaseException) -> str:
-    """Return ` (file:line)` of the innermost frame of the user's code."""
-    where = ""
+    """Return ` (app.py:31)`: the innermost line of the user's code; in a notebook its cell."""
+    where = None
     for frame, line in traceback.walk_tb(error.__traceback__):  # reads no source: that is slow
-        file = Path(frame.f_code.co_filename)
-        if _HERE not in file.parents:
-            where = f" ({file.name}:{line})"
-    return where
+        file = frame.f_code.co_filename
+        if _HERE not in Path(file).parents:
+            where = file, line
+    return f" ({cited(*where)})" if where else ""
 
 
 def _error_event(ctx: Context, value: Any, error: BaseException) -> ErrorEvent:

@@ -33,7 +33,7 @@ NEW = "background:rgba(46,160,67,.3);text-decoration:none"
 WORD = "padding:0 .4em;border-radius:.3em;color:#fff;background:"
 CELL = "text-align:left;vertical-align:top;white-space:pre-wrap;overflow-wrap:anywhere"
 
-_PLACE = re.compile(r" \([^()]*:\d+\)$")
+_PLACE = re.compile(r" \([^()]*(?::|, line )\d+\)$")
 _TOKEN = re.compile(r"\w+|\s+|.", re.DOTALL)
 
 

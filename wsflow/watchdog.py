@@ -19,7 +19,7 @@ from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
-from .cells import ipython
+from .cells import cited
 from .types import Handler
 
 LOOK = 0.25
@@ -274,7 +274,7 @@ def located(frame: FrameType, nodes: Iterable[Named] = ()) -> Spot | None:
     file, line = inner.f_code.co_filename, inner.f_lineno
     source = linecache.getline(file, line).strip()
     shown = source if len(source) <= SHOWN else source[: SHOWN - 1] + "…"
-    return Spot(f"{_place(file, line)}{': ' if shown else ''}{shown}", node, source)
+    return Spot(f"{cited(file, line)}{': ' if shown else ''}{shown}", node, source)
 
 
 def _turn(frame: FrameType | None) -> list[FrameType]:
@@ -329,16 +329,7 @@ def _code(function: Any) -> CodeType | None:
 def written(function: Any) -> str:
     """Return where a handler was written, as `app.py:31`; nothing for what is no Python code."""
     code = _code(function)
-    return "" if code is None else _place(code.co_filename, code.co_firstlineno)
-
-
-def _place(file: str, line: int) -> str:
-    """Return `app.py:31`, or what a notebook calls it: `cell In[5], line 2`."""
-    compiler = getattr(ipython(), "compile", None)
-    named = getattr(compiler, "format_code_name", lambda _: None)(file)
-    if named is not None:
-        return f"{named[0].lower()} {named[1]}, line {line}"
-    return f"{Path(file).name}:{line}"
+    return "" if code is None else cited(code.co_filename, code.co_firstlineno)
 
 
 def _advice(spot: Spot, own_thread: bool) -> str:
