@@ -1,8 +1,13 @@
 """Alarms ring when they are due, in order, once; a manual clock moves by hand."""
 
+import math
 import time
+from typing import Any
 
-from wsflow import Clock, ManualClock
+import pytest
+
+from wsflow import Clock, ManualClock, WiringError
+from wsflow.clock import checked_seconds
 
 
 def test_the_clock_is_the_machines() -> None:
@@ -82,3 +87,30 @@ def test_an_alarm_that_never_rang_can_be_cancelled_after_the_clock_passed_it(
     alarm = clock.call_later(1, lambda: None)
     clock.advance(2)
     alarm.cancel()
+
+
+def test_it_says_how_long_nobody_has_to_look_at_it() -> None:
+    clock = Clock()
+    assert clock.rest(0.1) == 0.1
+    clock.call_later(60, lambda: None)
+    assert clock.rest(0.1) == 0.1
+    clock.call_later(0.05, lambda: None)
+    assert 0 < clock.rest(0.1) <= 0.05
+    clock.call_later(0, lambda: None)
+    assert clock.rest(0.1) == 0
+
+
+def test_one_that_is_moved_by_hand_is_looked_at_now_and_then(clock: ManualClock) -> None:
+    clock.call_later(1e-9, lambda: None)
+    assert clock.rest(0.1) == 0.1, "its time does not pass by itself"
+
+
+@pytest.mark.parametrize("seconds", [0.001, 1, 3600.5])
+def test_a_period_is_a_number_of_seconds(seconds: float) -> None:
+    assert checked_seconds(seconds, "it takes") == seconds
+
+
+@pytest.mark.parametrize("seconds", [0, -1, 0.0009, "1", None, True, math.inf, math.nan, [1]])
+def test_anything_else_is_none(seconds: Any) -> None:
+    with pytest.raises(WiringError, match=r"it takes a number of seconds from 0\.001 on, not"):
+        checked_seconds(seconds, "it takes")

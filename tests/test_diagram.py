@@ -40,6 +40,31 @@ def test_a_wire_from_out_to_in_needs_no_label(flow: Flow) -> None:
     assert mermaid(flow.nodes.values()).endswith("n0 --> n1")
 
 
+def test_each_kind_of_node_has_its_shape(flow: Flow) -> None:
+    flow.multi("/things/{id}")
+    flow.timer(5, name="clock")
+    flow.inject(name="push")
+    chat = flow.websocket("/chat")
+    chat.message.where("action")
+    flow.switch("kind", name="sort")
+    flow.throttle(0.5)
+    flow.debounce(2)
+    flow.barrier(("left", "right"))
+    boxes = [line.strip() for line in mermaid(flow.nodes.values()).splitlines()[1:10]]
+    assert boxes == [
+        'n0(["HTTP /things/{id}"])',
+        'n1(["clock (every 5 s)"])',
+        'n2(["push"])',
+        'n3(["WebSocket /chat"])',
+        'n4{"/chat.message where action"}',
+        'n5{"sort (kind)"}',
+        'n6{{"throttle (one in 0.5 s)"}}',
+        'n7{{"debounce (quiet for 2 s)"}}',
+        'n8{{"barrier"}}',
+    ]
+    assert "clock (every 5 s)" in text(flow.nodes.values())
+
+
 async def test_arrows_show_how_many_events_took_them(flow: Flow) -> None:
     declared(flow)
     client = await flow.client("/chat/red")

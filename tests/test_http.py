@@ -119,6 +119,8 @@ async def test_a_body_that_is_not_what_it_says_gets_400_and_is_not_routed(
     assert kind in reply.text
     assert "Traceback" not in reply.text
     assert kept == []
+    row = flow.log.tail(1)[0]
+    assert (row.kind, row.path) == ("drop", "/push"), "what is refused is a row"
 
 
 async def test_a_query_with_too_many_fields_gets_400(flow: Flow, web: httpx.AsyncClient) -> None:
@@ -303,6 +305,16 @@ async def test_another_method_gets_405_and_the_methods_there_are(
     assert (got.status_code, got.headers["allow"]) == (405, "GET, POST")
 
 
+async def test_methods_of_one_path_may_name_their_parameters_differently(
+    flow: Flow, web: httpx.AsyncClient
+) -> None:
+    read, written = keeping(flow, "/a/{id}/{x}", "GET"), keeping(flow, "/a/{name}/:y", "POST")
+    await web.get("/a/1/2")
+    await web.post("/a/1/2")
+    assert read[0]["params"] == {"id": "1", "x": "2"}
+    assert written[0]["params"] == {"name": "1", "y": "2"}
+
+
 async def test_plain_http_on_a_socket_path_gets_426(flow: Flow, web: httpx.AsyncClient) -> None:
     flow.websocket("/chat/{room}")
     got = await web.get("/chat/red")
@@ -320,6 +332,7 @@ async def test_a_body_larger_than_a_mebibyte_gets_413(
     got = await web.post("/push", content=raw, headers={"content-type": "image/png"})
     assert got.status_code == status
     assert len(kept) == (status == 204)
+    assert [row.kind for row in flow.log.tail(2)][-1] == ("response" if kept else "drop")
 
 
 async def test_a_path_with_nul_gets_400_and_a_long_one_414(web: httpx.AsyncClient) -> None:
@@ -379,6 +392,9 @@ async def test_without_a_response_in_two_minutes_the_client_gets_504(
         clock.advance(0.1)
         got = await request
     assert (got.status_code, got.text) == (504, "no node answered this request in time\n")
+    asked, told = timed.log.tail(2)
+    assert (told.kind, told.node, told.cause) == ("drop", "GET /pull", asked.seq)
+    assert told.error == "no node answered within 120 s: the client got 504"
 
 
 async def test_time_passes_without_a_hand_on_the_clock(flow: Flow, web: httpx.AsyncClient) -> None:

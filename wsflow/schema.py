@@ -5,6 +5,7 @@ The library `jsonschema` decides. The words are ours: its own quote Python and t
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any
@@ -30,7 +31,7 @@ class Schema:
         """
         try:
             from jsonschema import SchemaError
-            from jsonschema.validators import Draft202012Validator, validator_for
+            from jsonschema.validators import Draft202012Validator, extend, validator_for
             from referencing import Registry
         except ImportError as error:
             raise MissingPackageError("a JSON Schema", "schema") from error
@@ -54,7 +55,7 @@ class Schema:
                 f"at {error.json_path} it is no JSON Schema: {error.message}"
             ) from error
         # an empty registry: nothing is ever fetched from anywhere
-        self._validator = kind(schema, registry=Registry())
+        self._validator = extend(kind, {"uniqueItems": _unique})(schema, registry=Registry())
 
     def reasons(self, body: Any) -> list[dict[str, str]]:
         """Return why a body is wrong: `[{"path": "$.name", "reason": ...}]`; [] when it is not."""
@@ -98,6 +99,28 @@ def _reason(error: Any) -> str:
             return "is not allowed"
         case keyword:
             return f"does not keep to {keyword}"
+
+
+def _unique(_validator: Any, wanted: Any, items: Any, _schema: Any) -> Iterator[Exception]:
+    """Judge `uniqueItems` at a price that does not grow with the square of the items (the
+    library's does: 11 s for 3,000 objects)."""
+    from jsonschema import ValidationError
+
+    if wanted is not True or not isinstance(items, list):
+        return
+    if len({json.dumps(_level(one), sort_keys=True) for one in items}) < len(items):
+        yield ValidationError("not unique")
+
+
+def _level(value: Any) -> Any:
+    """Return a value in which numbers that JSON Schema calls equal are written alike."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, list):
+        return [_level(one) for one in value]
+    if isinstance(value, dict):
+        return {key: _level(one) for key, one in value.items()}
+    return value
 
 
 def _references(schema: Any) -> Iterator[str]:
