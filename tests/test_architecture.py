@@ -74,6 +74,7 @@ HOUSEPLAN: dict[str, tuple[int, str]] = {
     "asgi": (13, "wire"),
     "memory": (13, "wire"),
     "connection": (13, "wire"),
+    "acceptor": (13, "wire"),
     "deflate": (14, "wire"),
     "listener": (15, "wire"),
     "server": (16, "wire"),
@@ -145,6 +146,7 @@ ASYNCIO = {
 }
 """Where the loop itself is dealt with: the owner, the socket, virtual time, and programs."""
 
+    "acceptor",
 
 def modules() -> dict[str, Path]:
     found = {}

@@ -14,6 +14,7 @@ import contextlib
 import http
 import socket
 import ssl
+from functools import partial
 from typing import Any, cast
 
 import h11
@@ -28,6 +29,7 @@ from hypercorn.typing import ConnectionState
 from hypercorn.utils import parse_socket_addr
 from websockets.utils import accept_key
 
+from .acceptor import BUSY, Acceptor
 from .connection import Batch, Connection
 from .deflate import DeflateConnection, negotiate
 from .endpoint import Endpoint
@@ -36,11 +38,6 @@ from .wire import Refusal, Request
 
 HEADER_TIMEOUT = 5.0
 """Seconds a client may take for its request head; also how long an idle connection is kept."""
-
-BUSY = (
-    b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n"
-    b"retry-after: 1\r\nconnection: close\r\n\r\n"
-)
 
 
 class Listener:
@@ -63,17 +60,19 @@ class Listener:
         self.tls = self._tls()
         self.app = ASGIWrapper(app)
         self.context = WorkerContext(None)
-        self.handshakes: dict[asyncio.Task[Any], asyncio.StreamWriter] = {}
-        self._server: asyncio.Server | None = None
+        self.handshakes: dict[asyncio.Task[None], asyncio.StreamWriter | None] = {}
+        """Who has connected and is no session yet; no writer before TLS is agreed on."""
+        self._door: Acceptor | asyncio.Server | None = None
 
     async def start(self, sock: socket.socket) -> None:
         """Accept on a socket that is bound and listens already."""
-        self._server = await asyncio.start_server(
-            self._accepted,
-            sock=sock,
-            ssl=self.tls,
-            ssl_handshake_timeout=HEADER_TIMEOUT if self.tls else None,
-        )
+        answer = b"" if self.tls else BUSY
+        door = Acceptor(sock, self._welcome, self._full, partial(self._note, "drop"), answer)
+        try:
+            door.start()
+            self._door = door
+        except NotImplementedError:  # Windows' own loop: there asyncio accepts, and answers nobody
+            self._door = await asyncio.start_server(self._accepted, sock=sock, ssl=self.tls)
 
     def _tls(self) -> ssl.SSLContext | None:
         if self.config.certfile is None and self.config.keyfile is None:
@@ -92,8 +91,8 @@ class Listener:
 
         `wait_closed` is not awaited: from Python 3.12 on it waits for every connection.
         """
-        if self._server is not None:
-            self._server.close()
+        if self._door is not None:
+            self._door.close()
 
     async def drain(self, seconds: float) -> None:
         """Drop sockets whose session is over; let HTTP requests end, then drop them too."""
@@ -103,32 +102,59 @@ class Listener:
         if self.handshakes:
             await asyncio.wait(list(self.handshakes), timeout=seconds)
         for writer in list(self.handshakes.values()):
-            writer.transport.abort()
+            if writer is not None:
+                writer.transport.abort()
         for task in list(self.handshakes):
             task.cancel()
         if self.handshakes:
             await asyncio.wait(list(self.handshakes), timeout=1.0)
 
-    async def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if len(self.handshakes) + len(self.endpoint.sessions) >= self.max_connections:
-            self.endpoint.witness.note(
-                "drop", f"more than {self.max_connections} connections: 503", 0, ""
+    # ---- newcomers
+
+    def _full(self) -> str | None:
+        if len(self.handshakes) + len(self.endpoint.sessions) < self.max_connections:
+            return None
+        return f"there are {self.max_connections} connections already"
+
+    def _welcome(self, sock: socket.socket) -> None:
+        task = asyncio.get_running_loop().create_task(self._visit(sock))
+        self.handshakes[task] = None
+        task.add_done_callback(self._left)
+
+    def _left(self, task: asyncio.Task[None]) -> None:
+        self.handshakes.pop(task, None)
+
+    async def _visit(self, sock: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        reader = asyncio.StreamReader(loop=loop)
+        protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
+        try:
+            transport, _ = await loop.connect_accepted_socket(
+                lambda: protocol,
+                sock,
+                ssl=self.tls,
+                ssl_handshake_timeout=HEADER_TIMEOUT if self.tls else None,
             )
-            writer.write(BUSY)
-            writer.close()
+        except (OSError, asyncio.CancelledError):  # no TLS, or none in time
+            sock.close()
             return
-        task = asyncio.current_task()
-        assert task is not None
+        await self._accepted(reader, asyncio.StreamWriter(transport, protocol, reader, loop))
+
+    async def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = cast("asyncio.Task[None]", asyncio.current_task())
         self.handshakes[task] = writer
         try:
             await _Visitor(self, reader, writer)
-        except asyncio.CancelledError:  # by `drain`; asyncio can not stand a cancelled task here
+        except asyncio.CancelledError:  # by `drain`
             writer.transport.abort()
         except Exception as error:  # noqa: BLE001 (one connection's fault stays its own)
-            self.endpoint.witness.note("error", f"connection failed: {error!r}", 0, "")
+            self._note("error", f"connection failed: {error!r}")
             writer.transport.abort()
         finally:
             self.handshakes.pop(task, None)
+
+    def _note(self, kind: str, text: str) -> None:
+        self.endpoint.witness.note(kind, text)
 
 
 class _Visitor(TCPServer):
