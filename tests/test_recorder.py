@@ -246,14 +246,14 @@ def test_rows_that_were_dropped_before_they_were_recorded_leave_a_gap(tmp_path: 
 def test_data_too_long_for_a_line_is_left_out_and_said_so(
     tape: Tape, begin: Callable[..., Recorder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lines_module, "MAX_LINE", 2**20 + 1_000)
+    monkeypatch.setattr(lines_module, "MAX_LINE", 2**20 + 100_000)
     recorder = begin()
-    for size in (900, 1_100):
+    for size in (90_000, 110_000):
         tell(tape, "x" * size)
     short, long = read(recorder.stop())
-    assert len(short.value) == 900
+    assert len(short.value) == 90_000
     assert long.value is None
-    assert long.error == "data of 1100 bytes is too long for a recording"
+    assert long.error == "data of 110000 bytes is too long for a recording"
 
 
 def test_an_endless_error_text_is_cut(tape: Tape, begin: Callable[..., Recorder]) -> None:
@@ -679,7 +679,7 @@ def test_a_fault_of_ours_ends_the_recording_and_nothing_else(
     tape: Tape, begin: Callable[..., Recorder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recorder = begin()
-    monkeypatch.setattr(lines_module, "write", lambda _: 1 / 0)
+    monkeypatch.setattr(lines_module, "write_all", lambda _: 1 / 0)
     tell(tape)
     tell(tape)
     assert not recorder.running

@@ -21,7 +21,10 @@ def redaction() -> Redaction:
 
 
 def field(redaction: Redaction, value: Any) -> bytes:
-    return redaction.field(snapshot(value)[0])
+    """Return what is written of a value, as a row."""
+    json, raw = redaction.field(snapshot(value)[0])
+    data = None if json is None else msgspec.Raw(json)
+    return msgspec.json.encode({"seq": 1, "data": data, "bytes": raw})
 
 
 def known(**facts: Any) -> Known:
@@ -57,7 +60,7 @@ def known(**facts: Any) -> Known:
 def test_the_secret_is_gone(redaction: Redaction, value: Any) -> None:
     told = field(redaction, value)
     assert b"two words" not in told
-    entry = lines.read(lines.write(told[1:])[:-1])
+    entry = lines.read(lines.write(told[1:-1])[:-1])
     assert SECRET not in repr(entry.value)
     assert REDACTED in repr(entry.value)
 
@@ -81,7 +84,7 @@ def test_the_secret_is_gone(redaction: Redaction, value: Any) -> None:
 )
 def test_what_is_no_secret_stays_as_it_was(redaction: Redaction, value: Any) -> None:
     told = field(redaction, value)
-    entry = lines.read(lines.write(b'"seq":1' + told)[:-1])
+    entry = lines.read(lines.write(told[1:-1])[:-1])
     assert entry.value == value
 
 
@@ -91,8 +94,7 @@ def test_json_stays_json_and_keeps_its_other_values(redaction: Redaction) -> Non
 
 
 def test_without_names_nothing_is_looked_at() -> None:
-    told = Redaction().field(f"password={SECRET}")
-    assert json.loads(told[len(b',"data":') :]) == f"password={SECRET}"
+    assert SECRET in json.loads(field(Redaction(), f"password={SECRET}"))["data"]
 
 
 def test_an_empty_name_takes_nothing_out() -> None:
@@ -146,4 +148,4 @@ def test_it_takes_no_longer_than_the_text_is_long(redaction: Redaction) -> None:
 
 
 def test_bytes_are_written_as_base64(redaction: Redaction) -> None:
-    assert msgspec.json.decode(b"{" + redaction.field(b"\x00")[1:] + b"}") == {"bytes": "AA=="}
+    assert json.loads(field(redaction, b"\x00"))["bytes"] == "AA=="

@@ -79,6 +79,38 @@ class Entry(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
             return self.data
 
 
+class Line(msgspec.Struct, omit_defaults=True, gc=False):
+    """One row to be written; `data` is ASCII or JSON already (see `data`), text is Unicode."""
+
+    seq: int
+    t: float
+    time: int
+    scope: int
+    cause: int
+    kind: str
+    node: str
+    port: str
+    session: str | None = None
+    path: str = ""
+    size: int = -1  # no row has that: it is always written
+    data: str | msgspec.Raw | None = None
+    bytes: Any = None
+    elapsed: float | None = None
+    error: str | None = None
+    code: int | None = None
+    reason: str | None = None
+
+
+def write_all(some: list[Line | msgspec.Raw]) -> bytes:
+    """Return the lines of rows, and of whatever else is JSON."""
+    if not some:
+        return b""
+    written: list[bytes] = []
+    for body in _encode_lines(some)[1:-1].split(b"\n{"):
+        written += CHECKED % zlib.crc32(body), body, b"\n"
+    return b"".join(written)
+
+
 def write(body: bytes) -> bytes:
     """Return a line for the inside of a JSON object: `"seq":1,"t":0.0,...` without braces."""
     rest = body + b"}"
@@ -154,12 +186,9 @@ have these bytes too: their text takes the longer way.
 """
 
 
-def text(value: str) -> bytes:
-    """Return text as JSON; what is no Unicode text (a lone surrogate) stands as its escape."""
-    try:
-        return msgspec.json.encode(value)
-    except UnicodeEncodeError:
-        return msgspec.json.encode(value.encode("utf-8", "backslashreplace").decode())
+def text(value: str) -> str:
+    """Return text; what is no Unicode text (a lone surrogate) stands as its escape."""
+    return value if _is_text(value) else value.encode("utf-8", "backslashreplace").decode()
 
 
 def data(value: Any) -> bytes:
@@ -167,7 +196,7 @@ def data(value: Any) -> bytes:
     try:
         return msgspec.json.encode(wrapped(value), enc_hook=str)
     except Exception:  # noqa: BLE001 (a hook, or a number of more digits than Python writes)
-        return text(describe(value))
+        return msgspec.json.encode(text(describe(value)))
 
 
 def snapshot(taken: Snapshot) -> bytes:
@@ -253,5 +282,6 @@ _SPECIAL: dict[str, Callable[[Any], Any]] = {
     PLAIN: _from_plain,
 }
 
+_encode_lines = msgspec.json.Encoder().encode_lines
 _decode = msgspec.json.Decoder(Entry).decode
 _decode_object = msgspec.json.Decoder(dict[str, Any]).decode

@@ -18,12 +18,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
 
+import msgspec
+from msgspec import Raw
+
 from . import lines
 from .errors import RecordingError
 from .folder import FOLDER, SUFFIX, create, keep_previous, part, release, resolve, unwritable
-from .lines import FORMAT
+from .lines import FORMAT, Line
 from .redaction import Redaction
-from .tape import Place, Tape
+from .tape import Tape
 
 PART_BYTES = 256 * 2**20
 """A recording goes on in another file when its file has grown to this."""
@@ -35,6 +38,9 @@ PARTING = 0.1
 
 MAX_ERROR = 2**20
 """Characters of an error's text that are kept."""
+
+SHORT = 2**16
+"""Bytes of text that is surely not too long for a line."""
 
 UNABLE = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP}
 """What `fsync` says where there is nothing to sync."""
@@ -49,14 +55,14 @@ class Batch(NamedTuple):
     """The `seq` that comes after them."""
 
 
-class Guest:
-    """A session whose handshake is in the file, and how its rows begin, by place."""
+class Head(NamedTuple):
+    """What rows of one session at one place share."""
 
-    __slots__ = ("facts", "heads")
-
-    def __init__(self, facts: dict[str, Any]) -> None:
-        self.facts = facts
-        self.heads: dict[int, bytes] = {}
+    kind: str
+    node: str
+    port: str
+    session: str | None
+    path: str
 
 
 class Recorder:
@@ -94,9 +100,10 @@ class Recorder:
         self._began = time.monotonic_ns()
         self._last_t = 0
         self._next = tape.seq + 1
-        self._guests: dict[int, Guest] = {}
-        self._heads: dict[int, bytes] = {}
-        self._places: list[Place] = []
+        self._guests: dict[int, dict[str, Any]] = {}
+        """The handshakes that are in the file, by the session's number."""
+        self._heads: dict[int, dict[int, Head]] = {}
+        """What rows of a session and a place share."""
         self._lock = threading.Lock()
         self._over = threading.Event()
         try:
@@ -177,78 +184,85 @@ class Recorder:
         self._fail(wrong)
 
     def _batch(self) -> Batch:
-        tape, written, expected = self._tape, [], self._next
-        offset = time.monotonic_ns() - self._began - tape.now()
-        self._places = tape.places()
-        for row in tape.since(expected):
-            if row[0] > expected:
-                written.append(self._gap(expected, row[0] - expected, row[1]))
-            expected = row[0] + 1
-            written.append(self._line(row, offset))
-        return Batch(b"".join(written), len(written), expected)
+        """Return what was told since the last batch."""
+        expected, last, rows = self._next, self._last_t, 0
+        offset = time.monotonic_ns() - self._began - self._tape.now()
+        heads, is_plain = self._heads, not self._redaction.has_own
+        written: list[Line | Raw] = []
+        put = written.append
+        for seq, when, place, session, scope, cause, data, size, elapsed, error in self._tape.since(
+            expected
+        ):
+            if when + offset > last:
+                last = when + offset
+            if seq > expected:
+                put(_gap(expected, seq - expected, when, last))
+                rows += 1
+            expected, rows, t = seq + 1, rows + 1, last // 1000 / 1e6
+            try:
+                head = heads[session][place]
+            except KeyError:
+                head = self._new_head(place, session, put)
+            kind, node, port, who, path = head
+            # what comes by the million is told here, all else with more care
+            if type(data) is str and is_plain and size < SHORT and data.isascii():
+                line = Line(seq, t, when, scope, cause, kind, node, port, who, path, size, data)
+            else:
+                line = Line(seq, t, when, scope, cause, kind, node, port, who, path, size)
+                self._put_data(line, data)
+            if elapsed is not None or error is not None or kind == "close":
+                self._put_rest(line, session, elapsed, error)
+            put(line)
+        self._last_t = last
+        return Batch(lines.write_all(written), rows, expected)
 
-    def _line(self, row: tuple[Any, ...], offset: int) -> bytes:
-        seq, when, place, session, scope, cause, data, size, elapsed, error = row
-        before, heads = b"", self._heads
-        if session:
-            guest = self._guests.get(session)
-            if guest is None:
-                guest = self._guests[session] = Guest(self._facts(session))
-                if guest.facts:
-                    before = lines.write_object({"opened": guest.facts})
-            heads = guest.heads
-        head = heads.get(place)
-        if head is None:
-            head = heads[place] = self._head(place, session)
-        if when + offset > self._last_t:
-            self._last_t = when + offset
-        body = b'"seq":%d,"t":%.6f,"time":%d,"scope":%d,"cause":%d,%b,"size":%d' % (
-            seq, self._last_t / 1e9, when, scope, cause, head, size
-        )  # fmt: skip
-        what = self._redaction.field(data)
-        if len(what) > lines.MAX_LINE - 2**20:
-            what, error = b"", error or f"data of {size} bytes is too long for a recording"
-        if elapsed is not None or error is not None:
-            what += self._rest(elapsed, error)
-        if session and self._places[place].kind == "close":
-            what += self._ending(session)
-        return before + lines.write(body + what)
+    def _put_data(self, line: Line, data: Any) -> None:
+        json, raw = self._redaction.field(data)
+        if len(json or b"") + len(raw or b"") * 4 // 3 > lines.MAX_LINE - 2**20:
+            line.error = f"data of {line.size} bytes is too long for a recording"
+        elif json is not None:
+            line.data = Raw(json)
+        else:
+            line.bytes = raw
 
-    def _head(self, place: int, session: int) -> bytes:
-        where = self._places[place]
-        fields: dict[str, Any] = {"kind": where.kind, "node": where.node, "port": where.port}
-        facts = self._guests[session].facts if session else {}
-        if facts:
-            fields |= {"session": facts["id"], "path": facts["path"]}
-        elif where.path:
-            fields["path"] = where.path
-        return b",".join(
-            b'"%b":%b' % (key.encode(), lines.text(one)) for key, one in fields.items()
+    def _put_rest(self, line: Line, session: int, elapsed: float | None, error: str | None) -> None:
+        if elapsed is not None:
+            line.elapsed = round(elapsed, 6)
+        if error is not None:
+            line.error = lines.text(self._redaction.text(error)[:MAX_ERROR])
+        if session and line.kind == "close":
+            self._put_ending(line, session)
+
+    def _put_ending(self, line: Line, session: int) -> None:
+        """Tell how a session ended, and forget it: a server may see millions of them."""
+        del self._guests[session], self._heads[session]
+        known = self._tape.known(session)
+        if known is not None and known.code is not None:
+            line.code, line.reason = known.code, lines.text(self._redaction.text(known.reason))
+
+    def _new_head(self, place: int, session: int, put: Callable[[Raw], object]) -> Head:
+        """Return what rows of a place and a session share; before the session's first row its
+        handshake is written.
+        """
+        if session and session not in self._guests:
+            facts = self._guests[session] = self._facts(session)
+            if facts:
+                put(Raw(msgspec.json.encode({"opened": facts}, enc_hook=str)))
+        facts = self._guests.get(session, {})
+        where = self._tape.places()[place]
+        head = Head(
+            where.kind,
+            lines.text(where.node),
+            lines.text(where.port),
+            facts.get("id"),
+            lines.text(facts.get("path", where.path)),
         )
+        self._heads.setdefault(session, {})[place] = head
+        return head
 
     def _facts(self, session: int) -> dict[str, Any]:
         known = self._tape.known(session)
         return {} if known is None else self._redaction.facts(known)
-
-    def _rest(self, elapsed: float | None, error: str | None) -> bytes:
-        body = b"" if elapsed is None else b',"elapsed":%.6f' % elapsed
-        if error is None:
-            return body
-        return body + b',"error":' + lines.text(self._redaction.text(error)[:MAX_ERROR])
-
-    def _ending(self, session: int) -> bytes:
-        """Return how a session ended, and forget it: a server may see millions of them."""
-        known = self._tape.known(session)
-        del self._guests[session]
-        if known is None or known.code is None:
-            return b""
-        reason = lines.text(self._redaction.text(known.reason))
-        return b',"code":%d,"reason":%b' % (known.code, reason)
-
-    def _gap(self, seq: int, missing: int, when: int) -> bytes:
-        text = f"{missing} rows were dropped before they could be recorded"
-        row = {"seq": seq, "t": self._last_t / 1e9, "time": when, "kind": "gap", "error": text}
-        return lines.write_object(row)
 
     def _header(self) -> bytes:
         return lines.write_object(
@@ -268,6 +282,7 @@ class Recorder:
         self._file = create(part(self.path, self._part))
         self._size = 0
         self._guests.clear()  # each part can be read alone
+        self._heads.clear()
         self._write(self._header())
 
     def _write(self, data: bytes) -> None:
@@ -371,3 +386,9 @@ class Recorder:
         state = "recording" if self.running else f"failed: {self.failed}" if self.failed else "done"
         kept = f", the previous one is {self.kept.name}" if self.kept else ""
         return f"<Recorder {self.name} {state} {self.rows} rows in {self.path}{kept}>"
+
+
+def _gap(seq: int, missing: int, when: int, t: int) -> Raw:
+    text = f"{missing} rows were dropped before they could be recorded"
+    row = {"seq": seq, "t": t / 1e9, "time": when, "kind": "gap", "error": text}
+    return Raw(msgspec.json.encode(row))

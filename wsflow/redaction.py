@@ -40,24 +40,24 @@ class Redaction:
         """What the header says was taken out."""
         return sorted({*SECRET_HEADERS, *SECRET_QUERY, *self._own})
 
+    @property
+    def has_own(self) -> bool:
+        """Whether the user named any."""
+        return bool(self._own)
+
     # ---- for lines
 
-    def field(self, data: Any) -> bytes:
-        """Return `,"data":...` or `,"bytes":...` for what travelled. Never raises."""
+    def field(self, data: Any) -> tuple[bytes | None, bytes | None]:
+        """Return what travelled as JSON, or else the bytes that did. Never raises."""
         if data is None:
-            return b""
-        kind = type(data)
-        if kind is Snapshot:
+            return None, None
+        if type(data) is Snapshot:
             if not self._own:
-                return b',"data":' + lines.snapshot(data)
+                return lines.snapshot(data), None
             data = data.unpack()
         if self._own:
             data = self.clean(data)
-        elif kind is str and data.isascii():
-            return b',"data":' + msgspec.json.encode(data)
-        if kind is bytes:
-            return b',"bytes":' + msgspec.json.encode(data)
-        return b',"data":' + lines.data(data)
+        return (None, data) if type(data) is bytes else (lines.data(data), None)
 
     def facts(self, known: Known) -> dict[str, Any]:
         """Return a handshake for its line."""
