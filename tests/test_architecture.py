@@ -63,7 +63,8 @@ HOUSEPLAN: dict[str, tuple[int, str]] = {
     "graph": (15, "flow"),
     "shelf": (16, "flow"),
     "engine": (16, "flow"),
-    "freeze": (15, "flow"),
+    "freeze": (11, "flow"),
+    "freezer": (15, "flow"),
     "runtime": (17, "flow"),
     "declarations": (17, "flow"),
     # the wire tower: who is connected

@@ -67,7 +67,7 @@ class Engine:
         self.later: Callable[[Callable[[], None]], object] = lambda function: function()
         self.running = self.paused = False
         self.gate: Callable[[Output, Any, Scope, int], bool] | None = None
-        """Who may hold a firing back (see `freeze.py`); None while nobody wants to."""
+        """Who may hold a firing back (see `freezer.py`); None while nobody wants to."""
         self._place = place
         self._numbers = itertools.count(1)
         self._work: deque[Work] = deque()

@@ -20,7 +20,8 @@ from .declarations import Declarations
 from .endpoint import Endpoint
 from .engine import Engine
 from .errors import ServeError
-from .freeze import Freeze, Freezer
+from .freeze import Freeze
+from .freezer import Freezer
 from .memory import Client
 from .node import Node
 from .policy import Policy
