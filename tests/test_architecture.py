@@ -110,14 +110,26 @@ HOUSEPLAN: dict[str, tuple[int, str]] = {
     "twin": (19, "roof"),
     "panel.bundle": (0, ""),
     "panel.part": (19, "roof"),
+    "panel.body": (19, "roof"),
+    "panel.composer": (20, "roof"),
+    "panel.client": (20, "roof"),
     "panel.pulse": (0, ""),
+    "panel.cell": (20, "roof"),
+    "panel.sieve": (20, "roof"),
+    "panel.logview": (21, "roof"),
+    "panel.layout": (0, ""),
+    "panel.diagram": (21, "roof"),
     "panel.sessions": (20, "roof"),
+    "panel.outline": (20, "roof"),
+    "panel.shelf": (21, "roof"),
+    "panel.deck": (22, "roof"),
+    "panel.player": (23, "roof"),
     "panel.status": (20, "roof"),
     "panel.page": (20, "roof"),
-    "panel.parts": (21, "roof"),
-    "panel.widget": (22, "roof"),
-    "panel": (23, "roof"),
-    "flow": (24, "roof"),
+    "panel.parts": (24, "roof"),
+    "panel.widget": (25, "roof"),
+    "panel": (26, "roof"),
+    "flow": (27, "roof"),
     "terminal": (28, "rooms"),
     "app": (29, "rooms"),
     "arguments": (29, "rooms"),
@@ -135,6 +147,7 @@ HOUSEPLAN: dict[str, tuple[int, str]] = {
 TOWERS = {"flow", "wire", "record"}
 
 ASYNCIO = {
+    "acceptor",
     "owner",
     "connection",
     "deflate",
@@ -147,7 +160,6 @@ ASYNCIO = {
 }
 """Where the loop itself is dealt with: the owner, the socket, virtual time, and programs."""
 
-    "acceptor",
 
 def modules() -> dict[str, Path]:
     found = {}

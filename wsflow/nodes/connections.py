@@ -89,7 +89,8 @@ class Connections(Node):
     @property
     def groups(self) -> dict[str, list[str]]:
         """The groups there are, and who is in them."""
-        return {name: list(members) for name, members in self.here()._groups.items()}
+        there = list(self.here()._groups.items())  # at once: any thread may ask
+        return {name: list(members) for name, members in there}
 
     def broadcast(self, body: Any, *, group: str | None = None, except_: Excepted = ()) -> Delivery:
         """Send `body` to every session, or to those of a group, and say whom it reached.

@@ -6,12 +6,15 @@ is a Python class here and an ES module of the same name; they speak by custom m
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ..errors import WsflowError
+from .composer import History
 
 if TYPE_CHECKING:
     from ..flow import Flow
+    from .deck import Deck
     from .widget import Panel
 
 PARTS = ("sessions", "composer", "log", "diagram", "plots", "freezer", "client", "player")
@@ -27,6 +30,8 @@ class Panels:
     def __init__(self, flow: Flow) -> None:
         self._flow = flow
         self._made: dict[tuple[str, ...], Panel] = {}
+        self.history = History()
+        """What was sent by hand."""
 
     def __call__(self, *parts: str) -> Panel:
         """Return a panel with these parts, or with all of them.
@@ -44,6 +49,13 @@ class Panels:
 
             made = self._made[chosen] = Panel(self._flow, chosen)
         return made
+
+    @cached_property
+    def deck(self) -> Deck:
+        """What records and plays for all pages."""
+        from .deck import Deck
+
+        return Deck(self._flow)
 
     def sessions(self) -> Panel:
         """Who is connected: a live table; select a session, or close it."""

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
+from ..types import Data
+
 if TYPE_CHECKING:
     from ..flow import Flow
 
@@ -51,3 +53,10 @@ def text(value: object, longest: int = LONGEST) -> str:
     if len(whole) > longest:
         whole = whole[: longest - 1] + "…"
     return whole if whole.isascii() else whole.encode("utf-8", "backslashreplace").decode()
+
+
+def glance(data: Data, longest: int = LONGEST) -> str:
+    """Return what a page may be told of a message: text as it is, bytes as hex, cut."""
+    if isinstance(data, str):
+        return text(data, longest)
+    return text(data[:longest].hex(" "), longest)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from .client import ClientPart
+from .composer import ComposerPart
 from .part import Part
+from .player import PlayerPart
 from .sessions import SessionsPart
 
-KINDS: dict[str, type[Part]] = {part.name: part for part in (SessionsPart,)}
+KINDS: dict[str, type[Part]] = {
+    part.name: part for part in (SessionsPart, ComposerPart, PlayerPart, ClientPart)
+}
