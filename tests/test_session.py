@@ -495,3 +495,16 @@ def test_what_a_client_chose_is_text_in_the_html() -> None:
     party = Party()
     party.session.path = party.session.peer = "<img src=x onerror=alert(1)>"
     assert "<img" not in party.session._repr_html_()
+
+
+def test_who_asked_hears_once_that_it_has_ended_before_the_close_is_told() -> None:
+    party = Party()
+    assert party.session.when_closed(lambda: party.ear.heard.append(("forgotten", 1)))
+    assert party.session.when_closed(lambda: party.ear.heard.append(("forgotten", 2)))
+    party.session.end()
+    assert party.ear.of("forgotten") == [], "it is only closing yet"
+    party.session.lost(1000)
+    party.session.lost(1000)
+    kinds = [one[0] for one in party.ear.heard]
+    assert kinds == ["forgotten", "forgotten", "gone", "closed"]
+    assert not party.session.when_closed(lambda: None), "nothing will be called any more"

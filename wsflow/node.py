@@ -127,7 +127,7 @@ class Node:
 
     def rename_port(self, old: str, new: str) -> None:
         """Give a port another name; its wires stay."""
-        port = self[old]
+        port = self._port(old)
         self._free(new, {**self.inputs, **self.outputs})
         port.name = new
         if isinstance(port, Output):
@@ -138,7 +138,7 @@ class Node:
 
     def remove_port(self, name: str) -> None:
         """Take a port away, and its wires with it."""
-        port = self[name]
+        port = self._port(name)
         self.host.disconnect_port(port)
         (self.outputs if isinstance(port, Output) else self.inputs).pop(name)
 
@@ -192,6 +192,9 @@ class Node:
             )
 
     def __getitem__(self, name: str) -> Input | Output:
+        return self._port(name)
+
+    def _port(self, name: str) -> Input | Output:
         port = self.inputs.get(name) or self.outputs.get(name)
         if port is None:
             raise UnknownPortError(self.name, "", name, (*self.inputs, *self.outputs))

@@ -83,6 +83,7 @@ class Runtime:
         await self._close()
         self._engine.moment("stop")
         with anyio.move_on_after(LAST_WORDS):
+            await anyio.lowlevel.checkpoint()  # what was routed just now starts first
             await self._engine.workers.idle()
 
     async def _tick(self) -> None:

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from ..context import Context
 from ..errors import WiringError
 from ..node import Host, Node
-from ..port import Input, Output
+from ..port import Output
 
 Key: TypeAlias = tuple[str, Any]
 
@@ -64,10 +64,8 @@ class Switch(Node):
             self.cases[key] = self.add_output(_port_name(value))
         return self.cases[key]
 
-    def __getitem__(self, value: Any) -> Input | Output:
-        """Return the port of a case; `switch["default"]` and `switch["in"]` are those ports."""
-        if isinstance(value, str) and value in {"in", "default"}:
-            return super().__getitem__(value)
+    def __getitem__(self, value: Any) -> Output:
+        """Return the port of a case (see `case`); what fits none leaves by `switch.default`."""
         return self.case(value)
 
     def default_output(self) -> Output:
