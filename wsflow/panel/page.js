@@ -2,11 +2,13 @@ import { h } from "./dom.js";
 import { makeBus } from "./bus.js";
 import { statusPart } from "./status.js";
 import { sessionsPart } from "./sessions.js";
+import { playerPart } from "./player.js";
 
 // The page of a panel: lays its parts out and hands each its place.
 
 const PARTS = {
   sessions: ["Sessions", sessionsPart],
+  player: ["Player", playerPart],
 };
 
 const BESIDE = new Set(["sessions", "composer"]); // left of the tabs, always in sight

@@ -1,0 +1,123 @@
+"""The player on a page: a view of its flow's deck, and the buttons of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..errors import WsflowError
+from .deck import Manner
+from .part import News, Part, text
+
+if TYPE_CHECKING:
+    from ..flow import Flow
+
+KEYS = 50
+"""JSON keys that may be left out of a comparison."""
+
+
+class PlayerPart(Part):
+    """The recordings, what is being recorded, and what plays."""
+
+    name = "player"
+    actions = (
+        "record",
+        "mark",
+        "finish",
+        "choose",
+        "play",
+        "pause",
+        "step",
+        "seek",
+        "stop",
+    )
+
+    def __init__(self, flow: Flow) -> None:
+        super().__init__(flow)
+        self._deck = flow.panel.deck
+        self._told: News = {}
+        self._deck.open()
+
+    def close(self) -> None:
+        """The page is gone."""
+        self._deck.close()
+
+    # ---- what it tells
+
+    def news(self) -> News | None:
+        deck, shelf = self._deck, self._deck.shelf
+        there: News = {
+            "folder": text(shelf.folder),
+            "recorders": deck.recorders(),
+            "trouble": deck.trouble,
+            "free": shelf.free(self._stem),
+            "lines": shelf.lines,
+            "chosen": shelf.chosen,
+            "outline": shelf.outline,
+            "playing": deck.playing(),
+            "report": deck.report,
+        }
+        told = self._told
+        changed = {
+            key: value
+            for key, value in there.items()
+            if key not in told or (told[key] is not value and told[key] != value)
+        }
+        self._told = there
+        return changed or None
+
+    @property
+    def _stem(self) -> str:
+        """The flow's name, as far as it can be one of a file."""
+        return "".join(c for c in self.flow.name if c.isascii() and c.isalnum())[:40] or "flow"
+
+    # ---- what it is asked
+
+    def record(self, name: str) -> None:
+        """Record everything from now on."""
+        self._deck.record(name)
+
+    def mark(self, name: str, text: str) -> None:
+        """Write a remark into a recording."""
+        self._deck.mark(name, text)
+
+    def finish(self, name: str) -> None:
+        """End a recording."""
+        self._deck.finish(name)
+
+    def choose(self, name: str) -> None:
+        """Show this recording."""
+        self._deck.shelf.choose(name)
+
+    def play(self, manner: dict[str, Any]) -> None:
+        """Play, go on, or go on in another manner."""
+        self._deck.play(_manner(**manner))
+
+    def pause(self) -> None:
+        """Stand still."""
+        self._deck.pause()
+
+    def step(self, manner: dict[str, Any], mark: bool = False) -> None:
+        """Go to the next event or mark."""
+        self._deck.step(_manner(**manner), mark=mark)
+
+    def seek(self, manner: dict[str, Any], t: float) -> None:
+        """Go to a moment."""
+        self._deck.seek(_manner(**manner), float(t))
+
+    def stop(self) -> None:
+        """End now."""
+        self._deck.stop()
+
+
+def _manner(
+    speed: float | None = None,
+    ignore: str = "",
+    times: bool = False,
+    ids: bool = False,
+    any_order: bool = False,
+) -> Manner:
+    """Return how to play from what a page says; keys are divided by commas or spaces."""
+    keys = tuple(dict.fromkeys(ignore.replace(",", " ").split()))
+    if len(keys) > KEYS:
+        raise WsflowError(f"{len(keys)} keys to ignore; a page takes up to {KEYS}")
+    return Manner(None if speed is None else float(speed), keys, times, ids, any_order)
