@@ -1,0 +1,310 @@
+"""The log as it grows: its newest rows, those that fit a filter, and the story of one of them.
+
+A page has one view at a time. It follows the log, or it stands still and only counts what came;
+whatever changes that is a new view with a number the page gave, so that no late news of an older
+one can mix with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from ..errors import WsflowError
+from ..events import KINDS
+from .cell import Budget, one_line, whole
+from .part import News, Part, text
+from .sieve import Raw, Sieve
+
+if TYPE_CHECKING:
+    from ..flow import Flow
+
+SHOWN = 200
+"""Rows on a page, and the most it is told at once."""
+
+BURST = 60
+"""Rows a page is told at once when more than `SHOWN` came since the last time: nobody reads them,
+and those before them are in the log."""
+
+LOOKED = 5_000
+"""Rows a beat that are held against a filter."""
+
+BACK = 20_000
+"""Rows that are looked at when a page asks for older ones."""
+
+STEP = 100
+"""Older or newer rows a page gets at once."""
+
+PIECE = 500
+"""Rows that are looked at together on the way back."""
+
+TOLD = 200
+"""Rows of a trace on a page."""
+
+PLACES = 200
+"""Names offered for the filter."""
+
+Line: TypeAlias = list[Any]
+"""seq, milliseconds since 1970, kind, node.port, session, data, error."""
+
+
+class View:
+    """What a page looks at: a filter, and how far it has been told. One thread at a time."""
+
+    def __init__(self, number: int, sieve: Sieve, stands_at: int | None = None) -> None:
+        self.number, self.sieve = number, sieve
+        self.stands_at = stands_at
+        """The newest row a page shows that stands still; None: it follows."""
+        self.seen = stands_at or 0
+        self.is_new = True
+        self.came = 0
+        self.skipped = 0
+        """Rows since it began that were neither shown nor counted."""
+
+
+class LogPart(Part):
+    """The newest rows, at most 200; older ones when asked for."""
+
+    name = "log"
+    actions = ("choose", "follow", "stand", "older", "newer", "details")
+
+    def __init__(self, flow: Flow) -> None:
+        super().__init__(flow)
+        self._tape = flow._tape
+        self._view = View(0, Sieve(self._tape))
+        self._places = 0
+
+    # ---- what it tells (the pulse's thread)
+
+    def news(self) -> News | None:
+        view = self._view  # an action puts another in its place
+        news = self._followed(view) if view.stands_at is None else self._counted(view)
+        names = self._names()
+        if news is None and names is None:
+            return None
+        view.is_new = False
+        return {"view": view.number} | (news or {}) | (names or {})
+
+    def _followed(self, view: View) -> News | None:
+        """Return the rows since the last time; of a flood the newest."""
+        seq = self._tape.seq
+        if seq == view.seen and not view.is_new:
+            return None
+        fresh = view.is_new
+        if view.sieve.open:
+            most = SHOWN if fresh or seq - view.seen <= SHOWN else BURST
+            found = list(self._tape.since(max(view.seen + 1, seq - most + 1)))
+            last, unseen = (found[-1][0] if found else view.seen), 0
+        else:
+            first = max(view.seen + 1, seq - LOOKED + 1)
+            found, last, _ = view.sieve.sift(self._tape.since(first), LOOKED)
+            unseen = 0 if fresh else first - view.seen - 1
+            if len(found) > SHOWN:
+                unseen += len(found) - (SHOWN if fresh else BURST)
+                found = found[-(SHOWN if fresh else BURST) :]
+        if not found and not fresh and not unseen:
+            view.seen = max(view.seen, last)
+            return None
+        if view.sieve.open and not fresh:
+            unseen = found[0][0] - view.seen - 1 if found else 0
+        view.seen = max(view.seen, last)
+        view.skipped += unseen
+        news: News = {"rows": self._lines(found), "gap": unseen, "skipped": view.skipped}
+        return news | {"first": True} if fresh else news
+
+    def _counted(self, view: View) -> News | None:
+        """Return how many rows came since the page stands still."""
+        seq = self._tape.seq
+        if seq == view.seen and not view.is_new:
+            return None
+        if view.sieve.open:
+            view.came += seq - view.seen
+            view.seen = seq
+        else:
+            first = max(view.seen + 1, seq - LOOKED + 1)
+            found, last, _ = view.sieve.sift(self._tape.since(first), LOOKED)
+            view.skipped += first - view.seen - 1
+            view.came += len(found)
+            view.seen = max(view.seen, last)
+            if not found and not view.is_new:
+                return None
+        return {"came": view.came, "unseen": view.skipped}
+
+    def _names(self) -> News | None:
+        """Return what a filter can be made of, when that has changed."""
+        places = self._tape.places()
+        if len(places) == self._places:
+            return None
+        self._places = len(places)
+        kinds = {place.kind for place in places}
+        names = dict.fromkeys(
+            text(f"{place.node}.{place.port}", 120) for place in places if place.node
+        )
+        return {
+            "kinds": [kind for kind in KINDS if kind in kinds],
+            "places": list(islice(names, PLACES)),
+        }
+
+    def _lines(self, rows: Iterable[Raw]) -> list[Line]:
+        places, known, budget = self._tape.places(), self._tape.known, Budget()
+        lines = []
+        for seq, time, place, session, _, _, data, size, _, error in rows:
+            kind, node, port, _ = places[place]
+            who = known(session) if session else None
+            lines.append(
+                [
+                    seq,
+                    time // 1_000_000,
+                    kind,
+                    text(f"{node}.{port}" if port else node, 120),
+                    "" if who is None else who.id,
+                    one_line(data, size, budget),
+                    "" if error is None else text(error),
+                ]
+            )
+        return lines
+
+    # ---- what it is asked (the flow's loop)
+
+    def choose(
+        self,
+        view: int,
+        kinds: list[str] | None = None,
+        where: str = "",
+        session: str = "",
+        text: str = "",
+    ) -> None:
+        """Show only rows that fit, the newest ones first of all, and follow."""
+        self._view = View(view, Sieve(self._tape, kinds or (), where, session, text))
+
+    def follow(self, view: int) -> None:
+        """Show the newest rows, and what comes."""
+        self._view = View(view, self._view.sieve)
+
+    def stand(self, view: int, at: int) -> None:
+        """Tell no rows beyond `at` any more, only how many there are."""
+        self._view = View(view, self._view.sieve, max(0, int(at)))
+
+    def older(self, before: int) -> News:
+        """Return the rows before one that fit, and how far back it was looked."""
+        sieve, start, left = self._view.sieve, self._start(), BACK
+        found: list[Raw] = []
+        at = min(before, self._tape.seq + 1)
+        while at > start and len(found) < STEP and left > 0:  # from behind, a piece at a time
+            first = max(start, at - PIECE)
+            piece = [row for row in islice(self._tape.since(first), PIECE) if row[0] < at]
+            fit, last, left = sieve.sift(reversed(piece), left)
+            found += fit
+            at = last or first
+        found = found[:STEP][::-1]
+        if len(found) == STEP:
+            at = found[0][0]
+        return {
+            "rows": self._lines(found),
+            "before": at,
+            "start": start,
+            "dropped": self.flow.log.dropped,
+        }
+
+    def newer(self, after: int) -> News:
+        """Return the rows after one that fit, and whether these were all."""
+        sieve = self._view.sieve
+        found, last, _ = sieve.sift(islice(self._tape.since(after + 1), BACK), BACK)
+        more = len(found) > STEP or 0 < last < self._tape.seq
+        found = found[:STEP]
+        return {
+            "rows": self._lines(found),
+            "after": found[-1][0] if len(found) == STEP else max(after, last),
+            "more": more,
+        }
+
+    def details(self, seq: int) -> News:
+        """Return all that is known of a row, and what led to it and what it led to.
+
+        Raises:
+            WsflowError: there is no such row, or it was dropped.
+        """
+        row = self._tape.row(seq)
+        if row is None:
+            raise WsflowError(
+                f"row {seq} is not in the log any more; it holds {self.flow.log.span}"
+            )
+        raw = next(iter(self._tape.since(seq)), None)
+        session = self._tape.known(raw[3]) if raw is not None and raw[3] else None
+        return {
+            "seq": seq,
+            "time": row.time // 1_000_000,
+            "kind": row.kind,
+            "node": text(row.node, 500),
+            "port": text(row.port, 500),
+            "path": text(row.path, 500),
+            "session": row.session or "",
+            "peer": "" if session is None else text(session.peer, 500),
+            "size": row.size,
+            "elapsed": row.elapsed,
+            "error": "" if row.error is None else text(row.error, 8_000),
+            **whole(row.data),
+            **self._story(seq),
+        }
+
+    def _start(self) -> int:
+        """Return the number of the oldest row."""
+        first = next(iter(self._tape.since(1)), None)
+        return self._tape.seq + 1 if first is None else int(first[0])
+
+    def _story(self, seq: int) -> News:
+        """Return the tree a row stands in: the event that began it, and all that this caused."""
+        above = [seq]
+        while (cause := self._cause(above[0])) and len(above) < TOLD // 2:
+            above.insert(0, cause)
+        lost = self._lost(above[0])
+        family = self._tape.caused(above[0])
+        chosen = _nearest(family, above, self._tape.caused(seq), TOLD)
+        budget, depth, began = Budget(), {0: -1}, 0
+        times: dict[int, int] = {}
+        lines = []
+        for number in chosen:
+            row = self._tape.row(number)
+            if row is None:  # dropped this very moment
+                continue
+            began = began or row.time
+            depth[number] = depth.get(row.cause, -1) + 1
+            times[number] = row.time
+            lines.append(
+                [
+                    number,
+                    min(depth[number], 12),
+                    (row.time - began) / 1e6,
+                    (row.time - times.get(row.cause, row.time)) / 1e6,
+                    row.kind,
+                    text(row.node, 120),
+                    text(row.port, 120),
+                    row.session or "",
+                    one_line(row.data, row.size, budget),
+                    "" if row.error is None else text(row.error),
+                ]
+            )
+        return {"trace": lines, "of": len(family), "lost": lost}
+
+    def _cause(self, seq: int) -> int:
+        """Return what led to a row, if that is still there."""
+        row = self._tape.row(seq)
+        return row.cause if row is not None and self._tape.row(row.cause) is not None else 0
+
+    def _lost(self, seq: int) -> int:
+        """Return what led to a row, if that is there no more."""
+        row = self._tape.row(seq)
+        return 0 if row is None or self._tape.row(row.cause) is not None else row.cause
+
+
+def _nearest(
+    family: Iterable[int], above: Iterable[int], below: Iterable[int], most: int
+) -> list[int]:
+    """Return the rows of a large family that say most of one of them, oldest first."""
+    chosen = dict.fromkeys(islice(chain(above, below), most))
+    for number in family:
+        if len(chosen) >= most:
+            break
+        chosen[number] = None
+    return sorted(chosen)
