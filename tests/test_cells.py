@@ -421,3 +421,69 @@ def test_a_line_of_a_cell_is_called_as_the_notebook_counts(monkeypatch: pytest.M
     monkeypatch.setattr("wsflow.cells.ipython", lambda: shell)
     assert cited("/scratch/123.py", 2) == "cell In[5], line 2"
     assert cited("/somewhere/app.py", 31) == "app.py:31"
+
+
+# ---- ready-made nodes and the other triggers
+
+FAMILY: list[tuple[str, Callable[[Flow, Any], Any], Any, Any, str]] = [
+    ("timer", lambda flow, seconds: flow.timer(seconds), 1.0, 2.0, "seconds"),
+    ("inject", lambda flow, payload: flow.inject(payload), {"a": 1}, {"a": 2}, "payload"),
+    ("throttle", lambda flow, seconds: flow.throttle(seconds), 1.0, 2.0, "seconds"),
+    ("debounce", lambda flow, seconds: flow.debounce(seconds), 1.0, 2.0, "seconds"),
+    ("where a", lambda flow, field: flow.switch(field, name="where a"), "a", "b", "field"),
+]
+
+
+@pytest.mark.parametrize(("name", "declare", "first", "second", "setting"), FAMILY)
+def test_a_cell_run_again_changes_it_in_place_and_keeps_its_wires(
+    shell: Shell,
+    book: Flow,
+    name: str,
+    declare: Callable[[Flow, Any], Any],
+    first: Any,
+    second: Any,
+    setting: str,
+) -> None:
+    shell.run("sink", node(book, "sink"))
+    shell.run("a", lambda: declare(book, first))
+    made: Any = book.nodes[name]
+    shell.run("w", lambda: made >> book.nodes["sink"])
+    shell.run("a", lambda: declare(book, second))
+    assert book.nodes[name] is made
+    assert getattr(made, setting) == second
+    assert targets(book) == ["sink"]
+    shell.run("a")
+    assert name not in book.nodes
+
+
+def test_a_cell_run_again_changes_the_schema_at_the_door(shell: Shell, book: Flow) -> None:
+    shell.run("a", lambda: book.multi("/things", schema={"type": "object"}))
+    made: Any = book.nodes["/things"]
+    with pytest.raises(WiringError, match="is no JSON Schema"):
+        shell.run("a", lambda: book.multi("/things", schema={"type": "x"}))
+    assert made.schema.document == {"type": "object"}, "half a run says nothing"
+    shell.run("a", lambda: book.multi("/things"))
+    assert (book.nodes["/things"], made.schema) == (made, None)
+
+
+async def test_a_case_that_a_cell_no_longer_has_goes_to_default(shell: Shell, book: Flow) -> None:
+    seen: list[str] = []
+
+    def sort(*cases: str) -> Callable[[], object]:
+        def cell() -> None:
+            actions: Any = book.nodes["chat"]["message"].where("action")  # type: ignore[union-attr]
+            for case in cases:
+                actions[case] >> book.node(lambda case=case: seen.append(case), name=f"do {case}")
+            actions.default >> book.node(lambda: seen.append("else"), name="else")
+
+        return cell
+
+    async with book.client("/chat") as client:
+        shell.run("a", sort("move", "say"))
+        await client.send('{"action": "say"}')
+        shell.run("a", sort("move"))
+        await client.send('{"action": "say"}')
+        await client.send('{"action": "move"}')
+    assert seen == ["say", "else", "move"]
+    assert list(book.nodes) == ["chat", "chat.message where action", "do move", "else"]
+    await book.stop()
