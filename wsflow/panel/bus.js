@@ -74,7 +74,14 @@ export function makeBus(model) {
 
   const leave = () => post({ op: "bye" }); // one that comes back hears nothing, and says hello
 
+  const doubt = () => {
+    heardAt = 0; // Jupyter says that the channel broke, or is there again
+    if (state === "live") become("away");
+    hello();
+  };
+
   model.on("msg:custom", receive);
+  model.on("comm_live_update", doubt);
   globalThis.addEventListener?.("pagehide", leave);
 
   return {
@@ -117,6 +124,7 @@ export function makeBus(model) {
       closed = true;
       clearInterval(watch);
       model.off("msg:custom", receive);
+      model.off("comm_live_update", doubt);
       globalThis.removeEventListener?.("pagehide", leave);
       for (const question of asked.values()) clearTimeout(question.timer);
       leave();

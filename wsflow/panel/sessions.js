@@ -2,6 +2,7 @@ import { h, write, plain, bytes, count, age } from "./dom.js";
 
 // The table of who is connected: rows keep their places while somebody reads.
 export function sessionsPart(bus, root) {
+  const MOST_LEFT = 200; // rows of those who are gone, while somebody reads
   const ORDERS = ["newest", "most received", "most sent", "largest backlog"];
   const filter = h("input", {
     type: "search",
@@ -90,7 +91,21 @@ export function sessionsPart(bus, root) {
     empty.hidden = rows.size > 0;
   }
 
+  // Who has left for good would pile up under a reader who stays.
+  function trim() {
+    for (const id of leaving) {
+      if (leaving.size <= MOST_LEFT) return;
+      const { row } = rows.get(id);
+      const above = row.offsetTop < scroll.scrollTop ? row.offsetHeight : 0;
+      leaving.delete(id);
+      rows.delete(id);
+      row.remove();
+      scroll.scrollTop -= above;
+    }
+  }
+
   function tick() {
+    if (bus.state === "away") return;
     const now = Date.now() / 1000;
     for (const there of rows.values())
       if (there.row.dataset.state !== "gone") write(there.cells[4], age(now - there.opened));
@@ -118,6 +133,7 @@ export function sessionsPart(bus, root) {
       if (bus.selected === id) bus.select(null);
     }
     if (!reading && !body.contains(document.activeElement)) sweep();
+    else trim();
     const { total, fitting } = news;
     const shown = rows.size - leaving.size;
     write(note, shown < fitting ? `${count(shown)} of ${count(fitting)} shown` : fitting < total ? `${count(fitting)} of ${count(total)}` : `${count(total)} open`);

@@ -1,0 +1,282 @@
+"""The panel's page in a real Chromium, without a Lab: what a person sees, clicks and types."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import AsyncIterator
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+import pytest_asyncio
+from ipywidgets import Widget
+from playwright.async_api import Browser, Locator, Page, expect
+
+from tests.panelpage import chromium, shown
+from wsflow import Client, Flow
+
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.timeout(120),
+]
+
+EVIL = "<img src=x onerror=alert(1)>"
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    async with chromium() as running:
+        yield running
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def chat() -> AsyncIterator[Flow]:
+    """A flow that shouts back."""
+    flow = Flow("chat")
+    route = flow.websocket("/chat/{room}")
+
+    @flow.node
+    def shout(ev: Any, ctx: Any) -> None:
+        ctx.emit("response", {"body": ev["message"].upper()})
+
+    route.message >> shout
+    await flow.start()
+    yield flow
+    await flow.stop()
+    Widget.close_all()
+
+
+@contextlib.asynccontextmanager
+async def clients(flow: Flow, *rooms: str) -> AsyncIterator[list[Client]]:
+    """Connect clients, in their order."""
+    async with contextlib.AsyncExitStack() as stack:
+        yield [await stack.enter_async_context(flow.client(f"/chat/{room}")) for room in rooms]
+
+
+def rows(page: Page) -> Locator:
+    return page.locator(".wf-sessions tbody tr")
+
+
+async def top(row: Locator) -> float:
+    """Return where a row is."""
+    box = await row.bounding_box()
+    assert box is not None
+    return box["y"]
+
+
+# ---- sessions
+
+
+async def test_a_client_appears_with_what_it_says_and_leaves(browser: Browser, chat: Flow) -> None:
+    async with shown(browser, chat, "sessions") as (page, _):
+        await expect(page.get_by_text("Nobody is connected.")).to_be_visible()
+        async with clients(chat, "red") as (alice,):
+            await expect(rows(page)).to_have_count(1)
+            await alice.send("hi")
+            cells = rows(page).locator("td")
+            await expect(cells.nth(1)).to_have_text("/chat/red")
+            await expect(cells.nth(5)).to_have_text("1")
+            await expect(cells.nth(6)).to_have_text("1")
+            await expect(page.get_by_text("1 open")).to_be_visible()
+        await expect(rows(page)).to_have_count(0)
+        await expect(page.get_by_text("Nobody is connected.")).to_be_visible()
+
+
+async def test_a_click_closes_a_session(browser: Browser, chat: Flow) -> None:
+    async with shown(browser, chat, "sessions") as (page, _), clients(chat, "a", "b") as both:
+        assert both[1].session is not None
+        await page.get_by_label(f"Close session {both[1].session.id}").click()
+        await expect(rows(page).nth(1)).to_have_attribute("data-state", "gone")
+        assert both[1].closed == (1000, "")
+        assert both[0].closed is None
+
+
+async def test_nothing_moves_under_the_pointer(browser: Browser, chat: Flow) -> None:
+    async with shown(browser, chat, "sessions") as (page, _), clients(chat, *"abc") as three:
+        await expect(rows(page)).to_have_count(3)
+        await rows(page).nth(1).hover()
+        before = [await top(rows(page).nth(index)) for index in range(3)]
+        await three[0].close()
+        async with clients(chat, "d"):
+            await expect(rows(page)).to_have_count(4)
+            await expect(rows(page).nth(0)).to_have_attribute("data-state", "gone")
+            line = rows(page).nth(0).locator("td").first
+            await expect(line).to_have_css("text-decoration-line", "line-through")
+            assert [await top(rows(page).nth(index)) for index in range(3)] == before
+            await page.mouse.move(1, 1)
+            await expect(rows(page)).to_have_count(3)
+
+
+async def test_gone_rows_do_not_pile_up_under_a_reader(browser: Browser, chat: Flow) -> None:
+    async with shown(browser, chat, "sessions") as (page, _), clients(chat, "stays"):
+        await expect(rows(page)).to_have_count(1)
+        await rows(page).first.hover()
+        for number in range(5):
+            async with clients(chat, *[f"r{number}"] * 60):
+                await expect(rows(page).last.locator("td").nth(1)).to_have_text(f"/chat/r{number}")
+                await expect(page.get_by_text("61 open")).to_be_visible()
+            await expect(page.get_by_text("1 open", exact=True)).to_be_visible()
+        await expect(rows(page)).to_have_count(201)
+        await expect(rows(page).first.locator("td").nth(1)).to_have_text("/chat/stays")
+
+
+async def test_the_filter_shows_those_it_fits(browser: Browser, chat: Flow) -> None:
+    async with shown(browser, chat, "sessions") as (page, _), clients(chat, "red", "blue", "red"):
+        await expect(rows(page)).to_have_count(3)
+        search = page.get_by_role("searchbox")
+        await search.fill("RED")
+        await expect(rows(page)).to_have_count(2)
+        await expect(page.get_by_text("2 of 3")).to_be_visible()
+        await search.fill("nobody")
+        await expect(page.get_by_text("No session fits the filter.")).to_be_visible()
+        await search.fill("")
+        await expect(rows(page)).to_have_count(3)
+
+
+async def test_five_thousand_sessions_show_two_hundred(browser: Browser, chat: Flow) -> None:
+    many = [await chat.client("/chat/many") for _ in range(5000)]
+    async with shown(browser, chat, "sessions") as (page, _):
+        await expect(rows(page)).to_have_count(200)
+        await expect(page.get_by_text("200 of 5,000 shown")).to_be_visible()
+        await many[0].send("hi")
+        await page.get_by_label("Which sessions").select_option("most received")
+        first = many[0].session
+        assert first is not None
+        await expect(page.locator(f'tr[data-session="{first.id}"]')).to_be_visible()
+        await expect(rows(page)).to_have_count(200)
+
+
+# ---- by keyboard
+
+
+async def test_the_keyboard_reaches_everything(browser: Browser, chat: Flow) -> None:
+    async with shown(browser, chat, "sessions") as (page, _), clients(chat, "a", "b"):
+        await expect(rows(page)).to_have_count(2)
+        await page.evaluate(
+            """() => {
+                window.leaked = [];
+                document.addEventListener("keydown", (event) => window.leaked.push(event.key));
+            }"""
+        )
+        walked = []
+        for _ in range(7):
+            await page.keyboard.press("Tab")
+            walked.append(
+                await page.evaluate(
+                    """() => { const there = document.activeElement;
+                        return there.getAttribute("aria-label") ?? there.textContent }"""
+                )
+            )
+        assert walked[0] == "Pause"
+        assert walked[1].startswith("Show sessions whose")
+        assert walked[2] == "Sessions"
+        assert walked[4].startswith("Close session")
+        assert walked[6].startswith("Close session")
+        leaked = await page.evaluate("() => window.leaked")
+        assert [key for key in leaked if key != "Tab"] == []
+
+
+async def test_arrows_walk_the_rows_and_enter_selects(browser: Browser, chat: Flow) -> None:
+    async with shown(browser, chat, "sessions") as (page, _), clients(chat, "a", "b"):
+        await rows(page).first.focus()
+        await page.keyboard.press("ArrowDown")
+        await expect(rows(page).nth(1)).to_be_focused()
+        await page.keyboard.press("Enter")
+        await expect(rows(page).nth(1)).to_have_attribute("aria-selected", "true")
+        await page.keyboard.press("ArrowUp")
+        await page.keyboard.press(" ")
+        await expect(rows(page).first).to_have_attribute("aria-selected", "true")
+        await expect(rows(page).nth(1)).to_have_attribute("aria-selected", "false")
+        await page.keyboard.press(" ")
+        await expect(rows(page).first).to_have_attribute("aria-selected", "false")
+
+
+# ---- what clients say is text
+
+
+async def test_what_clients_say_is_text(browser: Browser, chat: Flow) -> None:
+    nasty = [EVIL, "\u202egnirts\u202c", "a\x07b\x1b[31m", "tab\tnew\nline", "\u200bhidden"]
+    dialogs: list[str] = []
+    async with (
+        shown(browser, chat, "sessions") as (page, _),
+        clients(chat, *(quote(one) for one in nasty)),
+    ):
+        page.on("dialog", lambda dialog: dialogs.append(dialog.message))
+        await expect(rows(page)).to_have_count(len(nasty))
+        paths = await rows(page).locator("td:nth-child(2)").all_text_contents()
+        assert paths == [
+            f"/chat/{EVIL}",
+            "/chat/\\u202egnirts\\u202c",
+            "/chat/a\\u0007b\\u001b[31m",
+            "/chat/tab⇥new⏎line",
+            "/chat/\\u200bhidden",
+        ]
+        assert await page.locator("img").count() == 0
+        assert dialogs == []
+
+
+# ---- the head
+
+
+async def test_the_head_says_what_to_do(browser: Browser, chat: Flow) -> None:
+    async with shown(browser, chat, "sessions") as (page, _):
+        state = page.locator(".wf-state")
+        await expect(state).to_have_text("running")
+        await page.get_by_role("button", name="Pause").click()
+        await expect(state).to_have_text("paused")
+        await expect(page.get_by_text("what they send waits")).to_be_visible()
+        await page.get_by_role("button", name="Resume").click()
+        await expect(state).to_have_text("running")
+        await chat.stop()
+        await expect(state).to_have_text("stopped")
+        await expect(page.get_by_text("await flow.serve()")).to_be_visible()
+        server = await chat.serve()
+        await expect(page.locator(".wf-url")).to_have_text(f"{server.url}/chat/{{room}}")
+
+
+async def test_a_part_that_fails_leaves_the_others_alone(
+    browser: Browser, chat: Flow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with shown(browser, chat, "sessions") as (page, panel):
+        await expect(page.get_by_text("Nobody is connected.")).to_be_visible()
+        part = next(iter(panel._pages.values()))._parts["sessions"]
+        monkeypatch.setattr(part, "news", lambda: {"lines": [EVIL], "gone": 5, "total": 0})
+        await expect(page.get_by_text(re.compile("This part has failed.*"))).to_be_visible()
+        await page.get_by_role("button", name="Pause").click()
+        await expect(page.locator(".wf-state")).to_have_text("paused")
+
+
+# ---- a kernel that comes and goes
+
+
+async def test_a_page_the_kernel_forgot_asks_again(browser: Browser, chat: Flow) -> None:
+    async with shown(browser, chat, "sessions") as (page, panel), clients(chat, "a") as (alice,):
+        await expect(rows(page)).to_have_count(1)
+        (who,) = panel._pages
+        panel._bye(who)
+        await alice.close()
+        await page.get_by_role("button", name="Pause").click()
+        await expect(page.locator(".wf-state")).to_have_text("paused")
+        await expect(rows(page)).to_have_count(0)
+
+
+async def test_a_silent_kernel_is_called_disconnected_until_it_speaks(
+    browser: Browser, chat: Flow
+) -> None:
+    async with shown(browser, chat, "sessions") as (page, panel):
+        await expect(page.locator(".wf-state")).to_have_text("running")
+        carry, panel.send = panel.send, lambda content, buffers=None: None
+        await expect(page.locator(".wf-state")).to_have_text("disconnected", timeout=15_000)
+        await expect(page.get_by_text("Run the cell again")).to_be_visible()
+        panel.send = carry
+        async with clients(chat, "red"):
+            await expect(page.locator(".wf-state")).to_have_text("running", timeout=10_000)
+            await expect(rows(page)).to_have_count(1)
+
+
+async def test_leaving_the_page_says_bye(browser: Browser, chat: Flow) -> None:
+    async with shown(browser, chat, "sessions") as (page, panel):
+        await expect(page.locator(".wf-state")).to_have_text("running")
+        await page.evaluate("() => window.leave()")
+        assert not panel._pages
