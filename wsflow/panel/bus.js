@@ -8,7 +8,7 @@ export function makeBus(model) {
   const id = `p${Date.now().toString(36)}${Math.random().toString(36).slice(2, 8)}`;
   const hearers = new Map(); // part -> function(news)
   const asked = new Map(); // number -> {resolve, reject, timer}
-  const watchers = { state: new Set(), fresh: new Set(), select: new Set(), waiting: new Set() };
+  const watchers = { state: new Set(), fresh: new Set(), select: new Set(), waiting: new Set(), trace: new Set(), look: new Set() };
   let number = 0;
   let heardAt = 0;
   let state = "connecting";
@@ -105,6 +105,14 @@ export function makeBus(model) {
         selected = session;
         announce("select", session);
       }
+    },
+    // Which events belong together, for whoever shows where they went: {seq, steps} or null.
+    trace(story) {
+      announce("trace", story);
+    },
+    // Show only what happened at a place, in the log.
+    look(where) {
+      announce("look", where);
     },
     // Ask a part of the kernel's side to do something; resolves with its answer.
     ask(part, action, given = {}) {

@@ -184,7 +184,7 @@ class LogPart(Part):
 
     def stand(self, view: int, at: int) -> None:
         """Tell no rows beyond `at` any more, only how many there are."""
-        self._view = View(view, self._view.sieve, max(0, int(at)))
+        self._view = View(view, self._view.sieve, min(max(0, at), self._tape.seq))
 
     def older(self, before: int) -> News:
         """Return the rows before one that fit, and how far back it was looked."""

@@ -2,12 +2,14 @@ import { h } from "./dom.js";
 import { makeBus } from "./bus.js";
 import { statusPart } from "./status.js";
 import { sessionsPart } from "./sessions.js";
+import { logPart } from "./log.js";
 import { playerPart } from "./player.js";
 
 // The page of a panel: lays its parts out and hands each its place.
 
 const PARTS = {
   sessions: ["Sessions", sessionsPart],
+  log: ["Log", logPart],
   player: ["Player", playerPart],
 };
 

@@ -1,0 +1,474 @@
+import { h, write, plain, bytes, count, clock } from "./dom.js";
+
+// The log: follows while its end is in sight and nobody reads in it, else stands still and counts.
+export function logPart(bus, root) {
+  const MOST = 200; // rows on the page
+  const NEAR = 6; // pixels from the end that still count as the end
+
+  // ---- what there is to see
+  const pause = h("button", { type: "button", className: "wf-button wf-small", "aria-pressed": "false", onclick: () => {
+    paused = !paused;
+    pause.setAttribute("aria-pressed", String(paused));
+    write(pause, paused ? "Resume" : "Pause");
+    if (!paused) toNewest();
+    else sync();
+  } }, "Pause");
+  const offered = h("datalist", { id: `${bus.id}-places` });
+  const where = field("node.port", "Show rows whose node.port contains");
+  where.setAttribute("list", offered.id);
+  const session = field("session", "Show rows of this session");
+  const words = field("text in data or error", "Show rows whose data or error contains");
+  words.classList.add("wf-grow");
+  const tied = h("input", { type: "checkbox", onchange: () => {
+    if (tied.checked && bus.selected) session.value = bus.selected;
+    else if (tied.checked || session.value === bus.selected) session.value = "";
+    choose();
+  } });
+  const chips = h("div", { className: "wf-kinds", role: "group", "aria-label": "Show only these kinds; none pressed: all" });
+  const note = h("span", { className: "wf-note", role: "status" });
+  const body = h("tbody");
+  const columns = ["seq", "time", "kind", "node.port", "session", "data", "error"];
+  const table = h("table", { className: "wf-table" },
+    h("colgroup", {}, ...columns.map((name) => h("col", { className: `wf-col-${name.split(".")[0]}` }))),
+    h("thead", {}, h("tr", {}, ...columns.map((name, index) => h("th", { scope: "col", className: index ? "" : "wf-number" }, name)))),
+    body);
+  const empty = h("p", { className: "wf-empty" }, "Nothing has happened yet.");
+  const scroll = h("div", { className: "wf-scroll wf-rows", tabIndex: 0, role: "region",
+    "aria-label": "Rows of the log. Arrow keys move from row to row, Enter opens one, Escape closes it.",
+    onkeydown: key }, table, empty);
+  const newest = h("button", { type: "button", className: "wf-button wf-newest", hidden: true, onclick: toNewest });
+  const detail = h("section", { className: "wf-detail", "aria-label": "One row", hidden: true, onkeydown: (event) => {
+    if (event.key === "Escape") finish(event, close);
+  } });
+  root.append(
+    h("div", { className: "wf-tools" }, pause, where, session,
+      h("label", { className: "wf-check", title: "Show only rows of the session that is selected in the table" }, tied, "selected only"), words, note),
+    offered, chips, h("div", { className: "wf-window" }, scroll, newest), detail);
+
+  function field(hint, label) {
+    return h("input", { type: "search", placeholder: hint, "aria-label": label, spellcheck: false, oninput: chooseSoon, size: 12 });
+  }
+
+  // ---- what it shows: `rows` is what the table has, oldest first
+  let rows = []; // {seq, line, row}
+  let view = 0; // the number of the view whose news count
+  let views = 0;
+  let following = true;
+  let paused = false;
+  let atEnd = true; // the end of the list is in sight
+  let pressed = false; // the pointer is down on a row
+  let visible = true;
+  let behind = false; // rows below the last one were taken away
+  let came = 0;
+  let unseen = 0;
+  let skipped = 0;
+  let back = null; // {before, start, dropped}: how far it was looked back
+  let fetching = false;
+  let opened = null; // the row of which the details are shown
+  const kinds = new Set();
+
+  const top = h("tr", { className: "wf-edge" }, h("td", { colSpan: columns.length }));
+  const further = h("button", { type: "button", className: "wf-button wf-small", tabIndex: -1, onclick: older }, "Older rows ↑");
+
+  function make(line) {
+    const [seq, moment, kind, place, who, data, error] = line;
+    const row = h("tr", { tabIndex: -1, "aria-selected": String(seq === opened) },
+      h("td", { className: "wf-number" }, String(seq)),
+      h("td", { className: "wf-time" }, clock(moment)),
+      h("td", {}, chip(kind)),
+      h("td", {}, plain(place)),
+      h("td", {}, plain(who)),
+      h("td", { className: "wf-data" }, plain(data)),
+      h("td", { className: "wf-error" }, plain(error)));
+    row.dataset.seq = seq;
+    row.dataset.kind = kind;
+    if (error) table.dataset.errors = "";
+    return { seq, row };
+  }
+
+  function chip(kind) {
+    const mark = h("span", { className: "wf-chip" }, kind);
+    mark.dataset.kind = kind;
+    return mark;
+  }
+
+  function gap(size) {
+    return h("tr", { className: "wf-edge" }, h("td", { colSpan: columns.length }, `${count(size)} skipped, they are in flow.log`));
+  }
+
+  function fill(lines) {
+    const there = new Map(rows.map((one) => [one.seq, one]));
+    rows = lines.map((line) => there.get(line[0]) ?? make(line));
+    body.replaceChildren(top, ...rows.map((one) => one.row));
+    back = null;
+    behind = false;
+    edge();
+  }
+
+  function append(lines, missing) {
+    if (missing && rows.length) body.append(gap(missing));
+    const made = lines.map(make);
+    rows.push(...made);
+    body.append(...made.map((one) => one.row));
+    trimTop();
+    edge();
+  }
+
+  function trimTop() {
+    const surplus = rows.splice(0, Math.max(0, rows.length - MOST));
+    if (!surplus.length) return;
+    const first = rows[0]?.row;
+    while (top.nextElementSibling && top.nextElementSibling !== first) top.nextElementSibling.remove();
+    back = null;
+  }
+
+  // What stands above the first row.
+  function edge() {
+    const cell = top.firstChild;
+    const first = rows[0]?.seq ?? null;
+    top.hidden = first === null && !filtered();
+    const begins = first === 1 || (back && back.before <= back.start);
+    if (begins) {
+      const lost = back?.dropped ?? 0;
+      cell.replaceChildren(lost ? `The log begins here; ${count(lost)} older rows were dropped.` : "The log begins here.");
+    } else {
+      write(further, back && back.before < first ? `Look further back than row ${count(back.before)} ↑` : "Older rows ↑");
+      if (cell.firstChild !== further) cell.replaceChildren(further);
+    }
+    empty.hidden = rows.length > 0;
+    write(empty, filtered() ? "No row fits the filter." : "Nothing has happened yet.");
+  }
+
+  function say() {
+    let text = paused ? "paused" : "";
+    if (following && skipped) text = `${count(skipped)} skipped, they are in flow.log`;
+    else if (unseen) text = `${text ? text + " · " : ""}${count(unseen)} not looked at, they are in flow.log`;
+    note.dataset.kind = "";
+    write(note, text);
+    newest.hidden = following || !visible;
+    write(newest, came ? `${count(came)}${unseen ? "+" : ""} new ↓` : "Newest ↓");
+  }
+
+  // ---- following and standing still
+  function sync() {
+    const wanted = !paused && atEnd && visible && !behind && !pressed && opened === null && !reading();
+    if (wanted !== following) {
+      following = wanted;
+      view = ++views;
+      came = unseen = 0;
+      if (following) ask("follow", { view });
+      else {
+        ask("stand", { view, at: rows.at(-1)?.seq ?? 0 });
+        if (visible && body.querySelector(".wf-edge:not(:first-child)")) whole();
+      }
+    }
+    say();
+  }
+
+  function reading() {
+    return body.contains(document.activeElement) || (document.activeElement?.shadowRoot && body.contains(document.activeElement.shadowRoot.activeElement));
+  }
+
+  // What was skipped while rows rushed by is there for who stops to read.
+  function whole() {
+    const last = rows.at(-1).seq;
+    ask("older", { before: last + 1 }, (news) => {
+      if (following || rows.at(-1)?.seq !== last) return;
+      const under = scroll.scrollHeight - scroll.scrollTop;
+      const focused = document.activeElement;
+      const kept = new Set(news.rows.map((line) => line[0]));
+      if (!kept.has(last)) return;
+      fill(news.rows);
+      scroll.scrollTop = scroll.scrollHeight - under;
+      if (focused !== document.activeElement && body.contains(focused)) focused.focus({ preventScroll: true });
+    });
+  }
+
+  function toNewest() {
+    if (paused) pause.click();
+    close();
+    if (reading()) scroll.focus({ preventScroll: true });
+    behind = false;
+    atEnd = true;
+    sync();
+    toEnd();
+  }
+
+  function toEnd() {
+    scroll.scrollTop = scroll.scrollHeight;
+  }
+
+  scroll.addEventListener("scroll", () => {
+    if (scroll.offsetParent === null) return; // hidden: it has no place to be at
+    atEnd = scroll.scrollTop + scroll.clientHeight >= scroll.scrollHeight - NEAR;
+    if (atEnd && behind) newer();
+    else if (!following && scroll.scrollTop < 30 && !(back && back.before < (rows[0]?.seq ?? 0))) older();
+    sync();
+  });
+  body.addEventListener("pointerdown", () => {
+    pressed = true; // else the row would be gone before the pointer is up
+    sync();
+  });
+  const released = () => {
+    if (!pressed) return;
+    setTimeout(() => {
+      pressed = false;
+      sync();
+    });
+  };
+  window.addEventListener("pointerup", released);
+  window.addEventListener("pointercancel", released);
+  body.addEventListener("focusin", sync);
+  body.addEventListener("focusout", () => setTimeout(sync));
+  body.addEventListener("click", (event) => {
+    const seq = event.target.closest("tr")?.dataset.seq;
+    if (seq) open(Number(seq));
+  });
+  const watcher = new IntersectionObserver((seen) => {
+    visible = seen.at(-1).isIntersecting;
+    sync();
+  });
+  watcher.observe(scroll);
+
+  function older() {
+    const first = rows[0]?.seq ?? null;
+    const before = Math.min(back?.before ?? Infinity, first ?? Infinity);
+    if (fetching || before === 1 || (back && back.before <= back.start)) return;
+    fetching = true;
+    ask("older", { before: Number.isFinite(before) ? before : 2 ** 52 }, (news) => {
+      fetching = false;
+      if ((rows[0]?.seq ?? null) !== first) return; // the list has moved on
+      const under = scroll.scrollHeight - scroll.scrollTop;
+      const made = news.rows.map(make);
+      rows.unshift(...made);
+      top.after(...made.map((one) => one.row));
+      back = news;
+      edge();
+      scroll.scrollTop = scroll.scrollHeight - under;
+      const surplus = rows.splice(MOST);
+      if (surplus.length) {
+        behind = true;
+        while (body.lastElementChild !== rows.at(-1).row) body.lastElementChild.remove();
+      }
+      sync();
+    });
+  }
+
+  function newer() {
+    if (fetching || !rows.length) return;
+    fetching = true;
+    const last = rows.at(-1).seq;
+    ask("newer", { after: last }, (news) => {
+      fetching = false;
+      if (rows.at(-1)?.seq !== last) return;
+      behind = news.more && news.rows.length > 0;
+      const at = scroll.scrollTop;
+      const height = scroll.scrollHeight;
+      const made = news.rows.map(make);
+      body.append(...made.map((one) => one.row));
+      rows.push(...made);
+      const grown = scroll.scrollHeight - height;
+      trimTop();
+      edge();
+      scroll.scrollTop = at - (height + grown - scroll.scrollHeight);
+      atEnd = scroll.scrollTop + scroll.clientHeight >= scroll.scrollHeight - NEAR;
+      sync();
+    });
+  }
+
+  // ---- the filter
+  let soon = null;
+  function chooseSoon() {
+    clearTimeout(soon);
+    soon = setTimeout(choose, 150);
+  }
+
+  function filtered() {
+    return Boolean(kinds.size || where.value.trim() || session.value.trim() || words.value.trim());
+  }
+
+  function choose() {
+    clearTimeout(soon);
+    close();
+    view = ++views;
+    following = true;
+    paused = false;
+    pause.setAttribute("aria-pressed", "false");
+    write(pause, "Pause");
+    atEnd = true;
+    behind = false;
+    came = unseen = skipped = 0;
+    ask("choose", { view, kinds: [...kinds], where: where.value, session: session.value, text: words.value });
+    sync();
+  }
+
+  function offer(names, places) {
+    const there = new Map([...chips.children].map((one) => [one.dataset.kind, one]));
+    chips.replaceChildren(...names.map((kind) => there.get(kind) ?? toggle(kind)));
+    offered.replaceChildren(...places.map((name) => h("option", { value: plain(name) })));
+  }
+
+  function toggle(kind) {
+    const button = h("button", { type: "button", className: "wf-chip", "aria-pressed": String(kinds.has(kind)), onclick: () => {
+      if (!kinds.delete(kind)) kinds.add(kind);
+      button.setAttribute("aria-pressed", String(kinds.has(kind)));
+      choose();
+    } }, kind);
+    button.dataset.kind = kind;
+    return button;
+  }
+
+  function ask(action, given, hear = () => {}) {
+    bus.ask("log", action, given).then(hear, (error) => {
+      fetching = false;
+      note.dataset.kind = "error";
+      write(note, error.message);
+    });
+  }
+
+  // ---- the keyboard
+  function finish(event, act) {
+    event.preventDefault();
+    event.stopPropagation(); // Jupyter would take it for a command
+    act();
+  }
+
+  function key(event) {
+    const all = rows.map((one) => one.row);
+    const at = all.indexOf(event.target);
+    if (at < 0 && event.target !== scroll) return;
+    const to = (index) => finish(event, () => all[Math.max(0, Math.min(all.length - 1, index))]?.focus());
+    if (event.key === "ArrowUp" && at === 0) finish(event, older);
+    else if (event.key === "ArrowUp") to(at < 0 ? all.length - 1 : at - 1);
+    else if (event.key === "ArrowDown") to(at < 0 ? all.length - 1 : at + 1);
+    else if (event.key === "Home") to(0);
+    else if (event.key === "End") to(all.length - 1);
+    else if ((event.key === "Enter" || event.key === " ") && at >= 0) finish(event, () => open(rows[at].seq));
+    else if (event.key === "Escape") finish(event, () => {
+      if (opened !== null) close();
+      else scroll.focus({ preventScroll: true });
+    });
+  }
+
+  // ---- one row
+  function mark() {
+    for (const one of rows) one.row.setAttribute("aria-selected", String(one.seq === opened));
+  }
+
+  function open(seq) {
+    opened = seq;
+    mark();
+    sync();
+    bus.ask("log", "details", { seq }).then(
+      (told) => opened === seq && show(told),
+      (error) => {
+        if (opened !== seq) return;
+        bus.trace(null);
+        detail.replaceChildren(head([h("strong", {}, `row ${count(seq)}`)]), h("p", { className: "wf-empty" }, error.message));
+        detail.hidden = false;
+      },
+    );
+  }
+
+  function close() {
+    if (opened === null) return;
+    const row = rows.find((one) => one.seq === opened)?.row;
+    const inside = detail.contains(document.activeElement) || body.contains(document.activeElement);
+    opened = null;
+    mark();
+    detail.hidden = true;
+    detail.replaceChildren();
+    bus.trace(null);
+    if (inside) (row ?? scroll).focus({ preventScroll: true });
+    sync();
+  }
+
+  function head(facts) {
+    return h("header", { className: "wf-tools" }, ...facts,
+      h("button", { type: "button", className: "wf-button wf-small wf-close", "aria-label": "Close the details", onclick: close }, "Close"));
+  }
+
+  function show(told) {
+    const place = told.port ? `${told.node}.${told.port}` : told.node;
+    const facts = [["", `row ${count(told.seq)}`], ["", clock(told.time)], ["session", told.session], ["peer", told.peer], ["path", told.path],
+      ["size", told.size ? bytes(told.size) : ""], ["after", told.elapsed === null ? "" : `${span(told.elapsed * 1000)} in the handler`]];
+    const pieces = facts.filter(([, value]) => value).map(([name, value]) => h("span", { className: "wf-fact" }, name ? `${name} ` : "", h("b", {}, plain(value))));
+    const data = h("div", { className: "wf-half" });
+    if (told.error) data.append(h("h4", {}, "Error"), h("pre", { className: "wf-pre wf-error", tabIndex: 0 }, visiblePre(told.error)));
+    data.append(h("h4", {}, { json: "Data", text: "Data", hex: "Data, in hexadecimal", none: "Data" }[told.form]));
+    if (told.form === "none") data.append(h("p", { className: "wf-empty" }, "This row carries none."));
+    else data.append(h("pre", { className: "wf-pre", tabIndex: 0 }, visiblePre(told.text)));
+    if (told.cut) data.append(h("p", { className: "wf-quiet" }, `cut: the first 64 KB of ${bytes(told.size)}`));
+    const tree = h("ol", { className: "wf-tree" }, ...told.trace.map((line) => branch(line, told.seq)));
+    const story = h("div", { className: "wf-half" }, h("h4", {}, "Trace"));
+    if (told.lost) story.append(h("p", { className: "wf-quiet" }, `What led here, row ${count(told.lost)}, was dropped from the log.`));
+    story.append(tree);
+    if (told.trace.length < told.of) story.append(h("p", { className: "wf-quiet" }, `${count(told.trace.length)} of ${count(told.of)} rows: flow.log.trace(${told.trace[0][0]}) has all of them`));
+    const focused = detail.contains(document.activeElement);
+    detail.replaceChildren(head([chip(told.kind), h("strong", {}, plain(place)), ...pieces]), h("div", { className: "wf-halves" }, data, story));
+    detail.hidden = false;
+    if (focused) detail.querySelector('[aria-current="true"]')?.focus();
+    bus.trace({ seq: told.seq, steps: told.trace.map((line) => [line[4], line[5], line[6]]) });
+  }
+
+  function branch([seq, depth, since, after, kind, node, port, who, data, error], current) {
+    const place = port ? `${node}.${port}` : node;
+    const button = h("button", { type: "button", className: "wf-branch", "aria-current": String(seq === current), onclick: () => open(seq),
+      title: `row ${seq}, ${span(since)} since the first`, style: `padding-left: ${6 + depth * 16}px` },
+      chip(kind), h("span", { className: "wf-where" }, plain(place)),
+      h("span", { className: error ? "wf-said wf-error" : "wf-said" }, plain(error || data)),
+      h("span", { className: "wf-after" }, depth || after ? `+${span(after)}` : ""));
+    return h("li", {}, button);
+  }
+
+  function span(milliseconds) {
+    if (milliseconds < 0.95) return `${Math.round(milliseconds * 1000)} µs`;
+    if (milliseconds < 1000) return `${milliseconds.toFixed(milliseconds < 10 ? 1 : 0)} ms`;
+    return `${(milliseconds / 1000).toFixed(milliseconds < 10000 ? 2 : 1)} s`;
+  }
+
+  // Lines stay lines; what else hides or draws over its neighbours becomes its escape.
+  function visiblePre(text) {
+    return text.split("\n").map(plain).join("\n");
+  }
+
+  // ---- the bus
+  bus.on("log", (news) => {
+    if (news.kinds) offer(news.kinds, news.places);
+    if (news.view !== view) return;
+    if ("came" in news) {
+      came = news.came;
+      unseen = news.unseen;
+    } else if (news.rows) {
+      skipped = news.skipped;
+      if (news.first) fill(news.rows);
+      else append(news.rows, news.gap);
+      if (visible) toEnd();
+    }
+    say();
+  });
+  bus.watch("fresh", () => {
+    view = 0; // the kernel's side follows without a filter
+    following = true;
+    came = unseen = skipped = 0;
+    if (filtered()) ask("choose", { view: (view = ++views), kinds: [...kinds], where: where.value, session: session.value, text: words.value });
+    sync();
+  });
+  bus.watch("select", (id) => {
+    if (!tied.checked) return;
+    session.value = id ?? "";
+    choose();
+  });
+  bus.watch("look", (place) => {
+    where.value = place;
+    choose();
+  });
+  edge();
+
+  return () => {
+    watcher.disconnect();
+    clearTimeout(soon);
+    window.removeEventListener("pointerup", released);
+    window.removeEventListener("pointercancel", released);
+  };
+}
