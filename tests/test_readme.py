@@ -35,12 +35,17 @@ async def test_the_python_of_the_readme_runs_in_order(
     monkeypatch.setattr("wsflow.graph.interactive", lambda: True)
     monkeypatch.chdir(tmp_path)  # recordings go into a folder below
     names: dict[str, Any] = {"print": lambda *_: None}
-    first, replaying, outside = blocks("python")
+    first, family, replaying, outside = blocks("python")
     await run(first, names)
     flow = names["flow"]
     assert isinstance(flow, Flow)
     replies = flow.log.frame(kind="response")
     assert list(replies["data"]) == ["HELLO"], "as the comment beside receive() says"
+    await run(family, names)
+    async with flow.client("/game") as player:
+        for message in ('{"action": "say"}', '{"action": "say"}', "no JSON"):
+            await player.send(message)
+        assert [await player.receive() for _ in range(3)] == ["said", "slower!", "slower!"]
     before, after = replaying.split("report.ok", 1)
     await run(before, names)
     assert names["report"].ok
