@@ -297,3 +297,11 @@ async def test_a_timer_that_is_gone_is_missed(flow: Flow, tmp_path: Path) -> Non
     flow.remove(flow.nodes["timer"])
     report = await flow.replay(scripted(tmp_path, seconds=1.0))
     assert (report.ok, report.tally.missing) == (False, 5)
+
+
+async def test_a_sequence_diagram_notes_the_ticks(timed: Flow, clock: ManualClock) -> None:
+    counting(timed)
+    await timed.start()
+    clock.advance(1)
+    last = timed.log.sequence().splitlines()[-1].strip()
+    assert last == "Note over flow: timer {'count'#58; 1, 'time'#58; 1.0}"

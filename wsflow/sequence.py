@@ -7,12 +7,18 @@ from typing import Protocol
 
 FLOW = "flow"
 
+NOTED = frozenset({"broadcast", "error", "fire"})
+"""Kinds of rows that are shown though no session is theirs."""
+
 
 class Told(Protocol):
     """A row of a log or of a recording."""
 
     @property
     def kind(self) -> str: ...
+
+    @property
+    def node(self) -> str: ...
 
     @property
     def path(self) -> str: ...
@@ -38,7 +44,7 @@ class Sequence(str):
 
 def diagram(rows: Iterable[Told]) -> Sequence:
     """Return a sequence diagram; text of clients is text there too."""
-    rows = [row for row in rows if row.session is not None or row.kind in {"broadcast", "error"}]
+    rows = [row for row in rows if row.session is not None or row.kind in NOTED]
     names = {
         id: f"s{n}" for n, id in enumerate(dict.fromkeys(r.session for r in rows if r.session))
     }
@@ -62,6 +68,8 @@ def _line(row: Told, names: dict[str, str]) -> str:
             return f"{who}-x{FLOW}: close {_text(row.error or '')}"
         case "broadcast":
             return f"Note over {FLOW}: broadcast {said}"
+        case "fire":
+            return f"Note over {FLOW}: {_text(row.node)} {said}"
         case "error" | "drop":
             return f"Note over {who},{FLOW}: {row.kind} {_text(row.error or '')}"
         case _:
