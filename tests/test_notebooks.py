@@ -27,19 +27,61 @@ def outputs(notebook: Any, mime: str) -> list[str]:
     ]
 
 
+TOLD = {
+    "02-nodes-ports-scopes": [
+        "('here is a bowl of soup', 'we have no pizza')",
+        "('here is a bowl of soup', 'here is the steak for table 1')",
+        "<Trace of row ",
+        "('12 €, thank you!', '30 €, thank you!')",
+    ],
+    "05-connection-manager": [
+        "['good morning', 'good morning', 'good morning']",
+        "'RuntimeError: dictionary changed size during iteration (cell In[",
+        "({'readers': 3}, 'it rains', 'it rains')",
+        "<Delivery reached 0, missed 1: s99-none: no such session>",
+    ],
+    "06-log-to-insight": ["ValueError: a card has 16 digits", "(60, 0)"],
+    "07-debugging": [
+        "invalid literal for int() with base 10: 'two' (cell In[",
+        "I did not understand 'two for Ada'",
+        "'3 for Ada'",
+        "by node 'printer': cell In[",
+        "1 for me    50",
+        "sold out    40\n1 for me    10",
+        "<Haunting 200 of 200 ghosts of customer came in",
+    ],
+    "08-a-real-service": [
+        "({'from': 'ada', 'text': 'hello'}, {'here': 2})",
+        "def test_first_day_is_answered_as_recorded()",
+        "1 passed",
+        "3 same, 1 changed",
+        "exit status 1",
+        "(0, '{\"here\":1}')",
+    ],
+}
+"""What a reader must get to see, for the text around it is true only then."""
+
+
+def streams(notebook: Any) -> list[str]:
+    """Return what was printed."""
+    return [
+        output["text"]
+        for cell in notebook.cells
+        for output in cell.get("outputs", ())
+        if output["output_type"] == "stream"
+    ]
+
+
 @pytest.mark.kernel
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:zmq")  # pyzmq with asyncio on old ipykernel
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 async def test_a_notebook_runs_from_top_to_bottom_without_noise(path: Path) -> None:
     notebook = read(path)
     await NotebookClient(notebook, timeout=60, kernel_name="python3").async_execute()
-    streams = [
-        output["text"]
-        for cell in notebook.cells
-        for output in cell.get("outputs", ())
-        if output["output_type"] == "stream"
-    ]
-    assert streams == [], "nothing is printed"
+    assert streams(notebook) == [], "nothing is printed"
+    shown = "\n".join(outputs(notebook, "text/plain") + outputs(notebook, "text/markdown"))
+    for text in TOLD.get(path.stem, ()):
+        assert text in shown
     if path.stem == "01-first-flow":
         assert any("sequenceDiagram" in text for text in outputs(notebook, "text/vnd.mermaid"))
         frames = [html for html in outputs(notebook, "text/html") if "Hello Bob!" in html]
@@ -49,6 +91,28 @@ async def test_a_notebook_runs_from_top_to_bottom_without_noise(path: Path) -> N
         verdicts = ["ok", "DIFFERENT", "DIFFERENT", "ok", "of", "DIFFERENT"]
         assert [text.split()[1] for text in replays] == verdicts
         assert [len(text.splitlines()) - 1 for text in replays] == [0, 2, 1, 0, 0, 2]
+
+
+@pytest.mark.kernel
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:zmq")
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+async def test_a_notebook_can_be_run_a_second_time_in_the_same_kernel(path: Path) -> None:
+    notebook = read(path)
+    again = read(path).cells
+    for index, cell in enumerate(again):
+        cell.id = f"again-{index}"
+    notebook.cells += again
+    await NotebookClient(notebook, timeout=60, kernel_name="python3").async_execute()
+    assert streams(notebook) == []
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_tells_what_one_will_be_able_to_do_and_has_at_most_fifteen_code_cells(
+    path: Path,
+) -> None:
+    cells = json.loads(path.read_text())["cells"]
+    assert "you will\n" in "".join(cells[0]["source"])
+    assert sum(cell["cell_type"] == "code" for cell in cells) <= 15
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
