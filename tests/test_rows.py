@@ -48,7 +48,10 @@ async def test_a_trace_is_a_tree_of_what_one_event_caused() -> None:
     lines = repr(trace).splitlines()
     assert lines[0] == f"<Trace of row {first.seq}: 4 rows>"
     assert lines[4].startswith("      ")
-    assert "└ response" in trace._repr_html_()
+    html = trace._repr_html_()
+    assert ">message<" in html
+    assert ">└ response<" in html
+    assert ">· └ response<" in html
 
 
 def test_a_trace_tells_milliseconds_since_its_first_row() -> None:

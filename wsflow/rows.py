@@ -12,7 +12,7 @@ from .table import table
 DEEPEST = 12
 """Steps of indent that are shown of a trace."""
 
-INDENT = "\N{NO-BREAK SPACE}" * 4
+INDENT = "· "
 
 
 class Rows(list[Row]):
