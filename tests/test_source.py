@@ -422,3 +422,30 @@ def test_a_copy_made_by_hand_is_a_recording(path: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copy(path, tmp_path / "any name at all.txt"))
     assert read(copy)[0] == ENTRIES
     assert json.loads(copy.read_bytes().splitlines()[0])["wsflow"] == FORMAT
+
+
+# ---- handshakes alone
+
+
+def test_handshakes_are_found_in_all_parts_without_reading_the_rows(path: Path) -> None:
+    later = write_object({"opened": FACTS | {"id": "s2"}})
+    rows = LINES[2] * 3_000
+    path.write_bytes(WHOLE + rows + b"x" * 200 + b'","opened":\n' + later + rows)
+    part(path, 2).write_bytes(LINES[0] + later.replace(b"\n", b"\r\n") + later[:-9])
+    found = list(Source.open(path).handshakes())
+    assert [(one.path, one.line, one.facts["id"]) for one in found] == [
+        (path, 2, "s1"),
+        (path, len(LINES) + 3_002, "s2"),
+        (part(path, 2), 2, "s2"),
+    ]
+
+
+def test_handshakes_of_an_older_format_are_converted(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def convert(line: dict[str, Any]) -> dict[str, Any]:
+        return {"opened": line["came"]} if "came" in line else line
+
+    monkeypatch.setitem(CONVERTERS, 0, convert)
+    path.write_bytes(write_object({"wsflow": 0}) + write_object({"came": FACTS}))
+    assert [one.facts for one in Source.open(path).handshakes()] == [FACTS]

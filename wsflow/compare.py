@@ -160,6 +160,7 @@ class Lane:
 
     __slots__ = (
         "_behind",
+        "_in_order",
         "_late",
         "_now",
         "_rules",
@@ -179,6 +180,7 @@ class Lane:
         self.heard: Callable[[], object] | None = None
         """Called when it is behind no more."""
         self._rules, self._tally, self._now = rules, tally, now
+        self._in_order = not rules.any_order
         self._late = math.inf if rules.late is None else rules.late
         self._behind = 0
 
@@ -198,6 +200,11 @@ class Lane:
 
     def expect(self, t: float, body: Any, excuse: str = "", event: int = 0) -> None:
         """Take an answer that was given then, to some event."""
+        new = self.new
+        if new and not self.old and new[0][1] == body and self._in_order:
+            self._behind += not excuse  # mostly it has been heard, and is the next one
+            self._count((t, body, excuse), new.popleft())
+            return
         self.old.append((t, body, excuse, event))
         if not excuse:
             self._behind += 1
@@ -215,17 +222,21 @@ class Lane:
 
     def _pair(self) -> None:
         """Count what is equal from the start on, as far as it goes."""
-        old, new, rules = self.old, self.new, self._rules
-        while old and new and not rules.any_order:
+        old, new = self.old, self.new
+        while old and new and self._in_order:
             at = 0 if self._equal(old[0], new[0]) else self._nearby()
             if at < 0:
                 return
-            then, now = old[at], new.popleft()
+            then = old[at]
             del old[at]
-            if now[0] - then[0] > self._late:
-                self._tally.add(Pair(self.who, "late", Said(*then[:3]), Said(*now)))
-            else:
-                self._tally.same += 1
+            self._count(then[:3], new.popleft())
+
+    def _count(self, then: tuple[float, Any, str], now: tuple[float, Any, str]) -> None:
+        """Count two that are equal."""
+        if now[0] - then[0] > self._late:
+            self._tally.add(Pair(self.who, "late", Said(*then), Said(*now)))
+        else:
+            self._tally.same += 1
 
     def _equal(self, then: tuple[Any, ...], now: tuple[Any, ...]) -> bool:
         normal = self._rules.normal

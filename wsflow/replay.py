@@ -22,7 +22,7 @@ from .owner import waker
 from .progress import follow
 from .report import Errors, Report
 from .source import Source
-from .take import GRACE, Cue, Stage, Take, handshakes
+from .take import GRACE, Cue, Stage, Take
 from .virtual import VirtualLoop
 
 StageMaker = Callable[[VirtualLoop, int, dict[str, Any]], tuple[Stage, Log]]
@@ -119,7 +119,7 @@ class Replay:
     def position(self) -> float:
         """How far it is, in recorded seconds."""
         loop = self._loop  # it may end while we look
-        return max(0.0, self._position if loop is None else loop.time())
+        return max(0.0, self._position if loop is None else loop.reading)
 
     @property
     def paused(self) -> bool:
@@ -223,7 +223,7 @@ class Replay:
         wanted, until = self._choice["sessions"], self._choice["until"]
         known: dict[str, None] = {}
         early: dict[str, dict[str, Any]] = {}
-        for facts in handshakes(self.recording):
+        for _, _, facts in self.recording.handshakes():
             who = str(facts.get("id"))
             known[who] = None
             if int(facts.get("time") or began) < began:

@@ -28,6 +28,9 @@ CONVERTERS: dict[int, Converter] = {}
 CHUNK = 2**16
 """Bytes read at once: what becomes of them still fits into a processor's cache."""
 
+OPENED = b'","opened":'
+"""What stands behind the checksum of a handshake."""
+
 FIRST_LINES = 100
 """Lines among which one must be good, or the file is something else."""
 
@@ -43,6 +46,14 @@ class Damage:
 
     def __str__(self) -> str:
         return f"{self.path}, line {self.line}: {self.why}"
+
+
+class Handshake(NamedTuple):
+    """The facts of a session, and where they stand."""
+
+    path: Path
+    line: int
+    facts: dict[str, Any]
 
 
 @dataclass
@@ -99,6 +110,20 @@ class Source:
         else:
             blocks = self._good(self._entry)
         return ([entry for entry in some if entry.wsflow is None] for some in blocks)
+
+    def handshakes(self) -> Iterator[Handshake]:
+        """Give the handshakes alone; rows are not even looked at."""
+        current = self._version == FORMAT
+        read = lines.read if current else self._entry
+        for path in self.parts():
+            for block in _blocks(path, OPENED if current else b""):
+                for number, line in enumerate(block.lines, block.first):
+                    if current and not line.startswith(OPENED, lines.BODY - 2):
+                        continue
+                    with contextlib.suppress(DamagedLineError):
+                        opened = read(line).opened
+                        if opened is not None:
+                            yield Handshake(path, number, opened)
 
     def objects(self) -> Iterator[dict[str, Any]]:
         """Give the same lines as plain dicts, with keys this version does not know."""
@@ -188,26 +213,25 @@ class Block(NamedTuple):
     """Whether the last one has no end: it was not finished."""
 
 
-def _blocks(path: Path) -> Iterator[Block]:
-    """Give the lines, as many at a time as one reading of the file has.
+def _blocks(path: Path, having: bytes = b"") -> Iterator[Block]:
+    """Give the lines, as many at a time as one reading of the file has; or only where `having` is.
 
     Of a line beyond `MAX_LINE` only so much is given that nobody takes it for whole.
     """
     first, skipped = 1, 0
     with path.open("rb", CHUNK) as file:
         while chunk := file.read(CHUNK):
-            if not chunk.endswith(b"\n"):
-                begun = len(chunk) - chunk.rfind(b"\n") - 1
+            begun = len(chunk) - chunk.rfind(b"\n") - 1
+            if begun:
                 chunk += file.readline(max(0, MAX_LINE + 2 - begun))
-            lines = chunk.split(b"\n")
-            whole = not lines[-1]
-            torn = not whole and len(lines[-1]) <= MAX_LINE
-            if whole:
-                lines.pop()
-            if b"\r" in chunk:  # a system has given lines other ends; JSON has no such character
-                lines = [line.removesuffix(b"\r") for line in lines]
-            yield Block(first, lines, len(chunk) + skipped, torn)
-            first, skipped = first + len(lines), 0
+            whole = chunk.endswith(b"\n")
+            torn = not whole and len(chunk) - chunk.rfind(b"\n") - 1 <= MAX_LINE
+            if having in chunk:
+                lines = chunk.split(b"\n")[: -1 if whole else None]
+                if b"\r" in chunk:  # a system gave lines other ends; JSON has no such character
+                    lines = [line.removesuffix(b"\r") for line in lines]
+                yield Block(first, lines, len(chunk) + skipped, torn)
+            first, skipped = first + chunk.count(b"\n") + (not whole), 0
             while not (whole or torn) and (rest := file.readline(CHUNK)):
                 skipped += len(rest)
                 whole = rest.endswith(b"\n")

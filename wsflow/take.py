@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Awaitable, Callable, Collection, Iterator
+from collections.abc import Awaitable, Callable, Collection
 from functools import partial
 from typing import Any, Literal, Protocol, TypeAlias
 from urllib.parse import urlencode
@@ -17,8 +17,8 @@ import anyio
 
 from .bodies import to_data
 from .compare import AFTER, Lane, Rules, Tally
-from .errors import DamagedLineError, ReplayError
-from .lines import MAX_LINE, Entry, read
+from .errors import ReplayError
+from .lines import Entry
 from .redaction import Redaction
 from .report import BY_HAND, DROPPED, Errors
 from .snapshot import SECRET_HEADERS, SECRET_QUERY
@@ -132,7 +132,7 @@ class Take:
         `early` are the handshakes of who was there already when the recording began.
         """
         await self._welcome(early)
-        loop, director, lanes = self._loop, self._director, self._lanes
+        loop, director, lanes, guests = self._loop, self._director, self._lanes, self._guests
         for entry in self._source.entries():
             if entry.opened is not None:
                 self._facts[str(entry.opened.get("id"))] = entry.opened
@@ -155,7 +155,12 @@ class Take:
                     if cue == "end":
                         self._cut = loop.time()
                         continue
-                self._enter(entry)
+                guest = guests.get(entry.session)  # type: ignore[arg-type]
+                if guest is not None and kind == "message":
+                    self.events += 1
+                    guest.receive(_sent(entry), entry.size)
+                else:
+                    self._enter(entry)
                 if director.called:
                     director.entered()
                 self._last = t
@@ -164,7 +169,8 @@ class Take:
                 if lane is None or entry.cause < self._sound or self._excused:
                     lane = self._expect(entry)
                 else:
-                    lane.expect(t, _sent(entry), "", self._event_of(entry))
+                    event = self._event_of(entry) if self._broadcasts else entry.scope
+                    lane.expect(t, _sent(entry), "", event)
                 if lane is not None and lane.behind:
                     await self._catch_up(lane, t)
                 self._last = t
@@ -400,31 +406,10 @@ class Take:
 
     def _place(self, who: str) -> str:
         """Return file and line of a session's handshake, for an error."""
-        found = (at for at, line in enumerate(_raw(self._source), 1) if _opens(line, who))
-        line = next(found, None)
-        return f"{self._source.path}, line {line}" if line else str(self._source.path)
-
-
-def handshakes(source: Source) -> Iterator[dict[str, Any]]:
-    """Give the handshakes of a recording without reading its rows."""
-    for line in _raw(source):
-        if line.startswith(b'","opened":', 16):
-            try:
-                opened = read(line.rstrip(b"\r\n")).opened
-            except DamagedLineError:
-                continue
-            if opened is not None:
-                yield opened
-
-
-def _raw(source: Source) -> Iterator[bytes]:
-    for path in source.parts():
-        with path.open("rb") as file:
-            yield from iter(partial(file.readline, MAX_LINE + 2), b"")
-
-
-def _opens(line: bytes, who: str) -> bool:
-    return line.startswith(b'","opened":', 16) and json.dumps(who).encode() in line
+        for path, line, facts in self._source.handshakes():
+            if facts.get("id") == who:
+                return f"{path}, line {line}"
+        return str(self._source.path)
 
 
 def _sent(entry: Entry) -> Data:
