@@ -94,6 +94,29 @@ def test_a_speed_keeps_pace_with_the_real_clock() -> None:
     assert 0.2 <= time.monotonic() - began < 1.0
 
 
+def test_who_looks_from_another_thread_sees_time_go_on_between_two_events() -> None:
+    async def main(loop: VirtualLoop) -> list[float]:
+        seen: list[float] = []
+        done = threading.Event()
+
+        def look() -> None:
+            while not done.is_set():
+                seen.append(loop.reading)
+                time.sleep(0.001)
+
+        watcher = threading.Thread(target=look)
+        watcher.start()
+        await asyncio.sleep(5.0)
+        done.set()
+        watcher.join()
+        return seen
+
+    seen = played(main, 50.0)
+    assert seen == sorted(seen)
+    assert len([one for one in seen if 0.5 < one < 4.5]) > 5
+    assert max(seen) <= 5.0
+
+
 def test_time_stands_while_work_is_done() -> None:
     async def main(loop: VirtualLoop) -> float:
         for _ in range(100):

@@ -68,6 +68,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._limiter: anyio.CapacityLimiter | None = None
         self._patience, self._trust = PATIENCE, TRUST
         self._was_busy, self._heard_at = False, 0.0
+        self._heading: float | None = None
+        """The moment that is waited for at the pace of real time."""
         self._standing: float | None = None
         """Until when, in real time, time stands still for what is overdue."""
         self._waiter: asyncio.Future[bool] | None = None
@@ -117,6 +119,14 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def fast(self) -> bool:
         """Whether waiting is skipped at this moment."""
         return self._speed is None or self._virtual < self.hurry_until
+
+    @property
+    def reading(self) -> float:
+        """The time for who looks from another thread: between two events it goes on."""
+        heading, speed, (virtual, real) = self._heading, self._speed, self._origin
+        if heading is None or speed is None:
+            return self._virtual
+        return min(heading, max(self._virtual, virtual + (time.monotonic() - real) * speed))
 
     def skip(self, moment: float) -> None:
         """Something happened that is known to have happened at `moment`: so it is that late."""
@@ -296,7 +306,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             assert self._speed is not None
             virtual, real = self._origin
             due = real + (deadline - virtual) / self._speed
+            self._heading = deadline
             events = select(max(0.0, due - time.monotonic()))
+            self._heading = None
             self._virtual = min(deadline, max(self._virtual, self._paced())) if events else deadline
             return events
         if self._speed is not None:
