@@ -462,6 +462,15 @@ def test_what_a_client_sent_is_text_in_the_html(tape: Tape, log: Log) -> None:
     assert "&lt;img src=x onerror=alert(1)&gt;" in page
 
 
+def test_what_a_client_sent_is_text_in_what_pandas_shows(tape: Tape, log: Log) -> None:
+    know(tape, 1, f"/{EVIL}")
+    put(tape, session=1, data=EVIL, error=EVIL)
+    frame = log.frame()
+    for page in (frame.to_html(), frame.style.to_html()):
+        assert "<img" not in page
+        assert page.count("&lt;img src=x onerror=alert(1)&gt;") == 3
+
+
 def test_control_characters_of_a_client_are_shown_not_obeyed(tape: Tape, log: Log) -> None:
     put(tape, data="\x1b[2J\u202e\r\n\x00")
     for text in (repr(log), log._repr_html_()):

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """First characters with which a cell of a spreadsheet becomes a formula (OWASP, CSV injection)."""
 
+if pd.get_option("styler.format.escape") is None:
+    # a Styler shows markup as markup unless told otherwise: clients write what is in our cells
+    pd.set_option("styler.format.escape", "html")
 
 NUMBERS: dict[str, Any] = {
     "seq": np.int64,
