@@ -200,6 +200,36 @@ class Flow(Serving):
         stage = Stage(twin, twin._endpoint(None), twin._engine, twin._graph.paths, loop)
         return stage, twin.log
 
+    # ---- the contract
+
+    def to_asyncapi(
+        self,
+        *,
+        recording: str | Path | Recording | None = None,
+        version: str = "1.0.0",
+        folder: str | Path = FOLDER,
+    ) -> dict[str, Any]:
+        """Return the flow's contract as an AsyncAPI 3 document: `json.dumps` makes a file of it.
+
+        Channels come from the routes, the schemas of messages from what was said: in the log, or
+        in a recording. Messages that a Switch sorts are told apart. No value that was seen gets
+        into the document, only kinds and keys. `version` is that of your contract.
+
+        Raises:
+            RecordingError: the recording can not be read.
+        """
+        from .asyncapi import Place, document
+        from .recording import Recording
+
+        if recording is not None and not isinstance(recording, Recording):
+            recording = Recording.open(recording, folder=folder)
+        rows = self.log if recording is None else recording.rows()
+        server, place = self.server, None
+        if server is not None:
+            host, options = server.url.partition("://")[2], server.options
+            place = Place(host, options.certfile is not None, options.token is not None)
+        return document(self.name, self._graph.nodes.values(), rows, version, place)
+
     def keep_recording(self, name: str) -> None:
         """Record under `name` unless that is being done already."""
         if name not in self._recorders:
