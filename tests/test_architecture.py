@@ -93,6 +93,8 @@ HOUSEPLAN: dict[str, tuple[int, str]] = {
     "source": (11, "record"),
     "frame": (11, "record"),
     "sequence": (11, "record"),
+    "meter": (10, "record"),
+    "plot": (11, "record"),
     "log": (12, "record"),
     "recorder": (12, "record"),
     "haunting": (10, "record"),
@@ -108,6 +110,8 @@ HOUSEPLAN: dict[str, tuple[int, str]] = {
     "take": (14, "record"),
     "replay": (15, "record"),
     "livereplay": (16, "record"),
+    "verdict": (14, "record"),
+    "exercise": (15, "record"),
     # the roof, the rooms under it, the door
     "serving": (18, "roof"),
     "twin": (19, "roof"),

@@ -36,6 +36,7 @@ from .server import Server
 from .session import Session
 
 if TYPE_CHECKING:
+    from .exercise import Exercise, check, exercises, make_exercise
     from .recorder import Recorder
     from .recording import Recording, recordings
     from .replay import Replay
@@ -49,6 +50,10 @@ _LATER = {
     "recordings": "recording",
     "Replay": "replay",
     "Report": "report",
+    "Exercise": "exercise",
+    "check": "exercise",
+    "exercises": "exercise",
+    "make_exercise": "exercise",
 }
 """What is loaded when it is first asked for, and from where: importing stays light."""
 
@@ -65,6 +70,7 @@ __all__ = [
     "Client",
     "Clock",
     "Context",
+    "Exercise",
     "Flow",
     "FreezeError",
     "HandlerError",
@@ -93,5 +99,8 @@ __all__ = [
     "WiringError",
     "WsflowError",
     "__version__",
+    "check",
+    "exercises",
+    "make_exercise",
     "recordings",
 ]

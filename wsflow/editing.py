@@ -112,6 +112,15 @@ def _moment(source: Source, where: float | str) -> float:
     return marks[where]
 
 
+def copy(source: Source, to: str, folder: str | Path, **header: Any) -> Path:
+    """Write it once more, into another folder, with more in its header."""
+    whole = source.header | header | {"wsflow": FORMAT, "part": 1}
+    with _begun(whole, to, Path(folder)) as out:
+        for line in source.objects():
+            out.write(write_object(line))
+    return out.path
+
+
 # ---- one recording a session
 
 
