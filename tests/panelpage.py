@@ -20,6 +20,9 @@ from wsflow import Flow
 from wsflow.panel import bundle
 from wsflow.panel.widget import Panel
 
+EVERYWHERE_HERE = "--host-resolver-rules=MAP *.example.org 127.0.0.1"
+"""Lets a page seem to come from another machine (see `shown`)."""
+
 SHELL = """<!doctype html><meta charset="utf-8"><title>panel</title>
 <style>:root { color-scheme: light dark } body { margin: 12px }</style>
 <div id="place"></div>
@@ -49,7 +52,9 @@ SHELL = """<!doctype html><meta charset="utf-8"><title>panel</title>
 async def chromium() -> AsyncIterator[Browser]:
     """Run a headless Chromium."""
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
+        browser = await playwright.chromium.launch(
+            executable_path=CHROMIUM, args=[*FLAGS, EVERYWHERE_HERE]
+        )
         try:
             yield browser
         finally:
@@ -58,12 +63,18 @@ async def chromium() -> AsyncIterator[Browser]:
 
 @contextlib.asynccontextmanager
 async def shown(
-    browser: Browser, flow: Flow, *parts: str, **options: Any
+    browser: Browser, flow: Flow, *parts: str, at: str | None = None, **options: Any
 ) -> AsyncIterator[tuple[Page, Panel]]:
-    """Show a panel of a flow on a page; leaving closes both. `options` are the page's."""
+    """Show a panel of a flow on a page; leaving closes both. `options` are the page's.
+
+    `at` is the address the page seems to have, and so its origin; nothing need listen there.
+    """
     panel = flow.panel(*parts)
     page = await browser.new_page(**options)
     wire = _Wire(panel, page)
+    if at is not None:
+        await page.route(at, lambda route: route.fulfill(body="", content_type="text/html"))
+        await page.goto(at)
     try:
         await wire.connect()
         yield page, panel

@@ -7,7 +7,6 @@ does: a `Bridge` is a transport like any other.
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 from urllib.parse import quote
@@ -46,7 +45,6 @@ IN_PATHS = "/%:@!$&'()*+,;=~"
 class Arrived(NamedTuple):
     """A message on its way to a page."""
 
-    at: float
     data: Data
     size: int
 
@@ -68,7 +66,7 @@ class Bridge:
 
     def send(self, data: Data) -> int:
         size = len(data.encode()) if isinstance(data, str) else len(data)
-        self._queue.append(Arrived(time.monotonic(), data, size))
+        self._queue.append(Arrived(data, size))
         self._put += size
         if not self._full and self._is_much:
             self._full = True
@@ -140,14 +138,12 @@ class Bridge:
         waiting = len(self._queue)
         if not waiting and (closed is None or self._told_closed):
             return None
-        now = time.monotonic()
         arrived = [self._take() for _ in range(waiting)]
         if self._full:
             self._flow.post(self._taken_all)
         news: News = {
             "messages": [
                 (
-                    round((now - one.at) * 1000),
                     "text" if isinstance(one.data, str) else "binary",
                     glance(one.data, LONGEST_SHOWN),
                     one.size,

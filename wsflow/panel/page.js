@@ -2,6 +2,8 @@ import { h } from "./dom.js";
 import { makeBus } from "./bus.js";
 import { statusPart } from "./status.js";
 import { sessionsPart } from "./sessions.js";
+import { composerPart } from "./composer.js";
+import { clientPart } from "./client.js";
 import { logPart } from "./log.js";
 import { playerPart } from "./player.js";
 
@@ -9,6 +11,8 @@ import { playerPart } from "./player.js";
 
 const PARTS = {
   sessions: ["Sessions", sessionsPart],
+  composer: ["Composer", composerPart],
+  client: ["Clients", clientPart],
   log: ["Log", logPart],
   player: ["Player", playerPart],
 };
@@ -22,7 +26,7 @@ function broken(root, why) {
 function render({ model, el }) {
   const bus = makeBus(model);
   const endings = [];
-  const root = h("div", { className: "wf", role: "region", "aria-label": "wsflow panel" });
+  const root = h("div", { className: "wf", role: "region", "aria-label": "wsflow panel", "data-lm-suppress-shortcuts": "true" });
   // keys typed here are not Jupyter's commands
   root.addEventListener("keydown", (event) => event.stopPropagation());
   el.append(root);
