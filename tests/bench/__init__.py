@@ -1,6 +1,9 @@
 """The benchmarks: wsflow against other servers, above all against raw Hypercorn.
 
-Run, from the root of the repository: ``python -m tests.bench`` (``--help`` lists the options). The
+Run, from the root of the repository: ``python -m tests.bench`` (``--help`` lists the options). Who
+is installed takes part: ``pip install -e .[bench]`` brings those in Python; for those on Node.js
+``npm install ws node-red`` somewhere and tell by ``NODE_PATH``. With all of them a run of 5 rounds
+takes a quarter of an hour; ``--contestant wsflow`` measures wsflow and raw Hypercorn alone. The
 load comes from here, each server is a process of its own, and answers are checked byte by byte.
 No part of the tests' verdict: absolute times depend on the machine.
 
@@ -21,8 +24,8 @@ with one message outstanding mostly measures how fast the system wakes a sleepin
 
 A second, small table holds against goals what raw Hypercorn has no counterpart for: what recording
 costs an echo of 100 clients (a pair of servers, one right after the other), reading a recording,
-replaying it, and the log. Each of these figures is taken in a fresh process, three times at most.
-They are shown, and not judged by ``--check``.
+replaying it, the log, a node more, an idle session, an import. Each of these figures is CPU time, taken in a fresh process, three times
+at most. ``python -m tests.bench.figures`` shows this table alone. ``--check`` does not judge it.
 
 With ``--check`` the exit status is 1 when the median ratio of wsflow is below 1.0 in any row. A run
 that failed (a server that did not start, answered wrongly or went silent) ends with 2.
@@ -39,8 +42,8 @@ A `Figure` for the second table is a function in ``figures.py`` and a line at it
 
 How to add a contestant
 -----------------------
-A `Contestant` in ``contestants.py``: any command that prints ``port N`` once it listens and ends
+A `Contestant` in ``contestants.py``, its server in ``rivals.py``: any command that prints ``port N`` once it listens and ends
 when its stdin does. For one in Python write an ``async def`` that calls `announce` and serves until
 the event it is given is set, and enter it in `SERVERS`: the loop, the pandas import and the watch
-over stdin come with it.
+over stdin come with it. Say which packages it needs: without them it is left out, with a note.
 """

@@ -1,8 +1,9 @@
 """The second table: what raw Hypercorn has no counterpart for, held against goals of our own.
 
-Each figure is taken in a process of its own, on whatever core is free, once a round:
-`python -m tests.bench.figures NAME FOLDER` prints it. Recordings that are read lie in the folder;
-`prepare` writes them before. What recording costs a server is a pair of servers instead.
+`python -m tests.bench.figures` shows it alone. Each figure is taken in a process of its own, on
+whatever core is free, once a round: `python -m tests.bench.figures NAME FOLDER` prints it.
+Recordings that are read lie in the folder; `prepare` writes them before. What recording costs a
+server is a pair of servers instead. All are CPU time: what else the machine does changes little.
 """
 
 import asyncio
@@ -17,6 +18,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from tests.bench import costs
 from tests.bench.contestants import OURS, RECORDING
 from tests.bench.load import BenchError
 from tests.bench.process import ROOT, Cores
@@ -128,7 +130,7 @@ def prepare(folder: Path, rows: int) -> float:
     for number in range(1, SESSIONS + 1):
         facts = Known(f"s{number}", "127.0.0.1", "/echo", "GET", {}, {}, {}, tape.now())
         tape.know(number, facts)
-    began = time.perf_counter()
+    began = time.process_time()
     recorder = Recorder(str(rows), tape, _echo().describe, folder=folder)
     for number in range(rows // 2):
         session, text = number % SESSIONS + 1, TEXT.format(number % 1000)
@@ -137,7 +139,7 @@ def prepare(folder: Path, rows: int) -> float:
         if number % 1000 == 0:
             recorder.flush()
     recorder.stop()
-    return time.perf_counter() - began
+    return time.process_time() - began
 
 
 def _echo() -> Any:
@@ -161,27 +163,27 @@ def _load(folder: Path, rows: int) -> Any:
 
 
 def stream(folder: Path) -> float:
-    """Return the seconds it takes to read every row, one after the other."""
+    """Return the seconds of CPU it takes to read every row, one after the other."""
     recording = _load(folder, MILLION)
-    began = time.perf_counter()
+    began = time.process_time()
     count = sum(1 for _ in recording.rows())
-    return _checked(count, MILLION, time.perf_counter() - began)
+    return _checked(count, MILLION, time.process_time() - began)
 
 
 def frame(folder: Path) -> float:
     """Return the seconds it takes to have all rows in a DataFrame."""
     recording = _load(folder, MILLION)
-    began = time.perf_counter()
+    began = time.process_time()
     count = len(recording.frame())
-    return _checked(count, MILLION, time.perf_counter() - began)
+    return _checked(count, MILLION, time.process_time() - began)
 
 
 def replay(folder: Path) -> float:
     """Return the events a second of a replay as fast as possible, with comparison."""
     flow, recording = _echo(), _load(folder, PLAYED)
-    began = time.perf_counter()
+    began = time.process_time()
     report = asyncio.run(_outcome(flow, recording))
-    seconds = time.perf_counter() - began
+    seconds = time.process_time() - began
     if not report.ok:
         raise BenchError(f"the replay differs: {report!r}")
     _checked(report.tally.same, PLAYED // 2, seconds)
@@ -205,9 +207,9 @@ def log_frame(folder: Path) -> float:
     importlib.import_module("wsflow.frame")
     tape, _ = _told()
     log = Log(tape)
-    began = time.perf_counter()
+    began = time.process_time()
     count = len(log.frame())
-    return _checked(count, MILLION, time.perf_counter() - began)
+    return _checked(count, MILLION, time.process_time() - began)
 
 
 def _told() -> tuple[Any, float]:
@@ -217,10 +219,10 @@ def _told() -> tuple[Any, float]:
     tape = Tape(2 * MILLION, 2**30)  # room for all of them
     place = tape.place("message", "echo", "message")
     text, tell = TEXT.format(0), tape.tell
-    began = time.perf_counter()
+    began = time.process_time()
     for number in range(MILLION):
         tell(place, 1, number, 0, text, 64)
-    return tape, time.perf_counter() - began
+    return tape, time.process_time() - began
 
 
 def _checked(count: int, due: int, seconds: float) -> float:
@@ -231,18 +233,31 @@ def _checked(count: int, due: int, seconds: float) -> float:
 
 FIGURES = (
     Figure("recording", "recording on, echo of 100 clients", "% more CPU", 20),
-    Figure("load-rows", "read a recording of 1,000,000 rows", "s", 2, stream, recorded=MILLION),
-    Figure("load-frame", "... as a DataFrame", "s", 2, frame, recorded=MILLION),
+    Figure("load-rows", "read a recording of 1,000,000 rows", "s CPU", 2, stream, recorded=MILLION),
+    Figure("load-frame", "... as a DataFrame", "s CPU", 2, frame, recorded=MILLION),
     Figure(
-        "replay", "replay and compare", "events/s", 100_000, replay, lower=False, recorded=PLAYED
+        "replay",
+        "replay and compare",
+        "events/s CPU",
+        100_000,
+        replay,
+        lower=False,
+        recorded=PLAYED,
     ),
-    Figure("log-append", "log, append a row", "µs", 0.5, append),
-    Figure("log-frame", "log, DataFrame of 1,000,000 rows", "s", 0.1, log_frame),
+    Figure("log-append", "log, append a row", "µs CPU", 0.5, append),
+    Figure("log-frame", "log, DataFrame of 1,000,000 rows", "s CPU", 0.1, log_frame),
+    Figure("chain", "one more node in a chain, logged", "µs CPU", 1.5, costs.chain),
+    Figure("idle", "an idle session", "KB", 30, costs.idle),
+    Figure("import", "import wsflow", "ms CPU", 150, costs.imported),
 )
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Take one figure and print it."""
+    """Take one figure and print it; without arguments take all and show the table."""
+    if not arguments:
+        from tests.bench.__main__ import main as bench
+
+        return bench([word for figure in FIGURES for word in ("--only", figure.name)])
     name, folder, *rest = arguments
     if name == "prepare":
         print(prepare(Path(folder), int(rest[0])))
