@@ -17,6 +17,7 @@ import pandas as pd
 
 from .compare import Pair, Said
 from .errors import MissingPackageError
+from .events import Row
 from .lines import Entry
 from .snapshot import Snapshot, unpack
 from .tape import Block, Known, Place
@@ -92,6 +93,17 @@ def chosen(
     if until is not None:
         fits &= np.asarray(frame["time"] <= _moment(until))
     return frame if fits.all() else frame[fits].reset_index(drop=True)
+
+
+def between(rows: Iterable[Row], since: Any, until: Any) -> list[Row]:
+    """Return the rows within these times, of which each may be None."""
+    first = None if since is None else _moment(since).value
+    last = None if until is None else _moment(until).value
+    return [
+        row
+        for row in rows
+        if (first is None or row.time >= first) and (last is None or row.time <= last)
+    ]
 
 
 def of_sessions(sessions: dict[int, Known]) -> pd.DataFrame:
@@ -344,7 +356,8 @@ def _named(codes: Any, names: Sequence[str | None]) -> Any:
     for name in names:
         if name is not None:
             categories.setdefault(name, len(categories))
-    translate = np.array([*(categories.get(name, -1) for name in names), -1], np.int32)
+    small = np.int8 if len(categories) < 127 else np.int32
+    translate = np.array([*(categories.get(name, -1) for name in names), -1], small)
     return _categorical(translate[codes], list(categories))
 
 
