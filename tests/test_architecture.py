@@ -95,6 +95,8 @@ HOUSEPLAN: dict[str, tuple[int, str]] = {
     "sequence": (11, "record"),
     "meter": (10, "record"),
     "plot": (11, "record"),
+    "meter": (10, "record"),
+    "plot": (11, "record"),
     "log": (12, "record"),
     "recorder": (12, "record"),
     "haunting": (10, "record"),

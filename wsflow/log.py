@@ -110,6 +110,28 @@ class Log:
 
         return of_sessions(self._tape.sessions())
 
+    def plot(self, *, step: float | None = None, since: Any = None, until: Any = None) -> Any:
+        """Return a picture of the log; end a cell with it.
+
+        Over time: messages a second in and out, the time handlers took by node (median, and dotted
+        the slowest in twenty), errors and what was dropped, sessions open and messages unanswered.
+        It is a matplotlib `Figure`, to change or to `savefig`; where only plotly is installed, one
+        of plotly. `step` is the seconds a point stands for; a fitting one unless given.
+
+        Raises:
+            WsflowError: the log is empty, or nothing lies between `since` and `until`.
+            MissingPackageError: there is neither: `pip install wsflow[plots]`.
+        """
+        from .meter import rates
+        from .plot import picture
+
+        rows = list(self._tape.rows())
+        if since is not None or until is not None:
+            from .frame import between
+
+            rows = between(rows, since, until)
+        return picture(rates(rows, step), f"{len(rows):,} rows of the log")
+
     def sequence(self, newest: int = 200) -> Sequence:
         """Return a sequence diagram of the newest rows, one lifeline a session.
 
