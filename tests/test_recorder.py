@@ -1066,6 +1066,20 @@ async def test_the_cell_that_records_may_run_again(echo: Flow) -> None:
     assert [row.value for row in read(second.kept)] == ["a"]
 
 
+async def test_one_name_in_two_folders_is_two_recordings(echo: Flow) -> None:
+    here, there = echo.record("one"), echo.record("one", folder="elsewhere")
+    echo._tape.tell(echo._tape.place("mark", "", ""), 0, 0, 0, "a", 1)
+    again = echo.record("one", folder="elsewhere")
+    assert (here.running, there.running, again.running) == (True, False, True)
+    await echo.serve(record="one")
+    await echo.stop()
+    assert not echo._recorders
+    assert [row.value for row in read(here.path)][:1] == ["a"]
+    assert [row.value for row in read(Path("elsewhere/one-1.jsonl"))] == ["a"]
+    assert names() == ["one"]
+    assert names("elsewhere") == ["one", "one-1"]
+
+
 async def test_serving_again_does_not_begin_the_recording_again(echo: Flow) -> None:
     for _ in range(2):
         await echo.serve(record="one")

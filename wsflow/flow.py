@@ -13,7 +13,7 @@ from .cells import interactive
 from .clock import Clock
 from .engine import Engine
 from .errors import WiringError
-from .folder import FOLDER
+from .folder import FOLDER, resolve
 from .log import Log
 from .serving import Serving
 from .stage import on_stage
@@ -70,6 +70,7 @@ class Flow(Serving):
         self.log = Log(tape)
         self._tape = tape
         self._recorders: dict[str, Recorder] = {}
+        """By name; one whose name is taken, in another folder, by its path."""
         self._panels: Panels | None = None
         if interactive() and not _apart:
             self._by_name[name] = self
@@ -115,19 +116,26 @@ class Flow(Serving):
     def _record(self, name: str, folder: str | Path, redact: tuple[str, ...]) -> Recorder:
         from .recorder import Recorder
 
-        if name in self._recorders:
-            self._recorders[name].stop()  # the cell that started it was run again
+        same = self._recorder_of(name, folder)
+        if same is not None:
+            same.stop()  # the cell that started it was run again
+        key = str(resolve(name, folder)) if name in self._recorders else name
         recorder = Recorder(
             name,
             self._tape,
             self.describe,
             folder=folder,
             redact=redact,
-            on_stop=lambda: self._recorders.pop(name, None),
+            on_stop=lambda: self._recorders.pop(key, None),
             call=self.call,
         )
-        self._recorders[name] = recorder
+        self._recorders[key] = recorder
         return recorder
+
+    def _recorder_of(self, name: str, folder: str | Path) -> Recorder | None:
+        """Return who records to that file."""
+        file = resolve(name, folder).resolve()
+        return next((one for one in self._recorders.values() if one.path.resolve() == file), None)
 
     def replay(
         self,
@@ -232,7 +240,7 @@ class Flow(Serving):
 
     def keep_recording(self, name: str) -> None:
         """Record under `name` unless that is being done already."""
-        if name not in self._recorders:
+        if self._recorder_of(name, FOLDER) is None:
             self.record(name)
 
     def stopped(self) -> None:
