@@ -36,14 +36,14 @@ export function logPart(bus, root) {
   const scroll = h("div", { className: "wf-scroll wf-rows", tabIndex: 0, role: "region",
     "aria-label": "Rows of the log. Arrow keys move from row to row, Enter opens one, Escape closes it.",
     onkeydown: key }, table, empty);
-  const newest = h("button", { type: "button", className: "wf-button wf-newest", hidden: true, onclick: toNewest });
+  const newest = h("button", { type: "button", className: "wf-button wf-small wf-newest", hidden: true, onclick: toNewest });
   const detail = h("section", { className: "wf-detail", "aria-label": "One row", hidden: true, onkeydown: (event) => {
     if (event.key === "Escape") finish(event, close);
   } });
   root.append(
     h("div", { className: "wf-tools" }, pause, where, session,
-      h("label", { className: "wf-check", title: "Show only rows of the session that is selected in the table" }, tied, "selected only"), words, note),
-    offered, chips, h("div", { className: "wf-window" }, scroll, newest), detail);
+      h("label", { className: "wf-check", title: "Show only rows of the session that is selected in the table" }, tied, "selected only"), words),
+    offered, chips, scroll, h("div", { className: "wf-foot" }, note, newest), detail);
 
   function field(hint, label) {
     return h("input", { type: "search", placeholder: hint, "aria-label": label, spellcheck: false, oninput: chooseSoon, size: 12 });
@@ -67,7 +67,7 @@ export function logPart(bus, root) {
   let opened = null; // the row of which the details are shown
   const kinds = new Set();
 
-  const top = h("tr", { className: "wf-edge" }, h("td", { colSpan: columns.length }));
+  const top = h("tr", { className: "wf-edge" }, h("td", { colSpan: 5 }));
   const further = h("button", { type: "button", className: "wf-button wf-small", tabIndex: -1, onclick: older }, "Older rows ↑");
 
   function make(line) {
@@ -78,8 +78,8 @@ export function logPart(bus, root) {
       h("td", {}, chip(kind)),
       h("td", {}, plain(place)),
       h("td", {}, plain(who)),
-      h("td", { className: "wf-data" }, plain(data)),
-      h("td", { className: "wf-error" }, plain(error)));
+      h("td", { className: "wf-data", "data-error": error && plain(error) }, plain(data)),
+      h("td", { className: "wf-mistake" }, plain(error)));
     row.dataset.seq = seq;
     row.dataset.kind = kind;
     if (error) table.dataset.errors = "";
@@ -93,7 +93,7 @@ export function logPart(bus, root) {
   }
 
   function gap(size) {
-    return h("tr", { className: "wf-edge" }, h("td", { colSpan: columns.length }, `${count(size)} skipped, they are in flow.log`));
+    return h("tr", { className: "wf-edge" }, h("td", { colSpan: 5 }, `${count(size)} skipped, they are in flow.log`));
   }
 
   function fill(lines) {
@@ -140,7 +140,7 @@ export function logPart(bus, root) {
   }
 
   function say() {
-    let text = paused ? "paused" : "";
+    let text = paused ? "Paused: the log goes on without this page." : "";
     if (following && skipped) text = `${count(skipped)} skipped, they are in flow.log`;
     else if (unseen) text = `${text ? text + " · " : ""}${count(unseen)} not looked at, they are in flow.log`;
     note.dataset.kind = "";
@@ -394,16 +394,16 @@ export function logPart(bus, root) {
       ["size", told.size ? bytes(told.size) : ""], ["after", told.elapsed === null ? "" : `${span(told.elapsed * 1000)} in the handler`]];
     const pieces = facts.filter(([, value]) => value).map(([name, value]) => h("span", { className: "wf-fact" }, name ? `${name} ` : "", h("b", {}, plain(value))));
     const data = h("div", { className: "wf-half" });
-    if (told.error) data.append(h("h4", {}, "Error"), h("pre", { className: "wf-pre wf-error", tabIndex: 0 }, visiblePre(told.error)));
+    if (told.error) data.append(h("h4", {}, "Error"), h("pre", { className: "wf-pre wf-mistake", tabIndex: 0 }, visiblePre(told.error)));
     data.append(h("h4", {}, { json: "Data", text: "Data", hex: "Data, in hexadecimal", none: "Data" }[told.form]));
     if (told.form === "none") data.append(h("p", { className: "wf-empty" }, "This row carries none."));
     else data.append(h("pre", { className: "wf-pre", tabIndex: 0 }, visiblePre(told.text)));
-    if (told.cut) data.append(h("p", { className: "wf-quiet" }, `cut: the first 64 KB of ${bytes(told.size)}`));
+    if (told.cut) data.append(h("p", { className: "wf-hint" }, `cut: the first 64 KB of ${bytes(told.size)}`));
     const tree = h("ol", { className: "wf-tree" }, ...told.trace.map((line) => branch(line, told.seq)));
     const story = h("div", { className: "wf-half" }, h("h4", {}, "Trace"));
-    if (told.lost) story.append(h("p", { className: "wf-quiet" }, `What led here, row ${count(told.lost)}, was dropped from the log.`));
+    if (told.lost) story.append(h("p", { className: "wf-hint" }, `What led here, row ${count(told.lost)}, was dropped from the log.`));
     story.append(tree);
-    if (told.trace.length < told.of) story.append(h("p", { className: "wf-quiet" }, `${count(told.trace.length)} of ${count(told.of)} rows: flow.log.trace(${told.trace[0][0]}) has all of them`));
+    if (told.trace.length < told.of) story.append(h("p", { className: "wf-hint" }, `${count(told.trace.length)} of ${count(told.of)} rows: flow.log.trace(${told.trace[0][0]}) has all of them`));
     const focused = detail.contains(document.activeElement);
     detail.replaceChildren(head([chip(told.kind), h("strong", {}, plain(place)), ...pieces]), h("div", { className: "wf-halves" }, data, story));
     detail.hidden = false;
@@ -415,8 +415,8 @@ export function logPart(bus, root) {
     const place = port ? `${node}.${port}` : node;
     const button = h("button", { type: "button", className: "wf-branch", "aria-current": String(seq === current), onclick: () => open(seq),
       title: `row ${seq}, ${span(since)} since the first`, style: `padding-left: ${6 + depth * 16}px` },
-      chip(kind), h("span", { className: "wf-where" }, plain(place)),
-      h("span", { className: error ? "wf-said wf-error" : "wf-said" }, plain(error || data)),
+      chip(kind), h("span", { className: "wf-place" }, plain(place)),
+      h("span", { className: error ? "wf-gist wf-mistake" : "wf-gist" }, plain(error || data)),
       h("span", { className: "wf-after" }, depth || after ? `+${span(after)}` : ""));
     return h("li", {}, button);
   }

@@ -281,11 +281,16 @@ class LogPart(Part):
                     text(row.node, 120),
                     text(row.port, 120),
                     row.session or "",
-                    one_line(row.data, row.size, budget),
+                    one_line(self._packed(number), row.size, budget),
                     "" if row.error is None else text(row.error),
                 ]
             )
         return {"trace": lines, "of": len(family), "lost": lost}
+
+    def _packed(self, seq: int) -> Any:
+        """Return a row's data as it is kept."""
+        raw = next(iter(self._tape.since(seq)), None)
+        return None if raw is None else raw[6]
 
     def _cause(self, seq: int) -> int:
         """Return what led to a row, if that is still there."""

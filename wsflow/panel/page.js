@@ -5,6 +5,8 @@ import { sessionsPart } from "./sessions.js";
 import { composerPart } from "./composer.js";
 import { clientPart } from "./client.js";
 import { logPart } from "./log.js";
+import { diagramPart } from "./diagram.js";
+import { plotsPart } from "./plots.js";
 import { playerPart } from "./player.js";
 
 // The page of a panel: lays its parts out and hands each its place.
@@ -14,6 +16,8 @@ const PARTS = {
   composer: ["Composer", composerPart],
   client: ["Clients", clientPart],
   log: ["Log", logPart],
+  diagram: ["Diagram", diagramPart],
+  plots: ["Plots", plotsPart],
   player: ["Player", playerPart],
 };
 

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from .client import ClientPart
 from .composer import ComposerPart
+from .diagram import DiagramPart
 from .logview import LogPart
 from .part import Part
 from .player import PlayerPart
+from .plots import PlotsPart
 from .sessions import SessionsPart
 
 KINDS: dict[str, type[Part]] = {
-    part.name: part for part in (SessionsPart, ComposerPart, LogPart, PlayerPart, ClientPart)
+    part.name: part
+    for part in (
+        SessionsPart,
+        ComposerPart,
+        LogPart,
+        DiagramPart,
+        PlotsPart,
+        PlayerPart,
+        ClientPart,
+    )
 }
