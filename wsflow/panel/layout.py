@@ -80,8 +80,6 @@ def arrange(
         tops = _kept(graph, before)
     else:
         tops = _aligned(graph, _sorted(graph))
-        least = min(tops.values(), default=0)
-        tops = {item: top - least + MARGIN for item, top in tops.items()}
     return _drawn(graph, tops, [wire for wire in wires if wire in back])
 
 
@@ -245,6 +243,12 @@ def _aligned(graph: _Graph, stacks: Sequence[Sequence[Item]]) -> dict[Item, floa
             wished = [_wish(item, sides, tops) for item in stack]
             heights = [graph.height(item) + ROW_GAP for item in stack]
             tops.update(zip(stack, _spread(wished, heights), strict=True))
+    least = min(tops.values(), default=0.0)
+    for stack in stacks:
+        below = float("-inf")
+        for item in stack:  # whole pixels, so that what is arranged again stays to the dot
+            tops[item] = max(round(tops[item] - least) + MARGIN, below)
+            below = tops[item] + graph.height(item) + ROW_GAP
     return tops
 
 
@@ -307,7 +311,7 @@ def _kept(graph: _Graph, before: Picture) -> dict[Item, float]:
 def _near(item: Item, graph: _Graph, tops: Mapping[Item, float], before: Picture) -> float:
     links = [*graph.before.get(item, ()), *graph.behind.get(item, ())]
     wishes = [tops[other] + theirs - mine for other, theirs, mine in links if other in tops]
-    return sum(wishes) / len(wishes) if wishes else before.tops.get(item, MARGIN)
+    return round(sum(wishes) / len(wishes)) if wishes else before.tops.get(item, MARGIN)
 
 
 def _gap(wished: float, height: int, taken: Sequence[tuple[float, float]]) -> float:
@@ -391,7 +395,7 @@ def _curve(points: Sequence[Point]) -> str:
 
 def _loop(start: Point, end: Point, lane: float) -> str:
     """Return the path of a wire that leads back, below what is between its ends."""
-    reach = 26
+    reach = MARGIN
     return (
         f"M{start.x:.0f} {start.y:.0f}"
         f"C{start.x + reach:.0f} {start.y:.0f} {start.x + reach:.0f} {lane:.0f} "
