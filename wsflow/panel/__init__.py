@@ -15,6 +15,7 @@ from .composer import History
 if TYPE_CHECKING:
     from ..flow import Flow
     from .deck import Deck
+    from .gauge import Gauge
     from .widget import Panel
 
 PARTS = ("sessions", "composer", "log", "diagram", "plots", "freezer", "client", "player")
@@ -56,6 +57,13 @@ class Panels:
         from .deck import Deck
 
         return Deck(self._flow)
+
+    @cached_property
+    def gauge(self) -> Gauge:
+        """What counts for all pages."""
+        from .gauge import Gauge
+
+        return Gauge(self._flow)
 
     def sessions(self) -> Panel:
         """Who is connected: a live table; select a session, or close it."""
