@@ -9,6 +9,7 @@ import pytest
 from matplotlib.colors import to_hex
 
 import wsflow.plot
+from tests.kernel import Kernel
 from tests.test_meter import Told
 from wsflow import Flow, WsflowError
 from wsflow.errors import MissingPackageError
@@ -172,3 +173,16 @@ def test_a_picture_needs_no_pyplot() -> None:
     """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=50)
     assert done.stdout.strip() == "False", done.stderr
+
+
+@pytest.mark.kernel
+@pytest.mark.timeout(120)
+async def test_a_cell_that_ends_with_it_shows_one_picture_with_pyplot_or_without() -> None:
+    async with Kernel("newest") as kernel:
+        await kernel.run("from wsflow import Flow\nflow = Flow('chat')\nc = flow.websocket('/')")
+        await kernel.run("async with flow.client('/') as alice: await alice.send('x')")
+        for first in ("", "import matplotlib.pyplot\n"):
+            cell = await kernel.run(f"{first}flow.log.plot()")
+            assert "image/png" in cell.result
+            assert cell.shown == []
+            assert cell.printed == ""

@@ -18,7 +18,6 @@ import pandas as pd
 from .compare import Pair, Said
 from .errors import MissingPackageError
 from .events import Row
-from .events import Row
 from .lines import Entry
 from .snapshot import Snapshot, unpack
 from .tape import Block, Known, Place
@@ -94,17 +93,6 @@ def chosen(
     if until is not None:
         fits &= np.asarray(frame["time"] <= _moment(until))
     return frame if fits.all() else frame[fits].reset_index(drop=True)
-
-
-def between(rows: Iterable[Row], since: Any, until: Any) -> list[Row]:
-    """Return the rows within these times, of which each may be None."""
-    first = None if since is None else _moment(since).value
-    last = None if until is None else _moment(until).value
-    return [
-        row
-        for row in rows
-        if (first is None or row.time >= first) and (last is None or row.time <= last)
-    ]
 
 
 def between(rows: Iterable[Row], since: Any, until: Any) -> list[Row]:
