@@ -465,10 +465,13 @@ def test_what_a_client_sent_is_text_in_the_html(tape: Tape, log: Log) -> None:
 def test_what_a_client_sent_is_text_in_what_pandas_shows(tape: Tape, log: Log) -> None:
     know(tape, 1, f"/{EVIL}")
     put(tape, session=1, data=EVIL, error=EVIL)
+    put(tape, session=1, data={EVIL: [EVIL]}, elapsed=0.5)
     frame = log.frame()
-    for page in (frame.to_html(), frame.style.to_html()):
-        assert "<img" not in page
-        assert page.count("&lt;img src=x onerror=alert(1)&gt;") == 3
+    for shown in (frame, frame[frame.seq > 0].head(), frame.set_index("path"), frame.T):
+        for page in (shown.to_html(), shown.style.to_html()):
+            assert "<img" not in page
+            assert "&lt;img src=x onerror=alert(1)&gt;" in page
+    assert ">0.500000<" in frame.style.to_html()
 
 
 def test_control_characters_of_a_client_are_shown_not_obeyed(tape: Tape, log: Log) -> None:

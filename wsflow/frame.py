@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import gc
+import html
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
@@ -23,14 +24,12 @@ from .snapshot import Snapshot, unpack
 from .tape import Block, Known, Place
 
 if TYPE_CHECKING:
+    from pandas.io.formats.style import Styler
+
     from .recording import Info
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """First characters with which a cell of a spreadsheet becomes a formula (OWASP, CSV injection)."""
-
-if pd.get_option("styler.format.escape") is None:
-    # a Styler shows markup as markup unless told otherwise: clients write what is in our cells
-    pd.set_option("styler.format.escape", "html")
 
 NUMBERS: dict[str, Any] = {
     "seq": np.int64,
@@ -45,6 +44,31 @@ NUMBERS: dict[str, Any] = {
 
 PLACE = ("kind", "node", "port", "session", "path")
 """Columns of few names that come again and again."""
+
+
+class Frame(pd.DataFrame):
+    """A DataFrame whose Styler, too, shows what clients wrote as text, not as markup.
+
+    pandas escapes cells only in a frame's own HTML; a Styler's `format()` has to be told again.
+    """
+
+    @property
+    def _constructor(self) -> type[Frame]:
+        return Frame
+
+    @property
+    def style(self) -> Styler:
+        """Show it with pandas' Styler (needs jinja2)."""
+        styler: Styler = super().style.format(_cell)
+        for axis in (0, 1):
+            styler.format_index(_cell, axis=axis)
+        return styler
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.{pd.get_option('styler.format.precision')}f}"
+    return html.escape(str(value))
 
 
 def build(blocks: list[Block], places: list[Place], sessions: dict[int, Known]) -> pd.DataFrame:
@@ -68,7 +92,7 @@ def build(blocks: list[Block], places: list[Place], sessions: dict[int, Known]) 
         "elapsed": _optional(blocks, "elapsed", np.full(len(place), np.nan)),
         "error": _as_it_is(_optional(blocks, "error", np.empty(len(place), object))),
     }
-    return pd.DataFrame(columns, copy=False)
+    return Frame(columns, copy=False)
 
 
 def chosen(
@@ -109,7 +133,7 @@ def between(rows: Iterable[Row], since: Any, until: Any) -> list[Row]:
 def of_sessions(sessions: dict[int, Known]) -> pd.DataFrame:
     """Return one row a session."""
     known = list(sessions.values())
-    return pd.DataFrame(
+    return Frame(
         {
             "session": [one.id for one in known],
             "opened": _moments([one.opened for one in known]),
@@ -150,7 +174,7 @@ def of_recording(blocks: Iterable[list[Entry]]) -> pd.DataFrame:
             error += map(attrgetter("error"), rows)
     whole = {name: np.concatenate(some) for name, some in parts.items()}
     place = np.array(codes, np.int32)
-    return pd.DataFrame(
+    return Frame(
         {
             "seq": whole["seq"],
             "t": whole["t"],
@@ -204,7 +228,7 @@ def of_handshakes(entries: Iterable[Entry]) -> pd.DataFrame:
         elif entry.kind == "close":
             ends[entry.session] = entry
     known = [(one | {"id": id}, ends.get(id)) for id, one in facts.items()]
-    return pd.DataFrame(
+    return Frame(
         {
             "session": [one["id"] for one, _ in known],
             "opened": _moments([one.get("time") for one, _ in known]),
@@ -225,7 +249,7 @@ def of_handshakes(entries: Iterable[Entry]) -> pd.DataFrame:
 
 def of_pairs(pairs: list[Pair]) -> pd.DataFrame:
     """Return one row an answer that differs: then (`old`) and now (`new`), and when."""
-    return pd.DataFrame(
+    return Frame(
         {
             "session": [pair.session for pair in pairs],
             "status": [pair.status for pair in pairs],
@@ -239,7 +263,7 @@ def of_pairs(pairs: list[Pair]) -> pd.DataFrame:
 def of_infos(infos: list[tuple[str, Info | str]]) -> pd.DataFrame:
     """Return one row a recording; one that could not be read says why under `problem`."""
     known = [(name, None if isinstance(one, str) else one, one) for name, one in infos]
-    return pd.DataFrame(
+    return Frame(
         {
             "recording": [name for name, _, _ in known],
             "created": [info.created if info else None for _, info, _ in known],

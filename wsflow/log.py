@@ -52,8 +52,8 @@ class Log:
         (bytes), `elapsed` (seconds), `error`. The filters keep rows that fit all of them;
         `since` and `until` take what pandas takes for a time.
 
-        Clients write what is in the cells, so from here on a Styler shows markup as text (pandas'
-        option `styler.format.escape`, unless you set it); its `format()` takes `escape="html"`.
+        Clients write what is in the cells: the frame's HTML and its `style` show it as text. A
+        `format()` of your own on `style` has to escape again.
 
         Raises:
             WsflowError: a kind that does not exist was asked for.
