@@ -67,13 +67,12 @@ async def shown(
 ) -> AsyncIterator[tuple[Page, Panel]]:
     """Show a panel of a flow on a page; leaving closes both. `options` are the page's.
 
-    `at` is the address the page seems to have, and so its origin; nothing need listen there.
+    `at` is the address of an empty page, which gives the panel's its origin.
     """
     panel = flow.panel(*parts)
     page = await browser.new_page(**options)
     wire = _Wire(panel, page)
     if at is not None:
-        await page.route(at, lambda route: route.fulfill(body="", content_type="text/html"))
         await page.goto(at)
     try:
         await wire.connect()

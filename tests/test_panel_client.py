@@ -1,9 +1,17 @@
 """Clients in the page: what a page is told to connect, and the bridge for one that can not."""
 
+import asyncio
+import contextlib
 import json
+from collections.abc import AsyncIterator
 
+import anyio.lowlevel
 import pytest
+import pytest_asyncio
+from ipywidgets import Widget
+from playwright.async_api import Browser, Locator, Page, expect
 
+from tests.panelpage import chromium, shown
 from wsflow import Flow, RefusedError, WsflowError
 from wsflow.panel.client import AHEAD, MOST, QUEUE, SHOWN, ClientPart
 from wsflow.panel.part import News
@@ -38,7 +46,7 @@ def told(part: ClientPart, client: str | None = None) -> News:
 
 
 def texts(news: News) -> list[str]:
-    return [text for _, _, text, _ in news.get("messages", [])]
+    return [text for _, text, _ in news.get("messages", [])]
 
 
 def kinds(flow: Flow) -> list[str]:
@@ -79,7 +87,7 @@ async def test_a_bridged_client_is_a_session_like_any_other(flow: Flow, part: Cl
     part.send("c1", "text", "hello")
     part.send("c1", "hex", "00 ff")
     news = told(part, "c1")
-    assert [message[1:] for message in news["messages"]] == [
+    assert news["messages"] == [
         ("text", "hello", 5), ("binary", "00 ff", 2),
     ]  # fmt: skip
     part.leave("c1", 4000, "enough")
@@ -205,8 +213,6 @@ async def test_a_page_that_does_not_look_holds_the_session_back(
 
 async def turned() -> None:
     """What was posted into the loop has been done."""
-    import anyio
-
     for _ in range(3):
         await anyio.lowlevel.checkpoint()
 
@@ -235,5 +241,300 @@ async def test_no_message_or_reason_breaks_the_channel(
     flow.sessions[0].send(body)
     flow.sessions[0].close(4000, body[:30] if isinstance(body, str) else "")
     (message,) = told(part, "c1")["messages"]
-    assert message[3] == len(body if isinstance(body, bytes) else body.encode())
-    assert len(message[2]) <= 4000
+    assert message[2] == len(body if isinstance(body, bytes) else body.encode())
+    assert len(message[1]) <= 4000
+
+
+# ---- in a browser
+
+browsing = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    async with chromium() as running:
+        yield running
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def talk() -> AsyncIterator[Flow]:
+    """A flow that says everything again."""
+    flow = Flow("talk")
+    chat = flow.websocket("/chat/{room}")
+    chat.message >> flow.node(
+        lambda ev, ctx: ctx.emit("response", {"body": ev["message"]}), name="echo"
+    )
+    yield flow
+    await flow.stop()
+    Widget.close_all()
+
+
+def guest(page: Page, name: str = "alice") -> Locator:
+    return page.get_by_role("region", name=f"Client {name}")
+
+
+def button(inside: Page | Locator, name: str) -> Locator:
+    return inside.get_by_role("button", name=name, exact=True)
+
+
+def lines(guest: Locator) -> Locator:
+    return guest.get_by_role("log").locator("li:not(.wf-empty)")
+
+
+async def says(guest: Locator, text: str, kind: str = "text") -> None:
+    await guest.get_by_label("What the message is").select_option(kind)
+    await guest.get_by_role("textbox", name="Message of").fill(text)
+    await guest.get_by_role("textbox", name="Message of").press("Enter")
+
+
+@contextlib.asynccontextmanager
+async def jupyter(base: str = "/") -> AsyncIterator[int]:
+    """Run what Jupyter is here: empty pages, and at `base`proxy/PORT/ what listens on that port.
+
+    Like jupyter-server-proxy it takes that from the path and passes the headers on.
+    """
+
+    async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            while data := await reader.read(65536):
+                writer.write(data)
+                await writer.drain()
+        writer.close()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            head = await reader.readuntil(b"\r\n\r\n")
+        except (asyncio.IncompleteReadError, ConnectionError):
+            writer.close()  # a browser connects ahead of what it may need
+            return
+        method, target, rest = head.decode().split(" ", 2)
+        port, _, path = target.removeprefix(f"{base}proxy/").partition("/")
+        if port.isdigit():
+            there, out = await asyncio.open_connection("127.0.0.1", int(port))
+            out.write(f"{method} /{path} {rest}".encode())
+            await asyncio.gather(carry(reader, out), carry(there, writer))
+        else:
+            status = b"200 OK" if target == "/lab" else b"404 Not Found"
+            writer.write(b"HTTP/1.1 " + status + b"\r\nconnection: close\r\n")
+            writer.write(b"content-type: text/html\r\ncontent-length: 0\r\n\r\n")
+            writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        yield server.sockets[0].getsockname()[1]
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def lab() -> AsyncIterator[str]:
+    """The address of a page on this machine."""
+    async with jupyter() as port:
+        yield f"http://localhost:{port}/lab"
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def hub() -> AsyncIterator[str]:
+    """The address of a page on another machine."""
+    async with jupyter() as port:
+        yield f"http://hub.example.org:{port}/lab"
+
+
+@browsing
+async def test_a_page_on_this_machine_goes_straight_to_the_port(
+    browser: Browser, talk: Flow, lab: str
+) -> None:
+    async with talk.serving(), shown(browser, talk, "client", at=lab) as (page, _):
+        alice = guest(page)
+        await alice.get_by_label("room").fill("red room/ü")
+        await button(alice, "Connect").click()
+        await expect(alice.get_by_role("status").first).to_have_text("direct")
+        (session,) = talk.sessions
+        assert session.params == {"room": "red room/ü"}
+        assert session.headers["origin"] == lab.removesuffix("/lab")
+        await says(alice, "hello")
+        await says(alice, "00 ff", "hex")
+        await expect(lines(alice).locator(".wf-text")).to_have_text(
+            ["connected straight to the port", "hello", "hello", *["2 B binary: 00 ff"] * 2]
+        )
+        await says(alice, "{oops", "json")
+        await expect(alice).to_contain_text("line 1 column 2")
+        session.close(4001, "you again")
+        await expect(lines(alice).last).to_contain_text("closed: 4001 you again")
+        await button(alice, "Connect").click()
+        await expect(button(alice, "Disconnect")).to_be_enabled()
+        await button(alice, "Disconnect").click()
+        await expect(lines(alice).last).to_contain_text("closed: 1000")
+        assert not list(talk.sessions)
+
+
+@browsing
+@pytest.mark.parametrize("token", ["s3cret", "two words/ü"])
+async def test_the_token_is_brought_along(
+    browser: Browser, talk: Flow, token: str, lab: str
+) -> None:
+    async with talk.serving(token=token), shown(browser, talk, "client", at=lab) as (page, _):
+        await button(guest(page), "Connect").click()
+        await expect(guest(page).get_by_role("status").first).to_have_text("direct")
+        assert len(talk.sessions) == 1
+
+
+@browsing
+async def test_a_client_is_told_at_once_where_a_server_is_that_moved(
+    browser: Browser, talk: Flow, lab: str
+) -> None:
+    async with shown(browser, talk, "client", at=lab) as (page, _):
+        await expect(page.get_by_text("The flow does not run.")).to_be_visible()
+        await button(guest(page), "Connect").click()
+        await expect(guest(page)).to_contain_text("Run  await flow.serve()  in a cell.")
+        first = await talk.serve()
+        await expect(page.locator(".wf-client > .wf-tools")).to_contain_text(first.url)
+        await button(guest(page), "Connect").click()
+        await expect(button(guest(page), "Disconnect")).to_be_visible()
+        await first.stop()
+        await expect(lines(guest(page)).last).to_contain_text("closed: 1001 server stopped")
+        second = await talk.serve()
+        assert second.port != first.port
+        await expect(page.locator(".wf-client > .wf-tools")).to_contain_text(second.url)
+        await button(guest(page), "Connect").click()
+        await says(guest(page), "there you are")
+        await expect(lines(guest(page)).last).to_contain_text("there you are")
+
+
+@browsing
+async def test_a_page_from_elsewhere_takes_the_channel(
+    browser: Browser, talk: Flow, hub: str
+) -> None:
+    await talk.start()
+    async with shown(browser, talk, "client", at=hub) as (page, _):
+        alice = guest(page)
+        await button(alice, "Connect").click()
+        await expect(alice.get_by_role("status").first).to_have_text("channel")
+        (session,) = talk.sessions
+        assert session.peer == "panel"
+        await expect(button(alice, session.id.split("-")[0])).to_be_visible()
+        await says(alice, EVIL)
+        await expect(lines(alice)).to_have_count(3)
+        await says(alice, "AP8=", "base64")
+        await expect(lines(alice).locator(".wf-text")).to_have_text(
+            [
+                "connected over the notebook's channel, without a port",
+                *(EVIL, EVIL),
+                *["2 B binary: 00 ff"] * 2,
+            ]
+        )
+        assert await page.locator("img").count() == 0
+        await button(alice, "Disconnect").click()
+        await expect(lines(alice).last).to_contain_text("closed: 1000")
+
+
+@browsing
+async def test_several_clients_talk_side_by_side_and_leave_with_their_page(
+    browser: Browser, talk: Flow
+) -> None:
+    codes: list[int | None] = []
+    talk.nodes["/chat/{room}"].close >> talk.node(lambda ev: codes.append(ev["code"]), name="bye")
+    await talk.start()
+    async with shown(browser, talk, "client") as (page, _):
+        await button(page, "Add a client").click()
+        for name in ("alice", "bob"):
+            await button(guest(page, name), "Connect").click()
+            await says(guest(page, name), f"I am {name}")
+        for name in ("alice", "bob"):
+            await expect(lines(guest(page, name))).to_have_count(3)
+            await expect(lines(guest(page, name)).last).to_contain_text(f"I am {name}")
+        await button(guest(page, "bob"), "Remove bob").click()
+        await expect(guest(page, "bob")).to_have_count(0)
+        await page.evaluate("window.leave()")
+        with anyio.fail_after(5):
+            while len(codes) < 2:
+                await anyio.lowlevel.checkpoint()
+    assert codes == [1000, 1001]
+
+
+@browsing
+async def test_a_path_nobody_answers_is_refused_with_the_routes(
+    browser: Browser, talk: Flow, lab: str
+) -> None:
+    async with talk.serving(), shown(browser, talk, "client", at=lab) as (page, _):
+        path = guest(page).get_by_role("combobox", name="Path")
+        await path.fill("/nowhere")
+        await path.press("Enter")
+        await expect(guest(page)).to_contain_text("refused with 404")
+        await expect(guest(page)).to_contain_text("routes: /chat/{room}")
+        await path.fill("/chat/{room}")
+        await guest(page).get_by_label("room").fill("")
+        await button(guest(page), "Connect").click()
+        await expect(guest(page)).to_contain_text("the path needs a value for room")
+
+
+@browsing
+async def test_a_transcript_keeps_the_last_two_hundred_and_what_is_read_stays(
+    browser: Browser, talk: Flow
+) -> None:
+    await talk.start()
+    async with shown(browser, talk, "client") as (page, _):
+        alice = guest(page)
+        await button(alice, "Connect").click()
+        await expect(button(alice, "Disconnect")).to_be_visible()
+        session = talk.sessions[0]
+        for number in range(150):
+            session.send(f"line {number}")
+        await expect(lines(alice).last).to_contain_text("line 149")
+        log = alice.get_by_role("log")
+        await log.evaluate("(list) => { list.scrollTop = 2000; }")
+        seen = """(list) => {
+            const { x, y } = list.getBoundingClientRect();
+            return document.elementFromPoint(x + 200, y + 60).textContent;
+        }"""
+        before = await log.evaluate(seen)
+        for number in range(150, 230):
+            session.send(f"line {number}")
+        await expect(lines(alice).last).to_contain_text("line 229")
+        await expect(lines(alice)).to_have_count(200)
+        assert await log.evaluate(seen) == before
+
+
+@browsing
+@pytest.mark.parametrize("token", [None, "s3cret"])
+async def test_a_page_from_elsewhere_goes_through_jupyters_proxy_where_there_is_one(
+    browser: Browser, talk: Flow, token: str | None
+) -> None:
+    """The Host is Jupyter's own, and let in because its page shows the panel (P19)."""
+    async with (
+        talk.serving(token=token) as server,
+        jupyter("/user/ann/") as port,
+        shown(browser, talk, "client", at=f"http://hub.example.org:{port}/lab") as (page, _),
+    ):
+        config = json.dumps({"baseUrl": "/user/ann/"})
+        await page.evaluate(
+            "(text) => document.body.append(Object.assign(document.createElement('script'),"
+            " { id: 'jupyter-config-data', type: 'application/json', textContent: text }))",
+            config,
+        )
+        alice = guest(page)
+        await button(alice, "Connect").click()
+        await expect(alice.get_by_role("status").first).to_have_text("proxy")
+        (session,) = server.sessions
+        assert session.headers["host"] == f"hub.example.org:{port}"
+        await says(alice, "hello over there")
+        await expect(lines(alice).last).to_contain_text("hello over there")
+        await button(alice, "Disconnect").click()
+        await expect(button(alice, "Connect")).to_be_enabled()
+
+
+@browsing
+async def test_a_proxy_that_does_not_answer_leaves_the_channel(
+    browser: Browser, talk: Flow, hub: str
+) -> None:
+    async with (
+        talk.serving(),
+        shown(browser, talk, "client", at=hub) as (
+            page,
+            _,
+        ),
+    ):
+        await page.evaluate(
+            "document.body.append(Object.assign(document.createElement('script'),"
+            " { id: 'jupyter-config-data', type: 'x', textContent: '{\"baseUrl\": \"/none/\"}' }))"
+        )
+        await button(guest(page), "Connect").click()
+        await expect(guest(page).get_by_role("status").first).to_have_text("channel")
