@@ -53,6 +53,7 @@ def test_bench_reports_the_rows_it_was_asked_for(tmp_path: Path) -> None:
     rows = ("ping-pong", "broadcast-200")
     only = [word for row in (*rows, "recording") for word in ("--only", row)]
     written = tmp_path / "bench.json"
+    only += ["--contestant", "wsflow"]
     command = [sys.executable, "-m", "tests.bench", "--rounds", "1", "--seconds", "0.2", *only]
     ended = subprocess.run(
         [*command, "--json", str(written)], cwd=ROOT, capture_output=True, text=True, timeout=100

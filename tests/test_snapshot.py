@@ -247,3 +247,22 @@ def test_an_event_is_pictured_without_its_secrets_and_keeps_them_itself() -> Non
 )
 def test_an_event_inside_another_value_is_pictured_without_its_secrets(wrap: Any) -> None:
     assert SECRET not in repr(picture(wrap(event())))
+
+
+def test_a_value_that_travels_on_as_it_was_is_the_same_picture() -> None:
+    event = {"message": "hello", "headers": {"host": "localhost"}, "query": {}}
+    first, size = snapshot(event)
+    assert snapshot(event) == (first, size)
+    assert snapshot(event)[0] is first
+    event["message"] = "changed"
+    changed, _ = snapshot(event)
+    assert changed is not first
+    assert unpack(first)["message"] == "hello"
+    assert unpack(changed)["message"] == "changed"
+
+
+@pytest.mark.parametrize("name", ["authorization", "Authorization", "COOKIE", "x-api-key"])
+def test_a_secret_is_found_behind_harmless_pictures_and_whatever_its_case(name: str) -> None:
+    for headers in ({"host": "localhost"}, {name: "tiger"}, {"host": "localhost"}, {name: "tiger"}):
+        picture, _ = snapshot([{"headers": headers, "query": {}, "message": "§headers §query"}])
+        assert "tiger" not in repr(unpack(picture))

@@ -361,9 +361,16 @@ class Connection(asyncio.BufferedProtocol):
                 payload, head = data.encode(), TEXT
             else:
                 payload, head = cast(bytes, data), BINARY
-            frame = framed(head, payload)
-            batch.last_data, batch.last_frame, batch.last_size = data, frame, len(payload)
-        self._write(frame)
+            size = len(payload)
+            frame = bytes((head, size)) + payload if size < 126 else framed(head, payload)
+            batch.last_data, batch.last_frame, batch.last_size = data, frame, size
+        out = self._out  # as `_write` does, without the call
+        out.append(frame)
+        self._out_size += len(frame)
+        if not batch.reading or self._out_size > CORK:
+            self.flush()
+        elif len(out) == 1:
+            batch.dirty.append(self)
         return batch.last_size
 
     def _write(self, frame: bytes) -> None:

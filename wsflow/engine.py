@@ -168,8 +168,9 @@ class Engine:
         if not self.running:
             self._dropped(ctx, port, data, size)
             return
+        elapsed = None if ctx._started is None else ctx.elapsed
         seq = self.tell(
-            output.place, scope.session_number, scope.number, ctx._cause, data, size, ctx.elapsed
+            output.place, scope.session_number, scope.number, ctx._cause, data, size, elapsed
         )
         for wire in output.wires:
             wire.count += 1

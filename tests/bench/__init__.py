@@ -24,8 +24,9 @@ with one message outstanding mostly measures how fast the system wakes a sleepin
 
 A second, small table holds against goals what raw Hypercorn has no counterpart for: what recording
 costs an echo of 100 clients (a pair of servers, one right after the other), reading a recording,
-replaying it, the log, a node more, an idle session, an import. Each of these figures is CPU time, taken in a fresh process, three times
-at most. ``python -m tests.bench.figures`` shows this table alone. ``--check`` does not judge it.
+replaying it, the log, a node more, an idle session, an import. Each of these figures is CPU time,
+taken in a fresh process, three times at most. ``python -m tests.bench.figures`` shows this table
+alone. ``--check`` does not judge it.
 
 With ``--check`` the exit status is 1 when the median ratio of wsflow is below 1.0 in any row. A run
 that failed (a server that did not start, answered wrongly or went silent) ends with 2.
@@ -42,8 +43,9 @@ A `Figure` for the second table is a function in ``figures.py`` and a line at it
 
 How to add a contestant
 -----------------------
-A `Contestant` in ``contestants.py``, its server in ``rivals.py``: any command that prints ``port N`` once it listens and ends
-when its stdin does. For one in Python write an ``async def`` that calls `announce` and serves until
-the event it is given is set, and enter it in `SERVERS`: the loop, the pandas import and the watch
-over stdin come with it. Say which packages it needs: without them it is left out, with a note.
+A `Contestant` in ``contestants.py``, its server in ``rivals.py``: any command that prints ``port
+N`` once it listens and ends when its stdin does. For one in Python write an ``async def`` that
+calls `announce` and serves until the event it is given is set, and enter it in `SERVERS`: the loop,
+the pandas import and the watch over stdin come with it. Say which packages it needs: without them
+it is left out, with a note.
 """

@@ -27,8 +27,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Run what the options ask for; return the exit status."""
     options = _parser().parse_args(arguments)
     rounds, seconds, cores = options.rounds, options.seconds, Cores.free()
-    rows, contestants = _chosen(ROWS, options.only), _contestants(options.contestant)
-    results = Results(rows, contestants, rounds, seconds, cores)
+    rows, (contestants, absent) = _chosen(ROWS, options.only), _contestants(options.contestant)
+    results = Results(rows, contestants, rounds, seconds, cores, notes=absent)
     figures = Figures(_chosen(FIGURES, options.only), min(rounds, 3), seconds, cores)
     try:
         with Console(stderr=True).status("starting") as status:
@@ -44,6 +44,10 @@ def main(arguments: list[str] | None = None) -> int:
     if options.json:
         told = report.as_json(results) | {"figures": report.figures_json(figures)}
         options.json.write_text(json.dumps(told, indent=1) + "\n")
+    if options.plot and results.rows:
+        from tests.bench.plot import draw
+
+        draw(results, options.plot)
     return 1 if options.check and _is_worse(results) else 0
 
 
@@ -66,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
         help="only this one beside raw; may be repeated",
     )
     add("--json", type=Path, metavar="FILE", help="also write everything measured to a file")
+    add("--plot", type=Path, metavar="FILE", help="also draw the ratios (needs matplotlib)")
     add("--markdown", action="store_true", help="print the table as Markdown")
     add("--check", action="store_true", help="exit with 1 when wsflow is worse than raw in any row")
     return parser
@@ -88,8 +93,12 @@ def _chosen(rows: Sequence[Named], names: list[str] | None) -> list[Named]:
     return [row for row in rows if not names or row.name in names]
 
 
-def _contestants(names: list[str] | None) -> list[Contestant]:
-    return [c for c in CONTESTANTS if c is BASELINE or not names or c.name in names]
+def _contestants(names: list[str] | None) -> tuple[list[Contestant], list[str]]:
+    """Return who takes part, and a note for each who can not."""
+    wanted = [c for c in CONTESTANTS if c is BASELINE or not names or c.name in names]
+    missing = {c.title: what for c in wanted if (what := c.missing())}
+    notes = [f"{title} took no part; it needs: {what}" for title, what in missing.items()]
+    return [c for c in wanted if c.title not in missing], notes
 
 
 def _tell(results: Results, figures: Figures, *, as_markdown: bool) -> None:
@@ -100,7 +109,7 @@ def _tell(results: Results, figures: Figures, *, as_markdown: bool) -> None:
             print(report.markdown(sheet), end="\n\n")
         else:
             terminal = Console()
-            Console(width=max(terminal.width, 110)).print(report.table(sheet))
+            Console(width=max(terminal.width, 130)).print(report.table(sheet))
     print(report.conditions(results))
     for note in (*report.notes(results), *figures.notes):
         print(f"note: {note}")

@@ -1,20 +1,28 @@
 """The servers that are measured, each run as `python -m tests.bench.contestants NAME`.
 
-All speak the same two paths: /echo answers a message with itself, /broadcast sends it to everyone
-connected there. `process.py` is the parent's side. Never measures anything.
+All speak the same paths: /broadcast sends a message to everyone connected there, all others answer
+it with itself (wsflow on /async and /await in `async def` nodes). `rivals.py` has the servers of
+others, `process.py` is the parent's side. Never measures anything.
 """
 
 import asyncio
 import importlib
+import importlib.util
 import os
-import socket
+import shutil
+import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any
+
+from tests.bench import rivals
+from tests.bench.rivals import listening
 
 STOP_LIMIT = 5.0  # seconds a server may take to stop before it ends itself
 
@@ -27,6 +35,10 @@ class Contestant:
     title: str
     packages: tuple[str, ...]
     command: tuple[str, ...]
+    missing: Callable[[], str] = lambda: ""
+    """Says what is to be installed before it can take part."""
+    version: Callable[[], dict[str, str]] = dict
+    """Versions of what is no Python package."""
 
 
 def announce(port: int) -> None:
@@ -39,11 +51,8 @@ async def raw_hypercorn(stop: asyncio.Event) -> None:
     from hypercorn.asyncio import serve
     from hypercorn.config import Config
 
-    # Without proto asyncio sets no TCP_NODELAY on what this socket accepts: 40 ms stalls.
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.bind(("127.0.0.1", 0))
-    listener.listen()
-    announce(listener.getsockname()[1])
+    listener, port = listening()
+    announce(port)
     config = Config()
     config.bind = [f"fd://{listener.detach()}"]
     config.loglevel = "WARNING"
@@ -112,10 +121,21 @@ async def _serve_flow(stop: asyncio.Event, folder: str | None = None) -> None:
         ctx.emit("response", {"body": ev["message"]})
 
     @flow.node
+    async def reply_async(ev: Any, ctx: Any) -> None:
+        ctx.emit("response", {"body": ev["message"]})
+
+    @flow.node
+    async def reply_await(ev: Any, ctx: Any) -> None:
+        await asyncio.sleep(0)
+        ctx.emit("response", {"body": ev["message"]})
+
+    @flow.node
     def tell(ev: Any, ctx: Any) -> None:
         manager.broadcast(ev["message"])
 
     echo.message >> reply
+    flow.websocket("/async").message >> reply_async
+    flow.websocket("/await").message >> reply_await
     room.req >> manager.req
     room.close >> manager.close
     room.message >> tell
@@ -131,18 +151,55 @@ SERVERS: dict[str, Callable[[asyncio.Event], Awaitable[None]]] = {
     "raw": raw_hypercorn,
     "wsflow": wsflow,
     "recording": recording,
+    "starlette": partial(rivals.starlette, announce=announce),
+    "fastapi": partial(rivals.fastapi, announce=announce),
+    "websockets": partial(rivals.websockets, announce=announce),
+    "aiohttp": partial(rivals.aiohttp, announce=announce),
+    "picows": partial(rivals.picows, announce=announce),
 }
 
 
 def _python(name: str, title: str, *packages: str) -> Contestant:
     command = (sys.executable, "-m", "tests.bench.contestants", name)
-    return Contestant(name, title, packages, command)
+
+    def missing() -> str:
+        absent = [one for one in packages if importlib.util.find_spec(one) is None]
+        return f"pip install {' '.join(absent)}" if absent else ""
+
+    return Contestant(name, title, packages, command, missing)
+
+
+def _node(name: str, title: str) -> Contestant:
+    script = Path(__file__).with_name("node.cjs")
+    asked = ("node", "-p", f"require('{name}/package.json').version")
+
+    def version() -> dict[str, str]:
+        if shutil.which("node") is None:
+            return {}
+        own = subprocess.run(("node", "--version"), capture_output=True, text=True, timeout=30)
+        its = subprocess.run(asked, capture_output=True, text=True, timeout=30)
+        return {"node": own.stdout.strip(), name: its.stdout.strip()} if its.returncode == 0 else {}
+
+    def missing() -> str:
+        return "" if version() else f"npm install {name}, and NODE_PATH where that was"
+
+    return Contestant(name, title, (), ("node", str(script), name), missing, version)
 
 
 BASELINE = _python("raw", "raw Hypercorn", "hypercorn")
 OURS = _python("wsflow", "wsflow", "wsflow", "anyio", "hypercorn", "websockets")
 RECORDING = _python("recording", "wsflow, recording", *OURS.packages)
-CONTESTANTS = (BASELINE, OURS)
+CONTESTANTS = (
+    BASELINE,
+    OURS,
+    _python("starlette", "Starlette on Hypercorn", "starlette", "hypercorn"),
+    _python("fastapi", "FastAPI on uvicorn", "fastapi", "uvicorn", "websockets"),
+    _python("websockets", "websockets", "websockets"),
+    _python("aiohttp", "aiohttp", "aiohttp"),
+    _python("picows", "picows (C)", "picows"),
+    _node("ws", "ws on Node.js"),
+    _node("node-red", "Node-RED"),
+)
 
 
 def _watch_stdin(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:

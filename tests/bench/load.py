@@ -117,6 +117,9 @@ class Client(asyncio.BufferedProtocol):
         """How many replies must have come when all is quiet."""
         return self.sent
 
+    def begin(self) -> None:
+        """What comes from now on is measured."""
+
     def replied(self, count: int) -> None:
         """Act on the next `count` replies, which were right."""
 
@@ -200,6 +203,26 @@ class Speaker(Client):
             self.say(count)
 
 
+class Timed(Speaker):
+    """Also notes how long each reply took, of those that came while it was measured."""
+
+    def __init__(self, name: str, script: Script) -> None:
+        super().__init__(name, script)
+        self.lasted: list[float] = []
+        self._said_at = 0.0
+
+    def say(self, count: int) -> None:
+        self._said_at = time.perf_counter()
+        super().say(count)
+
+    def replied(self, count: int) -> None:
+        self.lasted.append(time.perf_counter() - self._said_at)
+        super().replied(count)
+
+    def begin(self) -> None:
+        self.lasted.clear()
+
+
 class Room:
     """Clients who all hear what the first of them says; it goes on once everyone has heard it."""
 
@@ -280,6 +303,8 @@ class Crowd:
     async def measure(self, seconds: float) -> Sample:
         """Count the replies to all clients, a second, once warmed up; then wait for silence."""
         await self._watch(seconds / 4)
+        for client in self._clients:
+            client.begin()
         before = self._readings()
         await self._watch(seconds)
         after = self._readings()
@@ -326,6 +351,48 @@ class Crowd:
         if ends:
             await asyncio.wait(ends, timeout=WAIT_LIMIT)
         return sum(not end.done() for end in ends)
+
+
+async def visits(target: Target, seconds: float, *, path: str, callers: int = 4) -> Sample:
+    """Count the clients a second that connect, shake hands, close and are let go.
+
+    Blocking sockets in threads: nothing a client could do is cheaper.
+    """
+    await _visits(target, seconds / 4, path, callers)
+    before = time.perf_counter(), target.cpu(), time.process_time()
+    count = await _visits(target, seconds, path, callers)
+    after = time.perf_counter(), target.cpu(), time.process_time()
+    elapsed, served, loaded = (b - a for a, b in zip(before, after, strict=True))
+    if not count:
+        raise BenchError(f"not one visit in {seconds} s")
+    return Sample(count / elapsed, served / count * 1e6, loaded / elapsed)
+
+
+async def _visits(target: Target, seconds: float, path: str, callers: int) -> int:
+    until = time.perf_counter() + seconds
+
+    def call() -> int:
+        count = 0
+        while time.perf_counter() < until:
+            _visit(target.port, path)
+            count += 1
+        return count
+
+    return sum(await asyncio.gather(*(asyncio.to_thread(call) for _ in range(callers))))
+
+
+def _visit(port: int, path: str) -> None:
+    with upgraded(port, path) as line:
+        line.settimeout(WAIT_LIMIT)
+        try:
+            line.sendall(frame(FIN_CLOSE, (1000).to_bytes(2), os.urandom(4)))
+            answer = b""
+            while data := line.recv(READ_SIZE):
+                answer += data
+        except OSError as error:
+            raise BenchError(f"a visitor was not let go: {error!r}") from error
+    if answer != b"\x88\x02\x03\xe8":
+        raise BenchError(f"a visitor's Close was answered with {answer[:100]!r}")
 
 
 def upgraded(port: int, path: str) -> socket.socket:

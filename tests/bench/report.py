@@ -29,7 +29,10 @@ def versions(results: Results) -> dict[str, str]:
     packages = dict.fromkeys(OURS.packages)
     for contestant in results.contestants:
         packages.update(dict.fromkeys(contestant.packages))
-    return {"python": platform.python_version()} | {name: _version(name) for name in packages}
+    found = {"python": platform.python_version()} | {name: _version(name) for name in packages}
+    for contestant in results.contestants:
+        found |= contestant.version()
+    return found
 
 
 def _version(package: str) -> str:
@@ -102,7 +105,7 @@ def _lines(results: Results, row: Row) -> Iterator[tuple[str, ...]]:
         yield (
             "" if number else row.title,
             contestant.title,
-            f"{median(results.values(row, contestant)):,.0f}",
+            _number(median(results.values(row, contestant))),
             row.unit,
             *_ratio_cells(results, row, contestant),
             f"{results.cost(row, contestant):.1f}",

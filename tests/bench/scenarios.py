@@ -4,12 +4,23 @@ A row opens its connections, warms up, measures and closes, all on one server. N
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
-from tests.bench.load import Crowd, Listener, Room, Sample, Script, Speaker, Target
+from tests.bench.load import (
+    Crowd,
+    Listener,
+    Room,
+    Sample,
+    Script,
+    Speaker,
+    Target,
+    Timed,
+    visits,
+)
 
 TEXT_SIZE = 64
+MIB = 2**20
 CYCLE = 8  # different messages of a client that has fewer outstanding
 
 
@@ -37,6 +48,31 @@ async def echo(
         return await crowd.measure(seconds)
 
 
+async def latency(target: Target, seconds: float, *, clients: int, share: float) -> Sample:
+    """Return within how many milliseconds that share of the replies came, one outstanding each."""
+    async with Crowd(target, "/echo") as crowd:
+        everybody = []
+        for number in range(clients):
+            name = f"client {number}"
+            await crowd.join(speaker := Timed(name, Script.numbered(name, CYCLE, TEXT_SIZE)))
+            speaker.say(1)
+            everybody.append(speaker)
+        sample = await crowd.measure(seconds)
+    lasted = sorted(one for speaker in everybody for one in speaker.lasted)
+    return replace(sample, value=lasted[int(len(lasted) * share)] * 1000)
+
+
+async def large(target: Target, seconds: float, *, clients: int, size: int) -> Sample:
+    """Count the megabytes a second that come back in messages of `size` bytes."""
+    async with Crowd(target, "/echo") as crowd:
+        for number in range(clients):
+            name = f"client {number}"
+            await crowd.join(speaker := Speaker(name, Script.numbered(name, 1, size)))
+            speaker.say(1)
+        sample = await crowd.measure(seconds)
+    return replace(sample, value=sample.value * size / 1e6)
+
+
 async def broadcast(target: Target, seconds: float, *, members: int) -> Sample:
     """Count the deliveries of what one member says to all, with one message on its way."""
     room = Room()
@@ -53,4 +89,26 @@ ROWS = (
     Row("echo-100", "echo, 100 clients", "messages/s", partial(echo, clients=100, window=1)),
     Row("pipelined", "pipelined, 10 × 64", "messages/s", partial(echo, clients=10, window=64)),
     Row("broadcast-200", "broadcast to 200", "deliveries/s", partial(broadcast, members=200)),
+    Row("broadcast-1000", "broadcast to 1,000", "deliveries/s", partial(broadcast, members=1000)),
+    Row(
+        "async",
+        "echo, 100 clients, async node",
+        "messages/s",
+        partial(echo, clients=100, window=1, path="/async"),
+    ),
+    Row(
+        "await",
+        "echo, 100 clients, awaiting node",
+        "messages/s",
+        partial(echo, clients=100, window=1, path="/await"),
+    ),
+    Row(
+        "p99",
+        "echo, 100 clients, 99 % within",
+        "ms",
+        partial(latency, clients=100, share=0.99),
+        lower=True,
+    ),
+    Row("mebibyte", "echo of 1 MiB, 4 clients", "MB/s", partial(large, clients=4, size=MIB)),
+    Row("visits", "connect and close", "visits/s", partial(visits, path="/echo")),
 )

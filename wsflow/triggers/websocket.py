@@ -80,7 +80,11 @@ class WebSocketTrigger(Trigger):
         assert session is not None
         try:
             body, end = _understood(reply)
-            data = None if body is _ABSENT else to_data(body)
+            kind = type(body)
+            if kind is str or kind is bytes:
+                data = body
+            else:
+                data = None if body is _ABSENT else to_data(body)
             if data is not None and not self._send(scope, ctx, session, data):
                 return False
         except (ReplyError, UnicodeEncodeError) as error:
@@ -103,7 +107,7 @@ class WebSocketTrigger(Trigger):
             ctx._cause,
             data,
             size if size is not None else len(data),
-            ctx.elapsed,
+            None if ctx._started is None else ctx.elapsed,
             None if taken else "the session has ended or does not keep up: nothing was sent",
         )
         return taken
