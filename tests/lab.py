@@ -294,9 +294,13 @@ class Notebook:
             [index, source],
         )
 
+    def cell(self, index: int) -> Locator:
+        """Where a cell is."""
+        return self.page.locator(".jp-Notebook .jp-Cell").nth(index)
+
     def output(self, index: int) -> Locator:
-        """Where a cell shows what it gives."""
-        return self.page.locator(".jp-Notebook .jp-Cell").nth(index).locator(".jp-OutputArea")
+        """Where it shows what it gives."""
+        return self.cell(index).locator(".jp-OutputArea")
 
     async def save(self) -> None:
         """Save it."""
@@ -306,6 +310,10 @@ class Notebook:
         """Load the page again, as F5 does."""
         await self.page.reload()
         await self._ready()
+
+    async def interrupt(self) -> None:
+        """Interrupt the kernel, as the stop button does."""
+        await self.page.evaluate(f"() => {CURRENT}.sessionContext.session.kernel.interrupt()")
 
     async def restart(self) -> None:
         """Restart the kernel."""

@@ -1,0 +1,296 @@
+"""The panel end to end: a real JupyterLab, a real Chromium, real kernels, real clients.
+
+`WSFLOW_SCREENSHOTS=folder` keeps pictures of it, light and dark, at two widths.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Locator, expect
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import InvalidStatus
+
+from tests.kernel import Version
+from tests.lab import Desk, Notebook, desk
+
+pytestmark = [
+    pytest.mark.kernel,
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.timeout(180),
+]
+
+VERSIONS: tuple[Version, ...] = ("7.1.0", "newest")
+
+EVIL = "<img src=x onerror=alert(1)>"
+
+CHAT = """
+from wsflow import Flow
+flow = Flow("chat")
+chat = flow.websocket("/chat/{room}")
+manager = flow.connections()
+chat.req >> manager.req
+chat.close >> manager.close
+
+@flow.node
+def shout(ev, ctx):
+    if ev["message"].startswith("boom"):
+        raise ValueError(ev["message"])
+    ctx.emit("response", {"body": ev["message"].upper()})
+
+chat.message >> shout
+server = await flow.serve()
+server.port
+"""
+PANEL = "flow.panel()"
+SESSIONS = "flow.panel.sessions()"
+
+limit = 20_000
+"""Milliseconds a page may take on a busy machine."""
+
+expect.set_options(timeout=limit)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def lab() -> AsyncIterator[Desk]:
+    async with desk() as there:
+        yield there
+
+
+@pytest.fixture(params=VERSIONS)
+def version(request: pytest.FixtureRequest) -> Version:
+    chosen: Version = request.param
+    return chosen
+
+
+@contextlib.asynccontextmanager
+async def chatting(
+    lab: Desk, *more: str, version: Version = "newest", panel: str = PANEL, **size: int
+) -> AsyncIterator[tuple[Notebook, int]]:
+    """Open a notebook with a chat (cell 0) and its panel (cell 1), run both; give the port."""
+    async with lab.notebook(CHAT, panel, *more, version=version, **size) as notebook:
+        await notebook.run(0, 1)
+        await expect(state(notebook)).to_have_text("running")
+        yield notebook, int(await notebook.text(0))
+        assert notebook.faults == []
+
+
+def peer(port: int, path: str = "/chat/red", **options: Any) -> connect:
+    """A client of another make."""
+    return connect(f"ws://127.0.0.1:{port}{path}", proxy=None, close_timeout=2, **options)
+
+
+async def received(client: ClientConnection) -> str | bytes:
+    async with asyncio.timeout(15):
+        return await client.recv()
+
+
+def panel(notebook: Notebook, cell: int = 1) -> Locator:
+    return notebook.output(cell).locator(".wf")
+
+
+def state(notebook: Notebook) -> Locator:
+    return panel(notebook).locator(".wf-state")
+
+
+def sessions(notebook: Notebook) -> Locator:
+    return panel(notebook).locator(".wf-sessions tbody tr")
+
+
+# ---- clients come, are seen, and go
+
+
+async def test_a_client_connects_appears_and_leaves(lab: Desk, version: Version) -> None:
+    async with chatting(lab, version=version) as (notebook, port):
+        await expect(panel(notebook).get_by_text("Nobody is connected.")).to_be_visible()
+        async with peer(port) as client:
+            await expect(sessions(notebook)).to_have_count(1)
+            await client.send("hello")
+            assert await received(client) == "HELLO"
+            cells = sessions(notebook).locator("td")
+            await expect(cells.nth(1)).to_have_text("/chat/red")
+            await expect(cells.nth(5)).to_have_text("1")
+        await expect(sessions(notebook)).to_have_count(0)
+
+
+async def test_a_click_closes_a_session(lab: Desk, version: Version) -> None:
+    async with chatting(lab, version=version) as (notebook, port), peer(port) as client:
+        await panel(notebook).get_by_label("Close session").click()
+        async with asyncio.timeout(15):
+            await client.wait_closed()
+        assert client.close_code == 1000
+
+
+# ---- cells, pages and kernels come and go
+
+
+async def test_a_cell_is_run_again_and_the_panel_goes_on(lab: Desk, version: Version) -> None:
+    async with chatting(lab, version=version) as (notebook, port), peer(port) as client:
+        await expect(sessions(notebook)).to_have_count(1)
+        for _ in range(3):
+            await notebook.run(0, 1)
+            await expect(panel(notebook)).to_have_count(1)
+            await expect(sessions(notebook)).to_have_count(1)
+        await client.send("still here")
+        assert await received(client) == "STILL HERE"
+        await expect(sessions(notebook).locator("td").nth(5)).to_have_text("1")
+
+
+async def test_the_panel_comes_back_when_the_page_is_loaded_again(
+    lab: Desk, version: Version
+) -> None:
+    async with chatting(lab, version=version) as (notebook, port), peer(port):
+        await expect(sessions(notebook)).to_have_count(1)
+        await notebook.save()
+        await notebook.reload()
+        await expect(state(notebook)).to_have_text("running")
+        await expect(sessions(notebook)).to_have_count(1)
+
+
+async def test_after_a_restart_it_says_disconnected_until_the_cell_is_run(
+    lab: Desk, version: Version
+) -> None:
+    async with chatting(lab, version=version) as (notebook, port), peer(port) as client:
+        await expect(sessions(notebook)).to_have_count(1)
+        await notebook.restart()
+        await expect(state(notebook)).to_have_text("disconnected")
+        await expect(panel(notebook).get_by_text("Run the cell again")).to_be_visible()
+        async with asyncio.timeout(15):
+            await client.wait_closed()
+        assert client.close_code == 1001
+        await notebook.run(0, 1)
+        await expect(state(notebook)).to_have_text("running")
+        async with peer(int(await notebook.text(0))):
+            await expect(sessions(notebook)).to_have_count(1)
+
+
+# ---- who blocks (P16)
+
+
+async def test_a_cell_that_blocks_is_named_while_it_does(lab: Desk, version: Version) -> None:
+    nap = "import time\ntime.sleep(12)"
+    async with chatting(lab, nap, version=version) as (notebook, _):
+        await notebook.start(2)
+        notice = panel(notebook).locator(".wf-notice")
+        await expect(notice).to_contain_text("The loop is blocked by", timeout=10_000)
+        await expect(notice).to_contain_text("time.sleep(12)")
+        assert "serve(thread=True)" in await notice.inner_text()
+        await expect(notebook.cell(2).locator(".jp-InputPrompt")).to_have_text("[*]:")
+        await notebook.interrupt()
+        await expect(notice).to_be_hidden()
+
+
+# ---- nobody else is asked, nobody else gets in
+
+
+async def test_the_page_asks_nobody_but_jupyter(lab: Desk) -> None:
+    async with chatting(lab) as (notebook, port), peer(port):
+        await expect(sessions(notebook)).to_have_count(1)
+        for tab in await panel(notebook).get_by_role("tab").all():
+            await tab.click()
+        assert notebook.requests
+        assert notebook.external == []
+
+
+OPENS = """(url) => new Promise((resolve) => {
+    const socket = new WebSocket(url);
+    socket.onopen = () => { socket.close(); resolve(true) };
+    socket.onerror = () => resolve(false);
+})"""
+
+
+async def test_the_page_that_shows_a_panel_may_connect_and_others_may_not(lab: Desk) -> None:
+    async with lab.notebook(CHAT, SESSIONS) as notebook:
+        await notebook.run(0)
+        url = f"ws://127.0.0.1:{await notebook.text(0)}/chat/red"
+        assert not await notebook.page.evaluate(OPENS, url)
+        await notebook.run(1)
+        await expect(state(notebook)).to_have_text("running")
+        assert await notebook.page.evaluate(OPENS, url)
+        for origin in ("http://evil.example", "null", f"{lab.lab.url}0"):
+            with pytest.raises(InvalidStatus, match="403"):
+                async with connect(url, origin=origin, proxy=None):  # type: ignore[arg-type]
+                    pass
+
+
+# ---- what clients say is text (P22)
+
+SHOW_EVIL = f"""
+evil = {EVIL!r}
+from IPython.display import display
+display(flow.log.frame(), flow.log.frame().style, flow.log, server.sessions, flow.log.sessions())
+"""
+
+
+async def test_what_a_client_says_stays_text_everywhere(lab: Desk) -> None:
+    evil = quote(EVIL)
+    show = SHOW_EVIL
+    async with chatting(lab, show) as (notebook, port):
+        headers = {"X-Evil": EVIL}
+        async with peer(port, f"/chat/{evil}?name={evil}", additional_headers=headers) as client:
+            await client.send(f"boom {EVIL}")
+            await client.send(EVIL)
+            assert await received(client) == EVIL.upper()
+            await expect(sessions(notebook).locator("td").nth(1)).to_have_text(f"/chat/{EVIL}")
+            for tab in await panel(notebook).get_by_role("tab").all():
+                await tab.click()
+            await notebook.run(2)
+            await client.close(4000, EVIL)
+        await notebook.run(2)
+        shown = await notebook.output(2).inner_text()
+        assert EVIL in shown
+        await notebook.save()
+        saved = json.dumps(lab.lab.read(notebook.name))
+        assert "&lt;img src=x" in saved
+        for pane in (notebook.output(1), notebook.output(2)):
+            assert await pane.locator("img").count() == 0
+        await notebook.reload()
+        await expect(notebook.output(2)).to_contain_text(EVIL)
+        assert await notebook.output(2).locator("img").count() == 0
+        assert notebook.dialogs == []
+
+
+# ---- pictures
+
+WIDTHS = {"narrow": 1130, "wide": 1950}
+"""Of the window; about 800 and 1600 pixels are left for what a cell shows."""
+
+
+@pytest.mark.skipif("WSFLOW_SCREENSHOTS" not in os.environ, reason="pictures are for people")
+@pytest.mark.parametrize("width", WIDTHS)
+async def test_pictures(lab: Desk, width: str) -> None:
+    folder = Path(os.environ["WSFLOW_SCREENSHOTS"])
+    async with (
+        chatting(lab, width=WIDTHS[width], height=1300) as (notebook, port),
+        contextlib.AsyncExitStack() as stack,
+    ):
+        peers = [
+            await stack.enter_async_context(peer(port, f"/chat/{'red' if one % 2 else 'blue'}"))
+            for one in range(5)
+        ]
+        for number, one in enumerate(peers):
+            for text in ("hello", "is anybody here?", json.dumps({"x": number}))[: number + 1]:
+                await one.send(text)
+                await received(one)
+        await peers[0].send("boom: no such room")
+        await sessions(notebook).nth(1).click()
+        for dark in (False, True):
+            await notebook.theme(dark=dark)
+            name = f"{width}-{'dark' if dark else 'light'}"
+            tabs = await panel(notebook).get_by_role("tab").all()
+            for tab in tabs:
+                await tab.click()
+                title = re.sub(r"\W+", "", await tab.inner_text()).lower()
+                await asyncio.sleep(0.5)  # fonts and rates; nothing is judged here
+                await panel(notebook).screenshot(path=folder / f"{name}-{title}.png")
+            await notebook.page.screenshot(path=folder / f"{name}.png")
