@@ -1,13 +1,18 @@
 """The composer: whom it can write to, what it sends, what it says when it could not."""
 
+import contextlib
 import json
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+import pytest_asyncio
+from ipywidgets import Widget
+from playwright.async_api import Browser, Locator, Page, expect
 from websockets.asyncio.client import connect
 
-from wsflow import Client, Flow, ReplyError, WsflowError
+from tests.panelpage import chromium, shown
+from wsflow import Client, Flow, ReceiveTimeoutError, ReplyError, WsflowError
 from wsflow.panel.composer import KEPT, ComposerPart, History
 from wsflow.panel.part import News
 from wsflow.triggers.websocket import WebSocketTrigger
@@ -342,3 +347,281 @@ def test_a_history_weighs_no_more_than_it_may() -> None:
     for number in range(5):
         history.add("text", str(number) * 7_000_000)
     assert [body[0] for _, _, body, _ in history.lines()] == ["3", "4"]
+
+
+# ---- in a browser
+
+browsing = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    async with chromium() as running:
+        yield running
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def talk() -> AsyncIterator[Flow]:
+    """A flow whose clients wait for somebody to answer by hand."""
+    flow = Flow("talk")
+    flow.websocket("/chat/{room}")
+    await flow.start()
+    yield flow
+    await flow.stop()
+    Widget.close_all()
+
+
+def box(page: Page) -> Locator:
+    return page.get_by_role("textbox", name="Message")
+
+
+def outcome(page: Page) -> Locator:
+    return page.locator(".wf-composer .wf-reply")
+
+
+async def choose(page: Page, whom: str) -> None:
+    await page.get_by_label("To whom").select_option(label=whom)
+
+
+@browsing
+async def test_a_click_on_a_session_and_enter_answer_its_message(
+    browser: Browser, talk: Flow
+) -> None:
+    async with (
+        talk.client("/chat/red") as alice,
+        talk.client("/chat/red") as bob,
+        shown(browser, talk, "sessions", "composer") as (page, _),
+    ):
+        await bob.send(EVIL)
+        asked = talk.log.seq
+        await page.locator(".wf-table tbody tr").nth(1).click()
+        await expect(page.locator(".wf-about")).to_have_text(f"event {asked}: {EVIL}")
+        assert await page.locator("img").count() == 0
+        await box(page).fill("by hand")
+        await expect(page.get_by_role("button", name="Answer s2")).to_be_enabled()
+        await box(page).press("Enter")
+        await expect(outcome(page)).to_have_text(
+            f"sent to {name(bob)} as an answer to event {asked}"
+        )
+        assert await bob.receive() == "by hand"
+        assert talk.log.trace(asked)[-1].kind == "response"
+        await expect(box(page)).to_have_value("")
+        await expect(box(page)).to_be_focused()
+        with pytest.raises(ReceiveTimeoutError):
+            await alice.receive(timeout=0.01)
+
+
+@browsing
+async def test_everybody_gets_a_broadcast_and_who_could_not_be_reached_is_listed(
+    browser: Browser, talk: Flow
+) -> None:
+    async with contextlib.AsyncExitStack() as stack:
+        people = [await stack.enter_async_context(talk.client("/chat/red")) for _ in range(3)]
+        page, _ = await stack.enter_async_context(shown(browser, talk, "composer"))
+        await choose(page, "Everybody (3)")
+        await box(page).fill("hello all")
+        await page.get_by_role("button", name="Send to everybody").click()
+        await expect(outcome(page)).to_have_text("sent to 3")
+        assert [await one.receive() for one in people] == ["hello all"] * 3
+        slow = people[2].session
+        assert slow is not None
+        slow.state = "closing"
+        await box(page).fill("again")
+        await box(page).press("Enter")
+        await expect(outcome(page)).to_contain_text("sent to 2")
+        await expect(outcome(page).locator("li")).to_have_text("s3: session has ended")
+
+
+@browsing
+async def test_a_group_is_written_to_and_stays_chosen_when_it_is_empty(
+    browser: Browser, talk: Flow
+) -> None:
+    manager = talk.connections()
+    chat = talk.nodes["/chat/{room}"]
+    chat.req >> manager.req
+    chat.close >> manager.close
+    async with (
+        talk.client("/chat/red") as alice,
+        talk.client("/chat/red") as bob,
+        shown(browser, talk, "composer") as (page, _),
+    ):
+        manager.join(name(bob), "teachers")
+        await choose(page, "Group teachers (1)")
+        await box(page).fill("meet at noon")
+        await box(page).press("Control+Enter")
+        await expect(outcome(page)).to_have_text("sent to 1")
+        assert await bob.receive() == "meet at noon"
+        manager.leave(name(bob), "teachers")
+        await box(page).click()
+        await expect(page.get_by_label("To whom").locator("option:checked")).to_have_text(
+            "Group teachers (nobody)"
+        )
+        await box(page).fill("anybody?")
+        await box(page).press("Enter")
+        await expect(outcome(page)).to_contain_text("nobody is in group teachers now")
+        with pytest.raises(ReceiveTimeoutError):
+            await alice.receive(timeout=0.01)
+
+
+@browsing
+async def test_a_session_that_leaves_stays_chosen_and_nobody_else_gets_it(
+    browser: Browser, talk: Flow
+) -> None:
+    async with (
+        talk.client("/chat/red") as alice,
+        talk.client("/chat/red") as bob,
+        shown(browser, talk, "sessions", "composer") as (page, _),
+    ):
+        await page.locator(".wf-table tbody tr").nth(1).click()
+        await box(page).fill("only for you")
+        await bob.close()
+        await expect(
+            page.get_by_label("Which session", exact=True).locator("option:checked")
+        ).to_have_text("s2 has left")
+        await box(page).press("Enter")
+        await expect(outcome(page)).to_have_text(f"session {name(bob)} has left: nothing was sent")
+        await expect(box(page)).to_have_value("only for you")
+        with pytest.raises(ReceiveTimeoutError):
+            await alice.receive(timeout=0.01)
+
+
+@browsing
+async def test_what_is_no_json_or_hex_is_told_while_it_is_typed_and_nothing_is_sent(
+    browser: Browser, talk: Flow
+) -> None:
+    async with (
+        talk.client("/chat/red") as alice,
+        shown(browser, talk, "composer") as (page, _),
+    ):
+        kind = page.get_by_label("What the message is")
+        await kind.select_option("json")
+        await box(page).fill('{"a": oops}')
+        await expect(outcome(page)).to_contain_text(
+            'not JSON: line 1 column 7: a value belongs there, not "o"; choose Text'
+        )
+        await box(page).press("Enter")
+        await kind.select_option("hex")
+        await expect(outcome(page)).to_contain_text("is none of 0-9 and a-f")
+        await box(page).fill("00 FF 7f")
+        await expect(outcome(page)).to_have_text("3 bytes")
+        await box(page).press("Enter")
+        assert await alice.receive() == b"\x00\xff\x7f"
+
+
+FAULTS = {
+    "": None,
+    '{"a": [1, 2.5e-3, true, null, "x\\n"], "b": {}}': None,
+    "[1,]": "line 1 column 4",
+    "[1 2]": "line 1 column 4",
+    '{"a" 1}': "line 1 column 6",
+    '{"a": 1,}': "line 1 column 9",
+    "{a: 1}": "line 1 column 2",
+    '{"a": 1': "line 1 column 8",
+    "[1]]": "line 1 column 4",
+    "[1}": "line 1 column 3",
+    "[\n  1,\n  nul\n]": "line 3 column 3",
+    '"open': "line 1 column 1",
+    "01": "line 1 column 2",
+    "hello": "line 1 column 1",
+    "NaN": "line 1 column 1",
+}
+
+
+@browsing
+async def test_the_page_finds_the_place_of_a_fault_in_json(browser: Browser, talk: Flow) -> None:
+    async with shown(browser, talk, "composer") as (page, _):
+        await page.get_by_label("What the message is").select_option("json")
+        for typed, where in FAULTS.items():
+            await box(page).fill(typed)
+            if where is None:
+                await expect(outcome(page)).to_have_text("")
+            else:
+                await expect(outcome(page)).to_contain_text(f"not JSON: {where}:")
+
+
+PASTE = """(box, [width, lines]) => {
+    const clipboardData = new DataTransfer();
+    clipboardData.setData("text", ("x".repeat(width) + "abc\\n").repeat(lines));
+    const paste = new ClipboardEvent("paste", { clipboardData, bubbles: true, cancelable: true });
+    if (box.dispatchEvent(paste)) {
+        box.value = clipboardData.getData("text");
+        box.dispatchEvent(new Event("input", { bubbles: true }));
+    }
+}"""
+
+
+@browsing
+async def test_a_megabyte_goes_and_twenty_are_told_to_be_too_much(
+    browser: Browser, talk: Flow
+) -> None:
+    async with (
+        talk.client("/chat/red") as alice,
+        shown(browser, talk, "composer") as (page, _),
+    ):
+        await box(page).evaluate(PASTE, [60, 2**20 // 64])
+        await box(page).press("Control+Enter")
+        assert len(await alice.receive()) == 2**20
+        await expect(box(page)).to_have_value("")
+        await box(page).evaluate(PASTE, [60, 20_000_000 // 64])
+        await expect(outcome(page)).to_contain_text("20.0 MB are more than a panel carries (8 MB)")
+
+
+@browsing
+async def test_what_was_sent_comes_back_with_the_arrow_keys_also_on_a_new_page(
+    browser: Browser, talk: Flow
+) -> None:
+    async with talk.client("/chat/red"):
+        async with shown(browser, talk, "composer") as (page, _):
+            for text in ("first", "second"):
+                await box(page).fill(text)
+                await box(page).press("Enter")
+                await expect(box(page)).to_have_value("")
+        async with shown(browser, talk, "composer") as (page, _):
+            past = page.get_by_label("Messages sent before")
+            await expect(past.locator("option")).to_have_text(["Sent before", "second", "first"])
+            for key, text in (
+                ("ArrowUp", "second"), ("ArrowUp", "first"), ("ArrowUp", "first"),
+                ("ArrowDown", "second"), ("ArrowDown", ""),
+            ):  # fmt: skip
+                await box(page).press(key)
+                await expect(box(page)).to_have_value(text)
+            await past.select_option(label="first")
+            await expect(box(page)).to_have_value("first")
+            await expect(box(page)).to_be_focused()
+
+
+@browsing
+async def test_lines_are_made_with_shift_and_sent_with_control(
+    browser: Browser, talk: Flow
+) -> None:
+    async with (
+        talk.client("/chat/red") as alice,
+        shown(browser, talk, "composer") as (page, _),
+    ):
+        await box(page).press_sequentially("one")
+        await box(page).press("Shift+Enter")
+        await box(page).press_sequentially("two")
+        await box(page).press("Enter")
+        await box(page).press_sequentially("three")
+        await box(page).press("Control+Enter")
+        assert await alice.receive() == "one\ntwo\nthree"
+        await box(page).press("Enter")
+        await expect(outcome(page)).to_contain_text("Type a message first")
+        with pytest.raises(ReceiveTimeoutError):
+            await alice.receive(timeout=0.01)
+
+
+@browsing
+async def test_an_answer_can_close_with_a_code_and_a_reason(browser: Browser, talk: Flow) -> None:
+    async with (
+        talk.client("/chat/red") as alice,
+        shown(browser, talk, "composer") as (page, _),
+    ):
+        await page.get_by_label("then close").check()
+        await page.get_by_label("Close code").fill("4007")
+        await page.get_by_label("Close reason").fill("lesson is over")
+        await box(page).fill("bye")
+        await box(page).press("Enter")
+        await expect(outcome(page)).to_contain_text("then closed")
+        assert await alice.receive() == "bye"
+        assert alice.closed == (4007, "lesson is over")

@@ -16,15 +16,24 @@ export function kindSelect(onchange) {
 // Return a string or a Uint8Array; throws what is wrong, where, and what to do.
 export function encodeBody(kind, typed) {
   if (typed.isWellFormed?.() === false) throw new Error("half of a character pair is no text");
-  if (typed.length > LARGEST_BODY / 6) {
-    const size = new TextEncoder().encode(JSON.stringify(typed)).length; // as it travels
-    if (size > LARGEST_BODY)
-      throw new Error(`${(size / 1e6).toFixed(1)} MB are more than a panel carries (8 MB): send it from a cell, session.send(...)`);
-  }
+  const size = typed.length < LARGEST_BODY / 6 ? 0 : new TextEncoder().encode(JSON.stringify(typed)).length; // as it travels
+  if (size > LARGEST_BODY) throw new Error(tooMuch(size));
   if (kind === "json") return checkedJson(typed.trim());
   if (kind === "hex") return fromHex(typed);
   if (kind === "base64") return fromBase64(typed);
   return typed;
+}
+
+function tooMuch(size) {
+  return `${(size / 1e6).toFixed(1)} MB are more than a panel carries (8 MB): send it from a cell, session.send(...)`;
+}
+
+// What is far too much is not even put into the box: that alone stops a browser for long.
+export function refusePaste(event, say) {
+  const size = event.clipboardData?.getData("text").length ?? 0;
+  if (size <= LARGEST_BODY) return;
+  event.preventDefault();
+  say(tooMuch(size), true);
 }
 
 function checkedJson(typed) {

@@ -1,5 +1,5 @@
 import { h, write, plain, bytes, count, clock } from "./dom.js";
-import { kindSelect, encodeBody, sends, fit } from "./body.js";
+import { kindSelect, encodeBody, refusePaste, sends, fit } from "./body.js";
 import { WAYS, openLine } from "./way.js";
 
 const CLIENT_NAMES = ["alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi"];
@@ -59,7 +59,7 @@ export function clientPart(bus, root) {
     const empty = h("li", { className: "wf-empty" }, "What is sent and got stands here.");
     const list = h("ol", { className: "wf-transcript", role: "log", tabIndex: 0 }, empty);
     const kind = kindSelect(judge);
-    const box = h("textarea", { className: "wf-box", rows: 1, spellcheck: false, placeholder: "Enter sends", oninput: typed, onkeydown: key });
+    const box = h("textarea", { className: "wf-box", rows: 1, spellcheck: false, placeholder: "Enter sends", oninput: typed, onpaste: (event) => refusePaste(event, say), onkeydown: key });
     const go = h("button", { type: "button", className: "wf-button", "data-main": true, onclick: send }, "Send");
     const note = h("div", { className: "wf-reply", role: "status", "aria-live": "polite" });
     const card = h("section", { className: "wf-guest" },

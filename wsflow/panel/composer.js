@@ -1,5 +1,5 @@
 import { h, write, plain, count } from "./dom.js";
-import { kindSelect, encodeBody, sends, fit } from "./body.js";
+import { kindSelect, encodeBody, refusePaste, sends, fit } from "./body.js";
 
 // Writes to clients: what is chosen stays chosen, so that nothing goes to anybody by surprise.
 export function composerPart(bus, root) {
@@ -28,6 +28,7 @@ export function composerPart(bus, root) {
       fit(box);
       judge();
     },
+    onpaste: (event) => refusePaste(event, say),
     onkeydown: key,
   });
   const kind = kindSelect(judge);
