@@ -62,6 +62,8 @@ HOUSEPLAN: dict[str, tuple[int, str]] = {
     "nodes.switch": (14, "flow"),
     "nodes.throttle": (14, "flow"),
     "diagram": (16, "flow"),
+    "picture": (17, "flow"),
+    "statuspage": (18, "flow"),
     "asyncapi": (16, "flow"),
     "graph": (15, "flow"),
     "shelf": (16, "flow"),
@@ -113,7 +115,7 @@ HOUSEPLAN: dict[str, tuple[int, str]] = {
     "verdict": (14, "record"),
     "exercise": (15, "record"),
     # the roof, the rooms under it, the door
-    "serving": (18, "roof"),
+    "serving": (19, "roof"),
     "twin": (19, "roof"),
     "panel.bundle": (0, ""),
     "panel.part": (19, "roof"),

@@ -36,7 +36,7 @@ def text(nodes: Iterable[Node]) -> str:
     lines = []
     for node in nodes:
         failed = f"  ({node.errors} errors)" if node.errors else ""
-        lines.append(f"  {_title(node)}{failed}")
+        lines.append(f"  {title(node)}{failed}")
         lines += [
             f"    {wire.source.name} ─▶ {wire.target.label}  ({wire.count})"
             for wire in node.wires()
@@ -44,7 +44,8 @@ def text(nodes: Iterable[Node]) -> str:
     return "\n".join(lines) or "  (no nodes yet: flow.websocket('/chat') makes the first)"
 
 
-def _title(node: Node) -> str:
+def title(node: Node) -> str:
+    """Return what stands on a node's box: its name, and what it is where that says more."""
     if isinstance(node, WebSocketTrigger):
         path = node.template.pattern
         return f"WebSocket {path}" if node.name == path else f"{node.name} (WebSocket {path})"
@@ -76,7 +77,7 @@ def _box(node: Node, identity: str) -> str:
         left, right = "{", "}"
     elif isinstance(node, Throttle | Debounce | Barrier):
         left, right = "{{", "}}"
-    return f'{identity}{left}"{_escaped(_title(node))}"{right}'
+    return f'{identity}{left}"{_escaped(title(node))}"{right}'
 
 
 def _arrow(wire: Wire, ids: dict[str, str]) -> str:

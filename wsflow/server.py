@@ -42,6 +42,7 @@ class Options:
     max_backlog: int = 16 * 2**20
     max_sessions: int = 10_000
     compression: bool = False
+    page: bool = False
     allowed_origins: tuple[str, ...] = ()
     allowed_hosts: tuple[str, ...] = ()
     token: str | None = field(default=None, repr=False)

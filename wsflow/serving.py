@@ -33,7 +33,7 @@ from .stage import on_stage
 from .tape import Tape
 from .types import SessionView
 from .watchdog import Blocked
-from .wire import CLOSE_GOING_AWAY, CLOSE_RESTART
+from .wire import CLOSE_GOING_AWAY, CLOSE_RESTART, Routes
 from .witness import TapeWitness
 
 R = TypeVar("R")
@@ -84,6 +84,7 @@ class Serving(Declarations):
         max_backlog: int = 16 * 2**20,
         max_sessions: int = 10_000,
         compression: bool = False,
+        page: bool = False,
         allowed_origins: Iterable[str] = (),
         allowed_hosts: Iterable[str] = (),
         token: str | None = None,
@@ -108,6 +109,8 @@ class Serving(Declarations):
             max_sessions: sessions and requests at a time; beyond, 503.
             compression: agree to permessage-deflate where a client offers it. Saves bytes on the
                 wire and costs CPU; limits count what is inflated.
+            page: answer `GET /` with a page: the routes, the graph, and a client to try them with.
+                An HTTP trigger on `/` goes before it.
             allowed_origins: web pages that may connect, besides those of this very server.
             allowed_hosts: names this server is called by, besides loopback ones.
             token: what clients must bring: `?token=`, `Authorization: Bearer`, or a subprotocol.
@@ -128,6 +131,7 @@ class Serving(Declarations):
             max_backlog=max_backlog,
             max_sessions=max_sessions,
             compression=compression,
+            page=page,
             allowed_origins=_texts(allowed_origins),
             allowed_hosts=_texts(allowed_hosts),
             token=token,
@@ -349,13 +353,19 @@ class Serving(Declarations):
     def _endpoint(self, policy: Policy | None, options: Options | None = None) -> Endpoint:
         options = options or Options()
         return Endpoint(
-            self._graph,
+            self._with_page() if options.page else self._graph,
             self._sessions,
             self._witness,
             policy=policy,
             limits=options.limits(),
             max_sessions=options.max_sessions,
         )
+
+    def _with_page(self) -> Routes:
+        from .statuspage import StatusPage, WithPage
+
+        nodes = self._graph.nodes.values
+        return WithPage(self._graph, StatusPage(self.name, nodes, lambda: len(self._sessions)))
 
     async def _close(self) -> None:
         self._freezer.thaw(f"flow {self.name!r} was stopped")
