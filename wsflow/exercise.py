@@ -30,8 +30,8 @@ SHIPPED = Path(__file__).parent / "exercises"
 PATIENCE = 20.0
 """Real seconds a flow may take; a right one takes a fraction of one."""
 
-RULES = frozenset({"ignore", "ignore_times", "ignore_ids", "any_order", "late", "max_gap"})
-"""What of a replay's rules an exercise may ask for."""
+RULES = frozenset({"ignore", "ignore_times", "ignore_ids", "any_order", "late", "early"})
+"""What an exercise may ask for: a replay's rules, and how many seconds too early is too early."""
 
 _tries: Counter[tuple[str, str]] = Counter()
 """How often which exercise was tried in vain with which flow: a hint a time."""
@@ -99,10 +99,12 @@ class Exercise:
         recording = Recording.open(self.path)
         found: tuple[str, ...] = ()
         report: Report | None = None
-        replay = flow.replay(recording, **self.rules)
+        rules = dict(self.rules)
+        early = rules.pop("early", None)
+        replay = flow.replay(recording, **rules)
         try:
             report = replay.result(PATIENCE)
-            found = () if report.ok and not report.errors else words(report, recording)
+            found = words(report, recording, early)
         except (TimeoutError, concurrent.futures.TimeoutError):
             replay.stop()
             found = (
@@ -205,7 +207,8 @@ def make_exercise(
         title, task: what to build; the task is Markdown.
         hints: from a nudge to nearly the solution; each try in vain shows one more.
         starter: code to begin with.
-        rules: what does not matter: `ignore`, `ignore_times`, `ignore_ids`, `any_order`, `late`.
+        rules: what does not matter: `ignore`, `ignore_times`, `ignore_ids`, `any_order`, `late`,
+            `early`.
 
     Raises:
         RecordingError: the recording can not be read, or the exercise not be written.
@@ -227,8 +230,9 @@ def make_exercise(
 
 
 def _missing_route(text: str) -> str:
-    """Return a replay's complaint about a route in the words of a learner."""
-    return f"Your flow does not take all that the exercise brings: {text}"
+    """Return a replay's complaint about a route as far as it is a learner's business."""
+    what = text.partition(": ")[2].partition(" Declare the route, or")[0]
+    return f"Your flow does not take all that the exercise brings: {what}"
 
 
 def plain_lines(lines: list[str]) -> str:

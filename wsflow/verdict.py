@@ -14,12 +14,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from .compare import Pair, Said
+from .compare import NEAR, Pair, Said
 from .plain import plain
 from .report import Report, readable
 from .source import Source
 
-MOST = 5
+MOST = 3
 """Sentences about single answers; what is wrong comes in the same way again and again."""
 
 LONGEST = 80
@@ -27,6 +27,9 @@ LONGEST = 80
 
 SOON = 0.002
 """Seconds after an event in which an answer belongs to it."""
+
+CLOSE = 1e-5
+"""Seconds by which what came first may have been written down later."""
 
 
 @dataclass(frozen=True)
@@ -131,32 +134,46 @@ class Story:
 
     def name(self, session: str) -> str:
         """Return how a client is called."""
-        return self.people.get(session, session)
+        return self.people.get(session) or f"the request {session.partition(' #')[0]}"
 
     def led_to(self, pair: Pair) -> str:
         """Return what came before an answer, `alice sent 'hi'`, as far as one can tell."""
-        moment = None
-        if pair.old is not None:
-            for seq in self._answered.get((pair.session, pair.old.t), ()):
-                moment = self._by_seq.get(self._root.get(seq, 0)) or moment
-        if moment is None:
-            at = (pair.old or pair.new or Said(0.0, None)).t
-            index = bisect_right(self._times, at + SOON) - 1
-            moment = self.events[index] if index >= 0 else None
+        at = (pair.old or pair.new or Said(0.0, None)).t
+        index = bisect_right(self._times, at + CLOSE) - 1
+        last = self.events[index] if index >= 0 else None
+        cause = self._cause(pair.session, at) if pair.old is not None else None
+        moment = cause or last
+        if cause is not None and cause.kind == "req" and cause.session is not None:
+            # a manager answers in the scope of a coming long ago: what happened last led there
+            moment = last if last is not None and at - last.t <= SOON else cause
         if moment is None:
             return "the clients came"
         who = self.name(moment.session) + " " if moment.session is not None else ""
         return who + moment.asked
 
+    def _cause(self, session: str, at: float) -> Moment | None:
+        """Return the event whose scope a recorded answer was given in."""
+        for seq in self._answered.get((session, at), ()):
+            found = self._by_seq.get(self._root.get(seq, 0))
+            if found is not None:
+                return found
+        return None
 
-def words(report: Report, source: Source) -> tuple[str, ...]:
-    """Return what is wrong, in sentences; the causes first that explain most."""
+
+def words(report: Report, source: Source, early: float | None = None) -> tuple[str, ...]:
+    """Return what is wrong, in sentences; the causes first that explain most.
+
+    `early`: how many seconds earlier than recorded an answer may come; None: as it likes.
+    """
     story = Story(source)
-    found = [
-        *_raised(report),
-        *_returned(report),
-        *_compared(report.tally.differing, story, report),
-    ]
+    causes = [*_raised(report), *_returned(report)]
+    pairs = report.tally.differing
+    if pairs and not report.tally.same and all(pair.status == "missing" for pair in pairs):
+        found = causes or [_nobody(pairs[0], story)]
+    else:
+        found = [*causes, *_compared(pairs, story)]
+    if early is not None:
+        found += _hasty(report, source, story, early)
     unique = list(dict.fromkeys(found))
     rest = len(unique) - MOST
     return (*unique[:MOST], *([f"And {rest} more of this kind."] if rest > 0 else []))
@@ -178,15 +195,35 @@ def _returned(report: Report) -> Iterator[str]:
             )
 
 
-def _compared(pairs: list[Pair], story: Story, report: Report) -> Iterator[str]:
-    if not report.tally.same and all(pair.status == "missing" for pair in pairs):
-        first = pairs[0]
-        yield (
-            f"{_first(story.led_to(first))} and nobody was answered; expected "
-            f"{cited(first.old and first.old.body)} for {story.name(first.session)}. Is your node "
-            "wired to the port of the trigger, and does it emit a response?"
-        )
-        return
+def _nobody(pair: Pair, story: Story) -> str:
+    return (
+        f"{_first(story.led_to(pair))} and nobody was answered; expected {cited(_body(pair.old))} "
+        f"for {story.name(pair.session)}. Is your node wired to the port of the trigger, and does "
+        "it emit a response?"
+    )
+
+
+def _hasty(report: Report, source: Source, story: Story, early: float) -> Iterator[str]:
+    """Find answers that came before their time, in sessions that are answered as recorded."""
+    began = int(source.header.get("time") or 0)
+    then: dict[str, list[tuple[float, Any]]] = defaultdict(list)
+    now: dict[str, list[tuple[float, Any]]] = defaultdict(list)
+    for row in source.rows():
+        if row.kind == "response" and row.session is not None:
+            then[row.session].append((row.t, row.value))
+    for told in report.log if report.log is not None else ():
+        if told.kind == "response" and told.session is not None:
+            now[told.session].append(((told.time - began) / 1e9, told.data))
+    for who, answers in then.items():
+        for (due, body), (came, other) in zip(answers, now[who], strict=False):
+            if body == other and came < due - early:
+                yield (
+                    f"{_first(story.name(who))} got {cited(body)} {due - came:.1f} s too early: "
+                    "does your node await what takes time (await asyncio.sleep, not time.sleep)?"
+                )
+
+
+def _compared(pairs: list[Pair], story: Story) -> Iterator[str]:
     astray, rest = _crossed(pairs)
     for missing, extra in astray:
         owner, finder = story.name(missing.session), story.name(extra.session)
@@ -195,46 +232,59 @@ def _compared(pairs: list[Pair], story: Story, report: Report) -> Iterator[str]:
             f"{story.led_to(missing)}): your node answers in the scope of {finder}. Answer with "
             "the ctx of the event, or keep the ctx of each client apart."
         )
-    heard = {pair.session for pair in pairs if pair.new is not None}
     for pair in rest:
-        yield _sentence(pair, story, pair.session in heard)
+        yield _sentence(pair, story)
 
 
 def _crossed(pairs: list[Pair]) -> tuple[list[tuple[Pair, Pair]], list[Pair]]:
-    """Find what one client was to get and another got: answers that went astray."""
-    lost = [pair for pair in pairs if pair.old is not None]
+    """Find what one client was to get when another got it, and what is wrong besides."""
     astray: list[tuple[Pair, Pair]] = []
-    used: set[int] = set()
+    lost = [pair for pair in pairs if pair.old is not None]
+    explained_old: set[int] = set()
+    explained_new: set[int] = set()
     for finder in pairs:
-        if finder.new is None:
-            continue
-        for owner in lost:
-            if (
-                id(owner) not in used
-                and owner.session != finder.session
-                and owner.old is not None
-                and owner.old.body == finder.new.body
-                and (owner.new is None or owner.new.body != owner.old.body)
-            ):
+        for owner in lost if finder.new is not None else ():
+            if id(owner) not in explained_old and _went_astray(owner, finder):
                 astray.append((owner, finder))
-                used |= {id(owner), id(finder)}
+                explained_old.add(id(owner))
+                explained_new.add(id(finder))
                 break
-    return astray, [pair for pair in pairs if id(pair) not in used]
+    rest = []
+    for pair in pairs:
+        old = None if id(pair) in explained_old else pair.old
+        new = None if id(pair) in explained_new else pair.new
+        if old is not None and new is not None:
+            rest.append(pair)
+        elif old is not None or new is not None:
+            rest.append(Pair(pair.session, "missing" if new is None else "extra", old, new))
+    return astray, rest
 
 
-def _sentence(pair: Pair, story: Story, heard: bool) -> str:
+def _went_astray(owner: Pair, finder: Pair) -> bool:
+    """Say whether one got, at that very moment, what was meant for the other."""
+    meant, got = owner.old, finder.new
+    return (
+        meant is not None
+        and got is not None
+        and owner.session != finder.session
+        and meant.body == got.body
+        and abs(meant.t - got.t) <= NEAR
+    )
+
+
+def _sentence(pair: Pair, story: Story) -> str:
     who, when = story.name(pair.session), story.led_to(pair)
     old, new = _body(pair.old), _body(pair.new)
     if pair.status == "missing":
-        instead = "" if heard else " and heard nothing at all"
-        return f"When {when}, {who} was to get {cited(old)}{instead}; it never came."
+        return f"When {when}, {who} was to get {cited(old)}; it never came."
     if pair.status == "extra":
         return (
             f"{_first(who)} got {cited(new)} when {when}, though nothing more was meant for {who}: "
             "is something wired twice, or sent to everybody?"
         )
     if pair.status == "late":
-        return f"When {when}, {who} got {cited(new)} too late."
+        late = "" if pair.old is None or pair.new is None else f"{pair.new.t - pair.old.t:.1f} s "
+        return f"When {when}, {who} got {cited(new)} {late}too late: does one wait for another?"
     return f"When {when}, {who} was to get {cited(old)} and got {cited(new)}.{_kind(old, new)}"
 
 
