@@ -289,6 +289,13 @@ def test_http_routes_are_served(folder: Path) -> None:
             assert answer.read() == b"taken"
 
 
+def test_a_page_is_served_when_asked_for(folder: Path) -> None:
+    with Running(folder, "app.py", "--port", "0", "--page") as server:
+        answer = urllib.request.urlopen(f"http://127.0.0.1:{server.port}/", timeout=10)
+        with answer:
+            assert b"/push" in answer.read()
+
+
 def test_an_open_bind_is_said_aloud(folder: Path) -> None:
     options = ("--host", "0.0.0.0", "--allow-unauthenticated")
     with Running(folder, "app.py", "--port", "0", *options) as server, server.client():

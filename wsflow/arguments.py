@@ -136,6 +136,7 @@ def _add_serving(parser: argparse.ArgumentParser) -> None:
         metavar="BYTES",
         help="larger messages close with 1009; 64K and 4M are understood (1M)",
     )
+    add("--page", action="store_true", help="answer GET / with routes, graph and a client")
     add("--max-sessions", type=int, default=10_000, metavar="N", help="beyond: 503 (%(default)s)")
     for option, what in (
         ("--allowed-origin", "a web page that may connect, such as https://example.org"),

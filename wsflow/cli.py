@@ -21,6 +21,7 @@ SERVED = (
     "allow_unauthenticated",
     "max_message_size",
     "max_sessions",
+    "page",
     "allowed_origins",
     "allowed_hosts",
     "trusted_proxies",
