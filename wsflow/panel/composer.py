@@ -133,11 +133,9 @@ class ComposerPart(Part):
         """Return the newest row from `since` on that can be answered; 0 when there is none."""
         tape = self.flow._tape
         answerable = {at for at, place in enumerate(tape.places()) if place.kind in ANSWERABLE}
-        newest = 0
-        for seq, _, place, number, *_ in tape.since(since):
-            if number == session.number and place in answerable:
-                newest = seq
-        return newest
+        mine = session.number  # a row is its seq, time, place, session, ...
+        rows = (row[0] for row in tape.since(since) if row[3] == mine and row[2] in answerable)
+        return max(rows, default=0)
 
     def _managers(self) -> list[Connections]:
         return [node for node in self.flow.nodes.values() if isinstance(node, Connections)]
