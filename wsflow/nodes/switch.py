@@ -75,14 +75,15 @@ class Switch(Node):
 
     def _sort(self, event: Any, ctx: Context) -> None:
         value = self._found(_content(event))
-        output = self.cases.get(_key(value)) if type(value) in _SCALARS else None
+        kind = _KINDS.get(type(value))
+        output = None if kind is None else self.cases.get((kind, value))
         if output is None or not output.wires:
             output = self.outputs["default"]
         ctx.route(event, output.name)
 
     def _found(self, value: Any) -> Any:
         for step in self._steps:
-            if isinstance(value, Mapping):
+            if type(value) is dict or isinstance(value, Mapping):
                 value = value.get(step, _ABSENT)
             elif isinstance(value, list) and step.isdecimal() and len(step) < 10:
                 value = value[int(step)] if int(step) < len(value) else _ABSENT
@@ -95,15 +96,17 @@ class Switch(Node):
         return f"<Switch {self.name} by {self.field}: {cases}>"
 
 
-_SCALARS = frozenset({str, int, float, bool, type(None)})
+_KINDS = {str: "text", int: "number", float: "number", bool: "bool", type(None): "null"}
+
+_ORDERED = ((bool, "bool"), *_KINDS.items())
+"""Python's True is a number too: it is asked for first."""
 
 _RESERVED = frozenset({"in", "default"})
 
 
 def _key(value: Any) -> Key:
     """Return what tells one case from another: in JSON, 1 is not true, but it is 1.0."""
-    kind = "bool" if type(value) is bool else "text" if isinstance(value, str) else "number"
-    return ("null" if value is None else kind, value)
+    return next(kind for one, kind in _ORDERED if isinstance(value, one)), value
 
 
 def _port_name(value: Any) -> str:
@@ -125,7 +128,7 @@ def _is_no_json(text: str) -> bool:
 
 def _content(event: Any) -> Any:
     """Return what an event carries, read as JSON where it is text."""
-    if isinstance(event, Mapping):
+    if type(event) is dict or isinstance(event, Mapping):
         if "message" in event and "sessionId" in event:
             event = event["message"]
         elif "body" in event and "routePath" in event:
