@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import json
 import math
+import re
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+import pytest_asyncio
+from ipywidgets import Widget
+from playwright.async_api import Browser, Locator, Page, expect
 
+from tests.panelpage import chromium, shown
 from wsflow import Flow, WsflowError
 from wsflow.panel import cell, logview
 from wsflow.panel.logview import BURST, LOOKED, SHOWN, LogPart
@@ -377,3 +383,237 @@ def test_nothing_a_client_sends_breaks_the_channel(flow: Flow, part: LogPart) ->
     told += [part.details(seq) for seq in range(1, len(values) + 1)]
     for one in told:
         json.dumps(one, ensure_ascii=False, allow_nan=False).encode("utf-8")
+
+
+# ---- in a browser
+
+in_browser = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    async with chromium() as running:
+        yield running
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def chat() -> AsyncIterator[Flow]:
+    """A flow that shouts back, and cannot stand the word boom."""
+    flow = Flow("chat")
+    route = flow.websocket("/chat/{room}")
+
+    @flow.node
+    def shout(ev: Any, ctx: Any) -> None:
+        if ev["message"] == "boom":
+            raise ValueError("no such room")
+        ctx.emit("response", {"body": ev["message"].upper()})
+
+    route.message >> shout
+    await flow.start()
+    yield flow
+    await flow.stop()
+    Widget.close_all()
+
+
+def rows(page: Page) -> Locator:
+    return page.locator(".wf-rows tr[data-seq]")
+
+
+def row(page: Page, seq: int) -> Locator:
+    return page.locator(f".wf-rows tr[data-seq='{seq}']")
+
+
+def newest(page: Page) -> Locator:
+    return page.locator(".wf-newest")
+
+
+async def height(locator: Locator) -> float:
+    """Return how far down the page something is."""
+    box = await locator.bounding_box()
+    assert box is not None
+    return box["y"]
+
+
+@in_browser
+async def test_rows_follow_as_long_as_the_end_is_in_sight(browser: Browser, chat: Flow) -> None:
+    async with shown(browser, chat, "log") as (page, _):
+        await expect(page.get_by_text("Nothing has happened yet.")).to_be_visible()
+        for number in range(40):
+            tell(chat, data=f"line {number}")
+        await expect(row(page, 40)).to_be_in_viewport()
+        await expect(row(page, 40)).to_contain_text("line 39")
+        tell(chat, data="one more")
+        await expect(row(page, 41)).to_be_in_viewport()
+        await expect(newest(page)).to_be_hidden()
+
+
+@in_browser
+async def test_nothing_moves_under_a_reader_until_she_asks_for_what_is_new(
+    browser: Browser, chat: Flow
+) -> None:
+    async with shown(browser, chat, "log") as (page, _):
+        for _ in range(100):
+            tell(chat)
+        await expect(row(page, 100)).to_be_in_viewport()
+        await page.locator(".wf-rows").evaluate("element => (element.scrollTop = 600)")
+        await expect(newest(page)).to_have_text("Newest ↓")
+        before = await height(row(page, 50))
+        for _ in range(300):
+            tell(chat)
+        await expect(newest(page)).to_have_text("300 new ↓")
+        assert await height(row(page, 50)) == before
+        await newest(page).click()
+        await expect(row(page, 400)).to_be_in_viewport()
+        await expect(newest(page)).to_be_hidden()
+        await expect(rows(page)).to_have_count(SHOWN)
+
+
+@in_browser
+async def test_a_paused_page_stands_still_and_loses_nothing(browser: Browser, chat: Flow) -> None:
+    async with shown(browser, chat, "log") as (page, _):
+        for _ in range(10):
+            tell(chat)
+        await expect(row(page, 10)).to_be_visible()
+        scroll = page.locator(".wf-rows")
+        await page.locator(".wf-log").get_by_role("button", name="Pause").click()
+        await expect(page.get_by_text("Paused: the log goes on")).to_be_visible()
+        for _ in range(1_000):
+            tell(chat)
+        await expect(newest(page)).to_have_text("1,000 new ↓")
+        await expect(rows(page)).to_have_count(10)
+        await page.locator(".wf-log").get_by_role("button", name="Resume").click()
+        await expect(row(page, 1_010)).to_be_in_viewport()
+        for target in (*range(711, 0, -100), 1):  # and all are there for who scrolls up
+            await scroll.evaluate("element => (element.scrollTop = 0)")
+            await expect(row(page, target)).to_be_attached()
+        assert await rows(page).count() <= SHOWN
+        await expect(page.get_by_text("The log begins here.")).to_be_visible()
+        for target in (*range(300, 1_010, 100), 1_010):
+            await scroll.evaluate("element => (element.scrollTop = element.scrollHeight)")
+            await expect(row(page, target)).to_be_attached()
+        await scroll.evaluate("element => (element.scrollTop = element.scrollHeight)")
+        tell(chat)
+        await expect(row(page, 1_011)).to_be_in_viewport()
+
+
+@in_browser
+async def test_a_flood_shows_its_newest_rows_and_says_what_was_skipped(
+    browser: Browser, chat: Flow
+) -> None:
+    async with shown(browser, chat, "log") as (page, _):
+        tell(chat)
+        await expect(row(page, 1)).to_be_visible()
+        for _ in range(2_999):
+            tell(chat)
+        await expect(row(page, 3_000)).to_be_in_viewport()
+        await expect(page.locator(".wf-log .wf-note")).to_have_text(
+            f"{2_999 - BURST:,} skipped, they are in flow.log"
+        )
+        assert await rows(page).count() <= SHOWN
+        await row(page, 2_995).click()  # who stops to read finds what was skipped
+        await expect(row(page, 2_901)).to_be_attached()
+        await expect(row(page, 2_995)).to_be_in_viewport()
+
+
+@in_browser
+async def test_filters_narrow_what_is_shown(browser: Browser, chat: Flow) -> None:
+    async with (
+        shown(browser, chat, "sessions", "log") as (page, _),
+        chat.client("/chat/red") as alice,
+        chat.client("/chat/blue") as bob,
+    ):
+        for client in (alice, bob):
+            await client.send("hello")
+            await client.send("boom")
+        await expect(rows(page)).to_have_count(10)
+        log = page.locator(".wf-log")
+        await log.get_by_role("button", name="error").click()
+        await expect(rows(page)).to_have_count(2)
+        await expect(rows(page).first).to_contain_text("ValueError: no such room")
+        await log.get_by_role("button", name="message").click()
+        await expect(rows(page)).to_have_count(6)
+        await log.get_by_placeholder("text in data or error").fill("HELLO")
+        await expect(rows(page)).to_have_count(2)
+        await log.get_by_placeholder("node.port").fill("nowhere")
+        await expect(page.get_by_text("No row fits the filter.")).to_be_visible()
+        await log.get_by_placeholder("node.port").fill("chat")
+        await log.get_by_text("selected only").click()
+        await expect(rows(page)).to_have_count(2)
+        await page.locator(".wf-sessions tbody tr", has_text="/chat/blue").click()
+        await expect(rows(page)).to_have_count(1)
+        assert bob.session is not None
+        await expect(rows(page)).to_contain_text(bob.session.id)
+
+
+@in_browser
+async def test_a_click_shows_a_row_in_full_and_escape_closes_it(
+    browser: Browser, chat: Flow
+) -> None:
+    async with shown(browser, chat, "log") as (page, _), chat.client("/chat/red") as alice:
+        await alice.send('{"to": ["bob"]}')
+        response = await chat.log.until(kind="response")
+        await row(page, response.seq).click()
+        detail = page.locator(".wf-detail")
+        await expect(detail.locator("pre")).to_have_text('{\n  "TO": [\n    "BOB"\n  ]\n}')
+        steps = detail.locator(".wf-branch")
+        await expect(steps).to_have_count(2)
+        await expect(steps.nth(0)).to_contain_text("message/chat/{room}.message")
+        await expect(steps.nth(1)).to_have_attribute("aria-current", "true")
+        await expect(steps.nth(1)).to_contain_text(re.compile(r"\+[\d.]+ (µs|ms)"))
+        await steps.nth(0).click()
+        await expect(detail.locator("pre")).to_contain_text('"bob"')
+        await page.keyboard.press("Escape")
+        await expect(detail).to_be_hidden()
+        await alice.send("and so on")
+        await expect(rows(page).last).to_contain_text("AND SO ON")
+
+
+@in_browser
+async def test_all_of_it_can_be_done_by_keyboard(browser: Browser, chat: Flow) -> None:
+    async with shown(browser, chat, "log") as (page, _):
+        for number in range(30):
+            tell(chat, data=f"line {number}")
+        await expect(row(page, 30)).to_be_visible()
+        await page.get_by_role("region", name="Rows of the log").focus()
+        await page.keyboard.press("ArrowUp")
+        await page.keyboard.press("ArrowUp")
+        await expect(row(page, 29)).to_be_focused()
+        for number in range(SHOWN):
+            tell(chat, data=f"later {number}")
+        await expect(newest(page)).to_have_text(f"{SHOWN} new ↓")
+        await expect(row(page, 29)).to_be_focused()
+        await page.keyboard.press("Enter")
+        await expect(page.locator(".wf-detail pre")).to_have_text("line 28")
+        await page.keyboard.press("Escape")
+        await expect(page.locator(".wf-detail")).to_be_hidden()
+        await page.keyboard.press("Escape")
+        await page.keyboard.press("Home")
+        await expect(row(page, 1)).to_be_focused()
+
+
+@in_browser
+async def test_a_row_that_is_gone_says_so(browser: Browser, chat: Flow) -> None:
+    async with shown(browser, chat, "log") as (page, _):
+        tell(chat)
+        await expect(row(page, 1)).to_be_visible()
+        chat.log.clear()
+        await row(page, 1).click()
+        await expect(page.locator(".wf-detail")).to_contain_text(
+            "row 1 is not in the log any more; it holds nothing yet"
+        )
+
+
+@in_browser
+async def test_what_clients_send_is_text_whatever_it_is(browser: Browser, chat: Flow) -> None:
+    dialogs = []
+    async with shown(browser, chat, "log") as (page, _):
+        page.on("dialog", lambda dialog: dialogs.append(dialog))
+        for data in (EVIL, {"x": EVIL}, "x" * 2**20, b"\x00\xff", math.nan):
+            tell(chat, data=data, error=EVIL)
+        await expect(rows(page)).to_have_count(5)
+        await expect(row(page, 1)).to_contain_text("<img src=x onerror=alert(1)>\\u202e")
+        for seq in (1, 2, 3, 4, 5):
+            await row(page, seq).click()
+            await expect(page.locator(".wf-detail")).to_contain_text(f"row {seq}")
+        assert await page.locator("img").count() == 0
+    assert not dialogs

@@ -165,8 +165,12 @@ export function logPart(bus, root) {
     say();
   }
 
+  function active() {
+    return root.getRootNode().activeElement; // of a shadow root too
+  }
+
   function reading() {
-    return body.contains(document.activeElement) || (document.activeElement?.shadowRoot && body.contains(document.activeElement.shadowRoot.activeElement));
+    return body.contains(active());
   }
 
   // What was skipped while rows rushed by is there for who stops to read.
@@ -175,12 +179,12 @@ export function logPart(bus, root) {
     ask("older", { before: last + 1 }, (news) => {
       if (following || rows.at(-1)?.seq !== last) return;
       const under = scroll.scrollHeight - scroll.scrollTop;
-      const focused = document.activeElement;
+      const focused = active();
       const kept = new Set(news.rows.map((line) => line[0]));
       if (!kept.has(last)) return;
       fill(news.rows);
       scroll.scrollTop = scroll.scrollHeight - under;
-      if (focused !== document.activeElement && body.contains(focused)) focused.focus({ preventScroll: true });
+      if (focused !== active() && body.contains(focused)) focused.focus({ preventScroll: true });
     });
   }
 
@@ -202,7 +206,7 @@ export function logPart(bus, root) {
     if (scroll.offsetParent === null) return; // hidden: it has no place to be at
     atEnd = scroll.scrollTop + scroll.clientHeight >= scroll.scrollHeight - NEAR;
     if (atEnd && behind) newer();
-    else if (!following && scroll.scrollTop < 30 && !(back && back.before < (rows[0]?.seq ?? 0))) older();
+    else if (!atEnd && scroll.scrollTop < 30 && !(back && back.before < (rows[0]?.seq ?? 0))) older();
     sync();
   });
   body.addEventListener("pointerdown", () => {
@@ -222,7 +226,9 @@ export function logPart(bus, root) {
   body.addEventListener("focusout", () => setTimeout(sync));
   body.addEventListener("click", (event) => {
     const seq = event.target.closest("tr")?.dataset.seq;
-    if (seq) open(Number(seq));
+    if (!seq) return;
+    scroll.focus({ preventScroll: true }); // a row that keeps the focus keeps the log from following
+    open(Number(seq));
   });
   const watcher = new IntersectionObserver((seen) => {
     visible = seen.at(-1).isIntersecting;
@@ -337,14 +343,15 @@ export function logPart(bus, root) {
     const all = rows.map((one) => one.row);
     const at = all.indexOf(event.target);
     if (at < 0 && event.target !== scroll) return;
+    const last = at >= 0 ? at : rows.findIndex((one) => one.seq === opened);
     const to = (index) => finish(event, () => all[Math.max(0, Math.min(all.length - 1, index))]?.focus());
     if (event.key === "ArrowUp" && at === 0) finish(event, older);
-    else if (event.key === "ArrowUp") to(at < 0 ? all.length - 1 : at - 1);
-    else if (event.key === "ArrowDown") to(at < 0 ? all.length - 1 : at + 1);
+    else if (event.key === "ArrowUp") to(last < 0 ? all.length - 1 : last - 1);
+    else if (event.key === "ArrowDown") to(last < 0 ? all.length - 1 : last + 1);
     else if (event.key === "Home") to(0);
     else if (event.key === "End") to(all.length - 1);
     else if ((event.key === "Enter" || event.key === " ") && at >= 0) finish(event, () => open(rows[at].seq));
-    else if (event.key === "Escape") finish(event, () => {
+    else if (event.key === "Escape" && (opened !== null || at >= 0)) finish(event, () => {
       if (opened !== null) close();
       else scroll.focus({ preventScroll: true });
     });
@@ -372,14 +379,13 @@ export function logPart(bus, root) {
 
   function close() {
     if (opened === null) return;
-    const row = rows.find((one) => one.seq === opened)?.row;
-    const inside = detail.contains(document.activeElement) || body.contains(document.activeElement);
+    const inside = detail.contains(active());
     opened = null;
     mark();
     detail.hidden = true;
     detail.replaceChildren();
     bus.trace(null);
-    if (inside) (row ?? scroll).focus({ preventScroll: true });
+    if (inside) scroll.focus({ preventScroll: true });
     sync();
   }
 
@@ -404,7 +410,7 @@ export function logPart(bus, root) {
     if (told.lost) story.append(h("p", { className: "wf-hint" }, `What led here, row ${count(told.lost)}, was dropped from the log.`));
     story.append(tree);
     if (told.trace.length < told.of) story.append(h("p", { className: "wf-hint" }, `${count(told.trace.length)} of ${count(told.of)} rows: flow.log.trace(${told.trace[0][0]}) has all of them`));
-    const focused = detail.contains(document.activeElement);
+    const focused = detail.contains(active());
     detail.replaceChildren(head([chip(told.kind), h("strong", {}, plain(place)), ...pieces]), h("div", { className: "wf-halves" }, data, story));
     detail.hidden = false;
     if (focused) detail.querySelector('[aria-current="true"]')?.focus();
