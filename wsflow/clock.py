@@ -57,7 +57,7 @@ class Clock:
         return time.monotonic()
 
     time_ns: Callable[[], int] = staticmethod(time.time_ns)
-    """Returns UTC in nanoseconds since 1970; the function itself, for the log asks twice a message."""
+    """Returns UTC in nanoseconds since 1970; the bare function: the log asks twice a message."""
 
     def call_later(self, delay: float, action: Callable[[], object]) -> Alarm:
         """Call `action` once `delay` seconds have passed, at the next `ring()` after that."""
