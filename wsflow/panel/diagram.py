@@ -177,12 +177,12 @@ class DiagramPart(Part):
         while len(history) > 2 and now - history[1][0] >= RATED:
             history.popleft()
         then, before = history[0]
-        passed = now - then
+        passed = max(now - then, RATED)  # one event after a silence is no high rate
         found = {}
         for index, key in enumerate(self._keys):
             count = counts.get(key, 0)
             more = count - before.get(key, count)
-            rate = more / passed if passed > 0 and more > 0 else 0.0
+            rate = more / passed if more > 0 else 0.0
             found[index] = (count, round(rate) if rate >= 10 else round(rate, 1))
         return found
 
