@@ -130,6 +130,8 @@ HOUSEPLAN: dict[str, tuple[int, str]] = {
     "panel.diagram": (21, "roof"),
     "panel.sessions": (20, "roof"),
     "panel.gauge": (20, "roof"),
+    "panel.icebox": (20, "roof"),
+    "panel.freezer": (21, "roof"),
     "panel.plots": (21, "roof"),
     "panel.outline": (20, "roof"),
     "panel.shelf": (21, "roof"),

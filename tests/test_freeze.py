@@ -346,6 +346,22 @@ async def test_step_lets_one_go_and_holds_the_next(flow: Flow, seen: list[Any]) 
     assert seen[-1] == "4"
 
 
+async def test_drop_can_hold_the_next_one_too(flow: Flow, seen: list[Any]) -> None:
+    alice = await flow.client("/chat")
+    freeze = flow.freeze(flow.nodes["chat"].message)
+    for number in "123":
+        await alice.send(number)
+    assert freeze.drop(again=True)
+    assert await freeze.wait() == freeze.held
+    assert (freeze.held["message"], freeze.state) == ("2", "holding")
+    assert freeze.drop(again=True)
+    await turns()
+    assert freeze.held["message"] == "3"
+    freeze.release()
+    await turns()
+    assert seen == ["req", "3"]
+
+
 async def test_cancel_lets_it_go_on_as_it_came(flow: Flow, seen: list[Any]) -> None:
     alice = await flow.client("/chat")
     freeze = flow.freeze(flow.nodes["chat"].message)

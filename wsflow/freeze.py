@@ -37,7 +37,7 @@ class Hands(Protocol):
 
     def let_go(self, freeze: Freeze, event: Any, *, again: bool = False) -> bool: ...
 
-    def drop(self, freeze: Freeze) -> bool: ...
+    def drop(self, freeze: Freeze, *, again: bool = False) -> bool: ...
 
     def cancel(self, freeze: Freeze) -> None: ...
 
@@ -110,9 +110,12 @@ class Freeze:
         """Let the held event go on, and hold the next one."""
         return self._hands.let_go(self, event, again=True)
 
-    def drop(self) -> bool:
-        """Take the held event out of the flow, with a `drop` row; False when nothing is held."""
-        return self._hands.drop(self)
+    def drop(self, *, again: bool = False) -> bool:
+        """Take the held event out of the flow, with a `drop` row; False when nothing is held.
+
+        With `again` the next one is held.
+        """
+        return self._hands.drop(self, again=again)
 
     def cancel(self) -> None:
         """Wait no more; an event that is held goes on as it came. Harmless twice."""

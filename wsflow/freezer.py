@@ -167,9 +167,9 @@ class Freezer:
         """Let the held event go on, edited; `again`: and wait for the next one."""
         return self._call(self._let_go, freeze, event, again)
 
-    def drop(self, freeze: Freeze) -> bool:
-        """Let no handler see the held event."""
-        return self._call(self._drop, freeze)
+    def drop(self, freeze: Freeze, *, again: bool = False) -> bool:
+        """Let no handler see the held event; `again`: and wait for the next one."""
+        return self._call(self._drop, freeze, again)
 
     def cancel(self, freeze: Freeze) -> None:
         """Wait no more; what is held goes on as it came."""
@@ -190,13 +190,17 @@ class Freezer:
                 f"{freeze.port.label} sends {describe(freeze.held)}; "
                 f"{describe(edited[1])} can not go on in its place"
             )
-        freeze.leave("waiting" if again else "over")
+        self._leave(freeze, again)
+        self._go_on(edited)
+        return True
+
+    def _leave(self, freeze: Freeze, again: bool) -> Firing:
+        firing = freeze.leave("waiting" if again else "over")
         if again:
             freeze.ring_in(self._clock, freeze.timeout, lambda: self._time_out(freeze))
         else:
             self._forget(freeze)
-        self._go_on(edited)
-        return True
+        return firing
 
     def _go_on(self, firing: Firing) -> None:
         output, event, scope, cause = firing
@@ -205,11 +209,10 @@ class Freezer:
         seq = self._engine.tell(output.place, number, scope.number, cause, data, size)
         self._engine.let_go(scope.session, (output, event, scope, seq))
 
-    def _drop(self, freeze: Freeze) -> bool:
+    def _drop(self, freeze: Freeze, again: bool) -> bool:
         if freeze.state != "holding":
             return False
-        output, event, scope, cause = freeze.leave("over")
-        self._forget(freeze)
+        output, event, scope, cause = self._leave(freeze, again)
         data, size = snapshot(event)
         place = self._place("drop", output.node.name, output.name)
         why, number = "dropped by hand while it was held", scope.session_number

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ..flow import Flow
     from .deck import Deck
     from .gauge import Gauge
+    from .icebox import Icebox
     from .widget import Panel
 
 PARTS = ("sessions", "composer", "log", "diagram", "plots", "freezer", "client", "player")
@@ -64,6 +65,13 @@ class Panels:
         from .gauge import Gauge
 
         return Gauge(self._flow)
+
+    @cached_property
+    def icebox(self) -> Icebox:
+        """What is frozen, for all pages."""
+        from .icebox import Icebox
+
+        return Icebox(self._flow)
 
     def sessions(self) -> Panel:
         """Who is connected: a live table; select a session, or close it."""

@@ -7,6 +7,7 @@ import { clientPart } from "./client.js";
 import { logPart } from "./log.js";
 import { diagramPart } from "./diagram.js";
 import { plotsPart } from "./plots.js";
+import { freezerPart } from "./freezer.js";
 import { playerPart } from "./player.js";
 
 // The page of a panel: lays its parts out and hands each its place.
@@ -18,6 +19,7 @@ const PARTS = {
   log: ["Log", logPart],
   diagram: ["Diagram", diagramPart],
   plots: ["Plots", plotsPart],
+  freezer: ["Freezer", freezerPart],
   player: ["Player", playerPart],
 };
 

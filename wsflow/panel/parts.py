@@ -5,6 +5,7 @@ from __future__ import annotations
 from .client import ClientPart
 from .composer import ComposerPart
 from .diagram import DiagramPart
+from .freezer import FreezerPart
 from .logview import LogPart
 from .part import Part
 from .player import PlayerPart
@@ -19,6 +20,7 @@ KINDS: dict[str, type[Part]] = {
         LogPart,
         DiagramPart,
         PlotsPart,
+        FreezerPart,
         PlayerPart,
         ClientPart,
     )

@@ -79,7 +79,7 @@ export function sessionsPart(bus, root) {
     there.cells[1].title = plain(path);
     there.cells[6].title = dropped ? `${count(dropped)} could not be sent` : "";
     there.row.dataset.state = state;
-    there.end.disabled = state !== "open";
+    there.end.disabled = state !== "open" && state !== "held";
   }
 
   function sweep() {

@@ -40,6 +40,8 @@ class SessionsPart(Part):
         super().__init__(flow)
         self._filter, self._order = "", "newest"
         self._shown: list[Session] = []
+        self._held: set[str] = set()
+        """Those whose events wait in the freezer."""
         self._fitting = 0
         self._chosen_at = 0.0
         self._told: dict[str, Line] = {}
@@ -51,6 +53,7 @@ class SessionsPart(Part):
 
     def news(self) -> News | None:
         self._choose_again()
+        self._held = set(self.flow.panel.icebox.waiting())
         lines = {session.id: self._line(session) for session in self._shown}
         changed = [line for who, line in lines.items() if self._told.get(who) != line]
         gone = [who for who in self._told if who not in lines]
@@ -84,7 +87,7 @@ class SessionsPart(Part):
             session.id,
             text(session.peer, 60),
             text(session.path, 120),
-            session.state,
+            "held" if session.id in self._held else session.state,
             round(session.opened_at + self._since, 1),
             session.messages_in,
             session.messages_out,

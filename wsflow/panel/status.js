@@ -1,4 +1,4 @@
-import { h, write, count } from "./dom.js";
+import { h, write, plain, count } from "./dom.js";
 
 // The head of every panel: which flow, where, how it does, and what stands in its way.
 export function statusPart(bus, root) {
@@ -56,6 +56,7 @@ export function statusPart(bus, root) {
     if (waiting) return ["Waiting for the kernel: a cell that runs may have to end first.", "warning"];
     if (said) return [said.text, said.kind];
     if (last.state === "stopped") return ["This flow does not run. Run  await flow.serve()  in a cell.", "warning"];
+    if (last.held?.length) return [`${last.held.length === 1 ? `Session ${plain(last.held[0])} waits: its event is` : `${count(last.held.length)} sessions wait: their events are`} held in the freezer.`, "warning"];
     if (last.state === "paused") return ["Paused: clients stay connected, what they send waits.", "warning"];
     return ["", ""];
   }

@@ -34,9 +34,10 @@ class Status(Part):
             "events": flow.log.seq,
             "rate": self._events_a_second(),
             "dropped": flow.log.dropped,
+            "held": flow.panel.icebox.waiting(),
             "blocked": None,
         }
-        blocked = getattr(flow, "blocked", None)
+        blocked = flow.blocked
         if blocked is not None:
             news["blocked"] = {"where": text(blocked.where), "advice": text(blocked.advice, 500)}
         if news == self._told:
