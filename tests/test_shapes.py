@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
@@ -79,6 +79,7 @@ JSON = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(JSON, min_size=1, max_size=6))
 def test_every_example_fits_the_schema_it_was_learned_from(examples: list[Any]) -> None:
     validator = Draft202012Validator(learned(*examples))

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from wsflow import Context, Flow, ManualClock, Recording, WiringError
 from wsflow.errors import HandlerError
@@ -305,3 +307,34 @@ async def test_a_sequence_diagram_notes_the_ticks(timed: Flow, clock: ManualCloc
     clock.advance(1)
     last = timed.log.sequence().splitlines()[-1].strip()
     assert last == "Note over flow: timer {'count'#58; 1, 'time'#58; 1.0}"
+
+
+STEPS = st.lists(
+    st.one_of(st.sampled_from(["pause", "resume"]), st.integers(0, 40).map(lambda n: n / 8)),
+    max_size=30,
+)
+
+
+@settings(deadline=None, max_examples=60)
+@given(STEPS, st.sampled_from([0.125, 0.5, 1.0, 2.75]))
+def test_it_has_ticked_as_often_as_its_period_fits_into_the_time_it_ran(
+    steps: list[str | float], seconds: float
+) -> None:
+    async def play() -> None:
+        clock = ManualClock()
+        flow = Flow("stepped", clock=clock)
+        kept = counting(flow, seconds)
+        await flow.start()
+        ran = 0.0
+        for step in steps:
+            if step == "pause":
+                flow.pause()
+            elif step == "resume":
+                flow.resume()
+            elif isinstance(step, float):
+                clock.advance(step)
+                ran += step * (not flow.paused)
+            assert len(kept) == ran // seconds
+        await flow.stop()
+
+    asyncio.run(play())
