@@ -245,6 +245,19 @@ async def test_no_message_or_reason_breaks_the_channel(
     assert len(message[1]) <= 4000
 
 
+@pytest.mark.usefixtures("echo")
+async def test_a_bridge_works_to_a_flow_in_a_thread_of_its_own(
+    flow: Flow, chat: WebSocketTrigger
+) -> None:
+    part = ClientPart(flow)
+    await flow.serve(thread=True)
+    flow.call(part.connect, "c1", "/chat/red")
+    flow.call(part.send, "c1", "text", "over there")
+    assert texts(told(part, "c1")) == ["over there"]
+    flow.call(part.close)
+    assert not list(flow.sessions)
+
+
 # ---- in a browser
 
 browsing = pytest.mark.asyncio(loop_scope="module")
@@ -511,6 +524,11 @@ async def test_a_page_from_elsewhere_goes_through_jupyters_proxy_where_there_is_
             config,
         )
         alice = guest(page)
+        path = alice.get_by_role("combobox", name="Path")
+        await path.fill("/nowhere")
+        await path.press("Enter")
+        await expect(alice).to_contain_text("refused with 404")
+        await path.fill("/chat/red")
         await button(alice, "Connect").click()
         await expect(alice.get_by_role("status").first).to_have_text("proxy")
         (session,) = server.sessions

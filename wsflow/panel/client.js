@@ -185,7 +185,7 @@ export function clientPart(bus, root) {
       lines.push({ way, text, at: Date.now() });
       fresh = Math.min(MOST_LINES, fresh + 1);
       if (lines.length > 2 * MOST_LINES) lines.splice(0, lines.length - MOST_LINES);
-      timer ??= setTimeout(draw, 60);
+      timer ??= setTimeout(draw, 100);
     }
 
     function heardMessage(data) {

@@ -45,10 +45,12 @@ export async function openLine(bus, number, way, server, path, hear) {
     try {
       return await openSocket(via, url, server, path, hear);
     } catch {
-      if (via === "proxy") proxyless.add(server.port);
+      // a browser does not tell why: the next way is tried
     }
   }
-  return bridge(); // who is refused here hears why
+  const line = await bridge(); // who is refused here too hears why
+  if (tries.some(([via]) => via === "proxy")) proxyless.add(server.port);
+  return line;
 }
 
 function openSocket(via, url, { token }, path, hear) {
