@@ -185,6 +185,12 @@ class Kernel:
         self._request(cell, metadata, {"code": cell.source, "silent": False})
         return cell
 
+    def say(self, comm: str, content: dict[str, Any]) -> None:
+        """Send what a page sends when a person does something to a widget, and return at once."""
+        assert self._client is not None, "the kernel is not running"
+        told = {"comm_id": comm, "data": {"method": "custom", "content": content}}
+        self._client.shell_channel.send(self._client.session.msg("comm_msg", told))
+
     async def value(self, expression: str, timeout: float = 30.0) -> Any:
         """Evaluate an expression whose repr is a literal, between cells and without being one.
 

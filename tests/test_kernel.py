@@ -6,6 +6,7 @@ Nothing here opens a browser; what only a page can tell is tested with JupyterLa
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Mapping
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -524,6 +525,26 @@ async def test_objects_at_the_end_of_a_cell_show_themselves(kernel: Kernel) -> N
     assert "<img" not in server.get("text/html", "").lower()
     assert "<img" not in flow["text/vnd.mermaid"].lower()
     assert "shout" in flow["text/plain"]
+
+
+async def test_the_button_of_an_inject_sends_its_payload(kernel: Kernel) -> None:
+    await tell(kernel)
+    await kernel.run(
+        """
+        manager = flow.connections()
+        chat.req >> manager.req
+        push = flow.inject("pressed", name="push")
+        push >> manager.broadcast
+        """,
+        "inject",
+    )
+    shown = (await kernel.run("push")).result
+    widget: Any = shown["application/vnd.jupyter.widget-view+json"]
+    async with await peer(kernel) as client:
+        for _ in range(2):
+            kernel.say(widget["model_id"], {"event": "click"})
+            assert await answer(client) == "pressed"
+    assert await kernel.value("push.count") == 2
 
 
 # ---- a port that is taken
