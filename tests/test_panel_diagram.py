@@ -362,6 +362,7 @@ async def test_who_asked_for_calm_sees_nothing_move(browser: Browser, lively: Fl
         shown(browser, lively, "diagram", reduced_motion="reduce") as (page, _),
         lively.client("/chat/red") as client,
     ):
+        await expect(page.locator(".wf-node")).to_have_count(3)
         await client.send("hi")
         await expect(page.locator(".wf-flows").first).to_be_attached()
         moving = "element => getComputedStyle(element).animationName"

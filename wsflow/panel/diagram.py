@@ -29,7 +29,10 @@ MOST = 300
 """Nodes in the picture."""
 
 LOOKED = 2_000
-"""Rows of the log that are looked at each time, for handlers' times and the selected session."""
+"""Rows of the log that are looked at each time, for the selected session."""
+
+SAMPLED = 300
+"""Rows that are looked at for handlers' times, when no session is selected."""
 
 FOLLOWED = 5_000_000_000
 """Nanoseconds for which the way of a session's last event is looked at again."""
@@ -198,7 +201,7 @@ class DiagramPart(Part):
     def _read_log(self) -> None:
         """Take handlers' times, and the last event of the selected session, from new rows."""
         seq, session = self._tape.seq, self._session
-        first = max(self._seen + 1, seq - LOOKED + 1)
+        first = max(self._seen + 1, seq - (LOOKED if session else SAMPLED) + 1)
         if seq < first or not (session or any(node.is_async for node in self._nodes)):
             self._seen = max(self._seen, seq)
             return
