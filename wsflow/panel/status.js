@@ -52,7 +52,7 @@ export function statusPart(bus, root) {
     if (bus.state === "away")
       return ["No word from the kernel: it is busy, or was restarted. Run the cell again to reconnect.", "error"];
     if (away) return ["", ""];
-    if (last.blocked) return [`The loop is blocked by ${last.blocked.where}. ${last.blocked.advice}`, "error"];
+    if (last.blocked) return [`The loop is blocked by ${last.blocked.where}${last.blocked.node ? ` in node ${plain(last.blocked.node)}` : ""}. ${last.blocked.advice}`, "error"];
     if (waiting) return ["Waiting for the kernel: a cell that runs may have to end first.", "warning"];
     if (said) return [said.text, said.kind];
     if (last.state === "stopped") return ["This flow does not run. Run  await flow.serve()  in a cell.", "warning"];

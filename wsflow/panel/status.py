@@ -39,7 +39,11 @@ class Status(Part):
         }
         blocked = flow.blocked
         if blocked is not None:
-            news["blocked"] = {"where": text(blocked.where), "advice": text(blocked.advice, 500)}
+            news["blocked"] = {
+                "where": text(blocked.where),
+                "node": text(blocked.node, 60),
+                "advice": text(blocked.advice, 500),
+            }
         if news == self._told:
             return None
         self._told = news

@@ -1,0 +1,55 @@
+"""The head of a panel names what blocks the loop while it blocks it (promise P16)."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest_asyncio
+from playwright.async_api import Browser, expect
+
+from tests.panelpage import chromium, shown
+from tests.playing import hear, open_client
+from wsflow import Flow
+
+
+@pytest_asyncio.fixture
+async def browser() -> AsyncIterator[Browser]:
+    async with chromium() as started:
+        yield started
+
+
+async def test_a_handler_that_blocks_is_named_while_it_blocks(browser: Browser) -> None:
+    flow = Flow("stage")
+    chat = flow.websocket("/chat")
+    over = threading.Event()
+
+    @flow.node
+    def greedy(ev: Any, ctx: Any) -> None:
+        over.wait(30)
+        ctx.emit("response", {"body": "done"})
+
+    chat.message >> greedy
+    server = await flow.serve(thread=True)  # its loop is blocked, not the one of this test
+    try:
+        async with shown(browser, flow, "sessions") as (page, _):
+            await expect(page.locator(".wf-state")).to_have_text("running")
+            async with open_client(server, "/chat") as client:
+                await expect(page.locator("tbody tr")).to_have_count(1)
+                await client.send("block")
+                began = time.monotonic()
+                notice = page.locator(".wf-notice")
+                await expect(notice).to_contain_text("blocked by", timeout=10_000)
+                took = time.monotonic() - began
+                assert not over.is_set()
+                await expect(notice).to_contain_text("in node greedy")
+                await expect(notice).to_contain_text("test_panel_status.py")
+                assert took < 3  # seconds; about one where nothing else keeps the machine busy
+                over.set()
+                assert await hear(client) == "done"
+                await expect(notice).to_be_hidden()
+    finally:
+        over.set()
+        await flow.stop()
