@@ -212,7 +212,7 @@ async def test_who_does_not_keep_up_is_listed(
         bob.session._limits = flow._endpoint(None).limits.__class__(max_backlog=1)
         said = part.send("all", "text", "hello all")
         assert said == {
-            "words": "sent to 1",
+            "words": "sent to 1 of 2",
             "missed": [(name(bob), "does not keep up")],
             "more": 0,
         }
@@ -266,7 +266,7 @@ async def test_a_long_list_of_missed_is_cut(flow: Flow, part: ComposerPart, mana
         assert client.session is not None
         client.session.state = "closing"
     said = part.send("all", "text", "hm", manager=manager.name)
-    assert (said["words"], len(said["missed"]), said["more"]) == ("sent to 0", 20, 10)
+    assert (said["words"], len(said["missed"]), said["more"]) == ("sent to 0 of 30", 20, 10)
     for client in clients:
         await client.close()
 
@@ -428,7 +428,7 @@ async def test_everybody_gets_a_broadcast_and_who_could_not_be_reached_is_listed
         slow.state = "closing"
         await box(page).fill("again")
         await box(page).press("Enter")
-        await expect(outcome(page)).to_contain_text("sent to 2")
+        await expect(outcome(page)).to_contain_text("sent to 2 of 3")
         await expect(outcome(page).locator("li")).to_have_text("s3: session has ended")
 
 

@@ -49,8 +49,8 @@ function checkedJson(typed) {
 // Browsers tell the place of a fault in their own words, or not at all: find it.
 const JSON_TOKEN = /"(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null|[{}[\],:]/y;
 const JSON_NEXT = {
-  value: 'a value', first: "a value or ]", key: "a name in quotes", entry: "a name in quotes or }",
-  colon: ":", after: ", or the end of what was opened", end: "nothing more",
+  value: "a value", first: "a value or ]", key: "a name in quotes", entry: "a name in quotes or }",
+  colon: "a colon", after: "a comma or a closing bracket", end: "nothing more",
 }; // prettier-ignore
 
 function jsonFault(typed) {

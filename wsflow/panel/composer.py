@@ -280,7 +280,7 @@ def _told_of_many(
     delivery: Delivery, open_ones: int, manager: str | None, group: str | None
 ) -> News:
     reached, missed = len(delivery.reached), delivery.missed
-    words = f"sent to {reached}"
+    words = f"sent to {reached}" + (f" of {reached + len(missed)}" if missed else "")
     if not reached and not missed:
         words = "nobody is connected: nothing was sent"
         if group is not None:
