@@ -209,7 +209,7 @@ class Connection(asyncio.BufferedProtocol):
             if length == 126:
                 length, start = data[position + 2] << 8 | data[position + 3], position + 8
             elif length == 127:
-                if end - position < 14:
+                if end - position < 10:
                     break
                 length = int.from_bytes(data[position + 2 : position + 10])
                 start = position + 14
@@ -225,8 +225,6 @@ class Connection(asyncio.BufferedProtocol):
                     self._cut = stop - position
                     break
                 turn -= self._rare(data[position:stop])
-                if stop > end and not self._finished:
-                    self._fail(CLOSE_PROTOCOL, "control frame too long")
                 if self._finished:
                     return
                 position = stop
@@ -247,12 +245,25 @@ class Connection(asyncio.BufferedProtocol):
             session.receive(text, length)
         if position < end and not self._finished:
             self._rest += data[position:]
-            if end - position < 6 and end - position >= 2 and data[position + 1] < MASKED:
-                self._rare(bytes(self._rest))  # an unmasked frame can be shorter than six bytes
+            if not self._cut and not self._stopped:
+                self._glance()
+
+    def _glance(self) -> None:
+        """Judge a header that is not whole by what is there: a fault may be the last we hear."""
+        rest = self._rest
+        if len(rest) < 2:
+            return
+        length = int.from_bytes(rest[2:4]) if rest[1] & 0x7F == 126 and len(rest) >= 4 else 0
+        room = self._max_size - len(self._message or b"")
+        if not _may_be_valid(rest[0], rest[1], length, room):
+            self._rare(bytes(rest))
 
     def _rare(self, frame: bytes) -> int:
         """Have the library judge a frame that is no plain data frame; return its payload's size."""
         library, size = self._rules(), 0
+        if frame[0] & 0x0F in _CONTROL and frame[1] & 0x7F > 125 and frame[1] >= MASKED:
+            self._fail(CLOSE_PROTOCOL, "control frame too long")  # whatever else is wrong with it
+            return size
         if self._message is not None and frame[0] & 0x0F == Opcode.CLOSE:
             library = self._without_rest(library)
         library.receive_data(frame)
@@ -465,6 +476,7 @@ class Connection(asyncio.BufferedProtocol):
         self._session.lost(None, "", text)
 
 
+_CONTROL = frozenset({Opcode.CLOSE, Opcode.PING, Opcode.PONG})
 _DATA = frozenset({Opcode.CONT, Opcode.TEXT, Opcode.BINARY})
 _IN_THE_MIDDLE = "the client left in the middle of a message"
 _utf8 = codecs.getincrementaldecoder("utf-8")
@@ -480,8 +492,9 @@ def framed(head: int, payload: bytes) -> bytes:
     return struct.pack("!BBQ", head, 127, size) + payload
 
 
-def _may_be_valid(first: int, second: int, length: int, max_size: int) -> bool:
+def _may_be_valid(first: int, second: int, length: int, room: int) -> bool:
     """Say whether the head of a frame is in order, so that its rest is worth waiting for."""
     opcode = first & 0x0F
-    known = opcode in {0, 1, 2, 8, 9, 10}
-    return known and second >= MASKED and length <= (max_size if opcode < 8 else 125)
+    if opcode in _CONTROL:
+        return MASKED <= second <= MASKED + 125
+    return opcode <= Opcode.BINARY and second >= MASKED and length <= room
