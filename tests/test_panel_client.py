@@ -4,10 +4,13 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
 
 import anyio.lowlevel
 import pytest
 import pytest_asyncio
+import trustme
 from ipywidgets import Widget
 from playwright.async_api import Browser, Locator, Page, expect
 
@@ -556,3 +559,63 @@ async def test_a_proxy_that_does_not_answer_leaves_the_channel(
         )
         await button(guest(page), "Connect").click()
         await expect(guest(page).get_by_role("status").first).to_have_text("channel")
+
+
+@browsing
+@pytest.mark.parametrize(("trusted", "via"), [(True, "direct"), (False, "channel")])
+async def test_a_server_with_a_certificate_is_reached_where_the_browser_trusts_it(
+    browser: Browser, talk: Flow, lab: str, tmp_path: Path, trusted: bool, via: str
+) -> None:
+    issued = trustme.CA().issue_cert("127.0.0.1")
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    cert.write_bytes(issued.cert_chain_pems[0].bytes())
+    key.write_bytes(issued.private_key_pem.bytes())
+    options: dict[str, Any] = {"at": lab, "ignore_https_errors": trusted}
+    async with (
+        talk.serving(certfile=str(cert), keyfile=str(key)),
+        shown(browser, talk, "client", **options) as (page, _),
+    ):
+        await button(guest(page), "Connect").click()
+        await expect(guest(page).get_by_role("status").first).to_have_text(via)
+        await says(guest(page), "hello")
+        await expect(lines(guest(page)).last).to_contain_text("hello")
+
+
+@browsing
+async def test_a_page_the_kernel_forgot_says_that_its_clients_are_gone(
+    browser: Browser, talk: Flow
+) -> None:
+    await talk.start()
+    async with shown(browser, talk, "client") as (page, panel):
+        alice = guest(page)
+        await button(alice, "Connect").click()
+        await expect(button(alice, "Disconnect")).to_be_visible()
+        for one in list(panel._pages):
+            panel._bye(one)
+        await says(alice, "are you there?")
+        await expect(alice.get_by_role("log")).to_contain_text("the kernel lost this page")
+        await expect(lines(alice).last).to_contain_text("not sent: this client is not connected")
+        await button(alice, "Connect").click()
+        await says(alice, "here again")
+        await expect(lines(alice).last).to_contain_text("here again")
+        await talk.stop()
+        await expect(lines(alice).last).to_contain_text("closed: 1001 flow stopped")
+        await button(alice, "Connect").click()
+        await expect(alice).to_contain_text("The flow does not run.")
+
+
+@browsing
+async def test_what_is_sent_while_a_tab_is_hidden_stands_there_afterwards(
+    browser: Browser, talk: Flow
+) -> None:
+    await talk.start()
+    async with shown(browser, talk, "composer", "client", "log") as (page, _):
+        alice = guest(page)
+        await page.get_by_role("tab", name="Clients").click()
+        await button(alice, "Connect").click()
+        await expect(button(alice, "Disconnect")).to_be_visible()
+        await page.get_by_role("tab", name="Log").click()
+        talk.sessions[0].send("meanwhile")
+        await expect(page.locator(".wf-log")).to_contain_text("meanwhile")
+        await page.get_by_role("tab", name="Clients").click()
+        await expect(lines(alice).last).to_contain_text("meanwhile")

@@ -256,7 +256,6 @@ export function clientPart(bus, root) {
       const value = box.value;
       try {
         const body = encodeBody(kind.value, value);
-        const mine = attempt;
         const going = line.send(kind.value, value, body);
         said += 1;
         put("out", shownMessage(body));
@@ -266,7 +265,7 @@ export function clientPart(bus, root) {
         back = 0;
         fit(box);
         say("");
-        await going.catch((error) => mine === attempt && put("note", `not sent: ${error.message}`));
+        await going.catch((error) => put("note", `not sent: ${error.message}`));
       } catch (error) {
         say(error.message, true);
       }
