@@ -2,7 +2,7 @@ import { h, svg, write, plain, count } from "./dom.js";
 
 // The graph: boxes keep their places; counts, rates and the way of one event are drawn upon it.
 export function diagramPart(bus, root) {
-  const SMALLEST = 0.62; // below that nobody can read it: then the picture scrolls
+  const SMALLEST = 0.7; // below that nobody can read it: then the picture scrolls
   const ICONS = {
     WebSocketTrigger: "M3 6h9l-3-3M13 10H4l3 3",
     HttpTrigger: "M8 2.5a5.5 5.5 0 1 0 0 11a5.5 5.5 0 1 0 0-11M2.5 8h11M8 2.5c3 3.5 3 7.500 0 11M8 2.5c-3 3.5-3 7.500 0 11",
