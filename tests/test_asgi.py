@@ -443,6 +443,7 @@ async def test_a_request_whose_body_breaks_off_is_not_routed(flow: Flow) -> None
     with anyio.move_on_after(1):
         await driver.run()
     assert kept == []
+    assert not len(flow.log), "who leaves was not refused"
 
 
 async def test_without_a_lifespan_the_first_request_starts_the_flow(flow: Flow) -> None:

@@ -10,6 +10,8 @@ import pytest
 
 from wsflow import Context, Flow, ManualClock, Server
 
+from .turns import turns
+
 
 @pytest.fixture
 async def server(flow: Flow) -> Server:
@@ -467,3 +469,23 @@ async def test_a_request_is_a_row_and_its_response_another(
     assert (request.kind, request.path, request.data["body"]) == ("req", "/a/{x}", "ping")
     assert (response.kind, response.cause, response.data) == ("response", request.seq, "pong")
     assert (response.session, response.size) == (None, 4)
+
+
+async def test_who_leaves_before_the_answer_is_waited_for_no_longer(flow: Flow) -> None:
+    kept: list[Context] = []
+    flow.http("/pull").out >> flow.node(lambda ev, ctx: kept.append(ctx), name="forgets")
+    server = await flow.serve()
+    before = len(asyncio.all_tasks())
+    for _ in range(3):
+        _, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(b"GET /pull HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        await flow.log.until(kind="req", count=len(kept) + 1)
+        writer.close()
+    await flow.log.until(kind="drop", count=3)
+    row = flow.log.tail(1)[0]
+    assert row.error == "nobody waits for an answer any more: the client left"
+    assert (row.node, row.scope) == ("GET /pull", kept[-1]._scope.number)
+    assert kept[0].emit("response", {"body": "late"}) == 0
+    assert flow.log.tail(1)[0].error == "the client has left: nothing was sent"
+    await turns()
+    assert len(asyncio.all_tasks()) <= before

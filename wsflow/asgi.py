@@ -16,7 +16,7 @@ from .bell import Bell
 from .endpoint import Endpoint
 from .session import Session
 from .types import Data
-from .wire import CLOSE_TOO_BIG, Headers, Refusal, Request
+from .wire import CLOSE_TOO_BIG, Headers, Refusal, Reply, Request
 
 Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
@@ -62,24 +62,32 @@ class AsgiApp:
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _http(self, scope: Message, receive: Receive, send: Send) -> None:
-        gone = False
+        reply: Reply | None = None
+        async with anyio.create_task_group() as group:
 
-        async def read_body(limit: int) -> bytes | None:
-            nonlocal gone
-            body = bytearray()
-            while True:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    gone = True
-                    return None
-                body += message.get("body", b"")
-                if len(body) > limit:
-                    return None
-                if not message.get("more_body"):
-                    return bytes(body)
+            async def watch() -> None:
+                """Wait for the client to leave; an answer is not waited for then."""
+                while (await receive())["type"] != "http.disconnect":
+                    pass
+                group.cancel_scope.cancel()
 
-        reply = await self.endpoint.answer(_request(scope), read_body)
-        if gone:
+            async def read_body(limit: int) -> bytes | None:
+                body = bytearray()
+                while True:
+                    message = await receive()
+                    if message["type"] == "http.disconnect":
+                        group.cancel_scope.cancel()
+                        await anyio.lowlevel.checkpoint()  # ends here
+                    body += message.get("body", b"")
+                    if len(body) > limit:
+                        return None
+                    if not message.get("more_body"):
+                        group.start_soon(watch)
+                        return bytes(body)
+
+            reply = await self.endpoint.answer(_request(scope), read_body)
+            group.cancel_scope.cancel()
+        if reply is None:
             return
         headers = [*reply.headers, ("content-length", str(len(reply.body)))]
         await send(

@@ -91,14 +91,21 @@ class RequestTrigger(Trigger):
         try:
             self.pulse.fire(self.outputs[port], event, scope, seq)
             return await answer.wait()
+        except BaseException:  # we are cancelled: the client left, or the server stops
+            answer.abandon()
+            self._drop(port, scope, seq, "nobody waits for an answer any more: the client left")
+            raise
         finally:
             alarm.cancel()
 
     def _expire(self, answer: _Answer, port: str, scope: Scope, cause: int) -> None:
         why = f"no node answered within {self.timeout:g} s: the client got 504"
-        place = self.host.place("drop", self.name, port, self.pattern)
-        self.pulse.tell(place, 0, scope.number, cause, None, 0, self.timeout, why)
+        self._drop(port, scope, cause, why)
         answer.settle(Reply(504, _TEXT, b"no node answered this request in time\n"))
+
+    def _drop(self, port: str, scope: Scope, cause: int, why: str) -> None:
+        place = self.host.place("drop", self.name, port, self.pattern)
+        self.pulse.tell(place, 0, scope.number, cause, None, 0, None, why)
 
     def _event(self, request: Request, params: dict[str, str], body: bytes) -> HttpEvent | Refusal:
         kind = (request.header("content-type") or "").partition(";")[0].strip().lower()
@@ -150,6 +157,7 @@ class _Answer:
     def __init__(self, pulse: Pulse) -> None:
         self._pulse = pulse
         self._reply: Reply | None = None
+        self._late = "the request was answered already: the first response wins"
         self._there = anyio.Event()
 
     async def wait(self) -> Reply:
@@ -175,11 +183,16 @@ class _Answer:
             data,
             len(made.body),
             ctx.elapsed,
-            None if first else "the request was answered already: the first response wins",
+            None if first else self._late,
         )
         if first:
             self.settle(made)
         return first
+
+    def abandon(self) -> None:
+        """Nobody waits any more."""
+        self._late = "the client has left: nothing was sent"
+        self.settle(Reply(499, (), b""))
 
     def settle(self, reply: Reply) -> None:
         """Let the request have its response, unless it had one."""
