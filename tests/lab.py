@@ -330,7 +330,9 @@ class Notebook:
             name,
         )
         await self.page.wait_for_selector(
-            f'body[data-jp-theme-light="{json.dumps(not dark)}"]', timeout=RUN * 1000
+            f'body[data-jp-theme-light="{json.dumps(not dark)}"]',
+            state="attached",
+            timeout=RUN * 1000,
         )
 
     @property

@@ -107,6 +107,17 @@ def sessions(notebook: Notebook) -> Locator:
     return panel(notebook).locator(".wf-sessions tbody tr")
 
 
+def tab(notebook: Notebook, name: str) -> Locator:
+    return panel(notebook).get_by_role("tab", name=name, exact=True)
+
+
+FOCUSED = """() => {
+    const there = document.activeElement;
+    if (!there.closest(".wf")) return null;
+    return there.getAttribute("aria-label") || there.textContent || there.placeholder;
+}"""
+
+
 # ---- clients come, are seen, and go
 
 
@@ -129,6 +140,125 @@ async def test_a_click_closes_a_session(lab: Desk, version: Version) -> None:
         async with asyncio.timeout(15):
             await client.wait_closed()
         assert client.close_code == 1000
+
+
+async def test_a_message_answered_by_hand_arrives_at_the_client(
+    lab: Desk, version: Version
+) -> None:
+    async with chatting(lab, version=version) as (notebook, port), peer(port) as client:
+        await client.send("is anybody here?")
+        assert await received(client) == "IS ANYBODY HERE?"
+        await sessions(notebook).first.click()
+        composer = panel(notebook).locator(".wf-composer")
+        await expect(composer).to_contain_text("is anybody here?")
+        message = composer.get_by_label("Message", exact=True)
+        await message.fill("I am: a person at a panel")
+        await message.press("Enter")
+        assert await received(client) == "I am: a person at a panel"
+        await expect(composer.get_by_role("status")).to_contain_text("as an answer to event")
+        await composer.get_by_label("What the message is").select_option("json")
+        await message.fill('{"a": ')
+        await composer.get_by_role("button", name="Answer").click()
+        await expect(composer.locator(".wf-reply")).to_contain_text("JSON")
+        await message.fill('{"a": 1}')
+        await message.press("Enter")
+        assert json.loads(await received(client)) == {"a": 1}
+
+
+async def test_a_broadcast_reaches_all_three(lab: Desk, version: Version) -> None:
+    async with (
+        chatting(lab, version=version) as (notebook, port),
+        peer(port, "/chat/red") as red,
+        peer(port, "/chat/blue") as blue,
+        peer(port, "/chat/green") as green,
+    ):
+        await expect(sessions(notebook)).to_have_count(3)
+        composer = panel(notebook).locator(".wf-composer")
+        await composer.get_by_label("To whom").select_option(label="Everybody (3)")
+        await composer.get_by_label("Message", exact=True).fill("dinner!")
+        await composer.get_by_role("button", name="Send to everybody").click()
+        for client in (red, blue, green):
+            assert await received(client) == "dinner!"
+
+
+async def test_the_log_is_filtered_and_an_event_is_traced(lab: Desk, version: Version) -> None:
+    async with chatting(lab, version=version) as (notebook, port), peer(port) as client:
+        for text in ("one", "two", "three"):
+            await client.send(text)
+            await received(client)
+        log = panel(notebook).locator(".wf-log")
+        await log.scroll_into_view_if_needed()  # it draws nothing where nobody looks
+        lines = log.locator("tbody tr[data-seq]")
+        await expect(lines.filter(has_text="THREE")).to_have_count(1)
+        await log.get_by_label("Show rows whose data or error contains").fill("two")
+        await expect(lines).to_have_count(2)
+        await lines.first.click()
+        trace = log.get_by_label("One row").locator("ol > li")
+        await expect(trace).to_have_count(2)
+        await expect(trace.nth(1)).to_contain_text("response")
+        await tab(notebook, "Diagram").click()
+        await expect(panel(notebook).locator(".wf-diagram svg")).to_contain_text("shout")
+
+
+# ---- a client in the page
+
+
+@pytest.mark.parametrize("way", ["direct", "bridge"])
+async def test_a_client_in_the_page_talks_at_the_first_click(
+    lab: Desk, version: Version, way: str
+) -> None:
+    """Promise P19: the page that shows the panel told its origin, so the port lets it in."""
+    async with chatting(lab, version=version) as (notebook, _):
+        await tab(notebook, "Clients").click()
+        card = panel(notebook).get_by_label("Client alice")
+        if not await card.count():
+            await panel(notebook).get_by_role("button", name="Add a client").click()
+        await (
+            card.get_by_label("Which way", exact=False)
+            .or_(card.get_by_title("which way to the server"))
+            .select_option(way)
+        )
+        await card.get_by_role("button", name="Connect").click()
+        await expect(card.locator(".wf-transcript")).to_contain_text("connected")
+        await expect(sessions(notebook)).to_have_count(1)
+        message = card.get_by_label("Message of alice")
+        await message.fill("hello from the page")
+        await message.press("Enter")
+        await expect(card.locator(".wf-transcript")).to_contain_text("HELLO FROM THE PAGE")
+        await card.get_by_role("button", name="Disconnect").click()
+        await expect(sessions(notebook)).to_have_count(0)
+        assert notebook.external == []
+
+
+# ---- by keyboard
+
+
+async def test_everything_is_reached_by_keyboard_and_jupyter_hears_no_key(lab: Desk) -> None:
+    async with chatting(lab) as (notebook, port), peer(port) as client:
+        await expect(sessions(notebook)).to_have_count(1)
+        await panel(notebook).get_by_role("button", name="Pause").first.focus()
+        walked: list[str] = []
+        for _ in range(60):
+            await notebook.page.keyboard.press("Tab")
+            where = await notebook.page.evaluate(FOCUSED)
+            if where is None:
+                break
+            walked.append(where)
+        for name in ("Close session", "To whom", "Message", "Log", "Show rows whose data"):
+            assert any(name in where for where in walked), (name, walked)
+        await tab(notebook, "Log").focus()
+        for key in ("ArrowRight", "ArrowRight", "End", "Home", "ArrowLeft"):
+            await notebook.page.keyboard.press(key)
+        await expect(tab(notebook, "Player")).to_be_focused()
+        await expect(tab(notebook, "Player")).to_have_attribute("aria-selected", "true")
+        await sessions(notebook).first.focus()
+        await notebook.page.keyboard.press("Enter")
+        composer = panel(notebook).locator(".wf-composer")
+        await composer.get_by_label("Message", exact=True).focus()
+        await notebook.page.keyboard.type("dd bb aa xx")  # each would change the notebook
+        await notebook.page.keyboard.press("Enter")
+        assert await received(client) == "dd bb aa xx"
+        assert await notebook.page.locator(".jp-Notebook .jp-Cell").count() == 2
 
 
 # ---- cells, pages and kernels come and go
@@ -262,7 +392,7 @@ async def test_what_a_client_says_stays_text_everywhere(lab: Desk) -> None:
 
 # ---- pictures
 
-WIDTHS = {"narrow": 1130, "wide": 1950}
+WIDTHS = {"narrow": 1232, "wide": 2032}
 """Of the window; about 800 and 1600 pixels are left for what a cell shows."""
 
 

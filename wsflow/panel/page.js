@@ -55,10 +55,11 @@ function render({ model, el }) {
     for (const sheet of sheets.children) sheet.hidden = sheet.dataset.part !== name;
   };
   const walk = (event) => {
-    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-    if (!step) return;
     const all = [...tabs.children];
-    const next = all[(all.indexOf(event.target) + step + all.length) % all.length];
+    const last = all.length - 1;
+    const here = all.indexOf(event.target);
+    const next = all[{ ArrowRight: here === last ? 0 : here + 1, ArrowLeft: here ? here - 1 : last, Home: 0, End: last }[event.key]];
+    if (!next) return;
     show(next.dataset.part);
     next.focus();
     event.preventDefault();
@@ -74,6 +75,8 @@ function render({ model, el }) {
       tabs.append(tab);
       const sheet = h("section", { className: "wf-card", role: "tabpanel", "aria-labelledby": tab.id }, inside);
       sheet.dataset.part = name;
+      sheet.id = `${tab.id}-sheet`;
+      tab.setAttribute("aria-controls", sheet.id);
       sheets.append(sheet);
     } else {
       const heading = h("h3", { className: "wf-title" }, title);
@@ -112,8 +115,8 @@ function render({ model, el }) {
   }
   bus.start();
   return () => {
-    endings.forEach((end) => end());
-    bus.close();
+    bus.close(); // first: a part that fails here must leave no page behind
+    for (const end of endings) end();
   };
 }
 
