@@ -6,7 +6,6 @@ The other end is the `websockets` library, or zlib and bytes by hand.
 import asyncio
 import time
 import zlib
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +14,7 @@ from hypothesis import strategies as st
 from websockets.asyncio.client import connect
 from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 
+from tests.footprint import forget_peak, memory, peak
 from tests.raw import BINARY, CONT, PING, PONG, TEXT, Frame, Raw, close, frame, handshake, text
 from wsflow import Context, Flow, deflate
 from wsflow.deflate import negotiate
@@ -22,7 +22,6 @@ from wsflow.server import Server
 
 LIMIT = 2**20
 OFFER = [("Sec-WebSocket-Extensions", "permessage-deflate")]
-PEAK = "VmHWM"
 
 
 @pytest.fixture
@@ -197,19 +196,6 @@ async def test_whatever_is_sent_comes_back_however_it_is_cut(
 # ---- bombs and garbage
 
 
-def status(name: str) -> int:
-    """Return bytes of this process as the system counts them."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(name):
-            return int(line.split()[1]) * 1024
-    raise LookupError(name)
-
-
-def forget_the_peak() -> None:
-    """Have the system count the peak of memory anew (proc(5), clear_refs)."""
-    Path("/proc/self/clear_refs").write_text("5")
-
-
 async def longest_stall(until: asyncio.Task[Any]) -> float:
     """Return how long this loop did not turn, at most, in seconds of CPU."""
     worst = 0.0
@@ -226,8 +212,8 @@ async def test_p8_half_a_megabyte_that_inflates_to_500_ends_with_1009_and_costs_
     bomb = packed(TEXT, bytes(500 * 2**20))
     assert len(bomb) > 480_000
     async with Raw.websocket(server.port, "/", OFFER) as raw:
-        before = status("VmRSS")
-        forget_the_peak()
+        before = memory()
+        forget_peak()
 
         async def throw() -> None:
             await raw.send(bomb)
@@ -236,21 +222,21 @@ async def test_p8_half_a_megabyte_that_inflates_to_500_ends_with_1009_and_costs_
         thrown = asyncio.create_task(throw())
         stall = await longest_stall(thrown)
         await thrown
-        assert status(PEAK) - before < 10 * 2**20
+        assert peak() - before < 10 * 2**20
         assert stall < 0.1
 
 
 async def test_p8_a_bomb_in_fragments_is_stopped_at_the_limit(server: Server) -> None:
     whole = deflated(bytes(500 * 2**20))
     async with Raw.websocket(server.port, "/", OFFER) as raw:
-        before = status("VmRSS")
-        forget_the_peak()
+        before = memory()
+        forget_peak()
         await raw.send(frame(TEXT, whole[:900], rsv=4, fin=False))
         await raw.dribble(
             b"".join(frame(CONT, whole[i : i + 90], fin=False) for i in range(900, 9000, 90)), 900
         )
         assert (await raw.closed()).code == 1009
-        assert status(PEAK) - before < 10 * 2**20
+        assert peak() - before < 10 * 2**20
 
 
 async def test_many_small_bombs_at_once_leave_everybody_a_turn(flow: Flow) -> None:
