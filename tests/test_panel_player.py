@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import threading
@@ -235,6 +236,18 @@ async def test_a_folder_that_is_not_there_is_no_error(
     await viewer.line("first", "live")
 
 
+async def test_a_large_file_that_grows_is_left_alone_until_it_is_quiet(
+    flow: Flow, viewer: Viewer, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another system's recorder may hold no lock."""
+    monkeypatch.setattr(shelves, "SMALL", 100)
+    monkeypatch.setattr(shelves, "QUIET", 1000.0)
+    await talk(flow, "one")
+    assert "rows" not in await viewer.line("lesson", "live")
+    os.utime(folder / "lesson.jsonl", (0, 0))
+    assert (await viewer.line("lesson"))["rows"] > 4
+
+
 async def test_nothing_new_is_not_told(flow: Flow, viewer: Viewer) -> None:
     await talk(flow, "one")
     await viewer.line("lesson")
@@ -293,6 +306,18 @@ def test_many_sessions_share_the_last_line(tmp_path: Path) -> None:
     news = _entries(script).news("a")
     assert (len(news["lines"]), news["others"]) == (LINES, 10)
     assert len(news["ticks"]["begin"]) == LINES + 1
+
+
+def test_what_belongs_to_no_session_has_a_line_of_its_own(tmp_path: Path) -> None:
+    script = Script(tmp_path / "a.jsonl")
+    script.row(1.0, "req", path="/push")
+    script.row(2.0, "response", path="/push")
+    script.opens("s1", 3.0)
+    outline = _entries(script)
+    news = outline.news("a")
+    assert (news["lines"], outline.sessions) == (["no session", "s1"], 1)
+    assert [len(places) for places in news["ticks"]["in"]] == [1, 0]
+    assert [len(places) for places in news["ticks"]["begin"]] == [0, 1]
 
 
 def test_times_that_make_no_sense_are_taken_as_far_as_they_go(tmp_path: Path) -> None:
@@ -568,7 +593,8 @@ async def test_a_person_goes_through_a_recording_by_hand(browser: Browser, folde
     for number in range(1, 10):
         script.says("s1", str(number), number * 10.0)
         script.hears("s1", str(number), number * 10.0)
-    script.row(95.0, "mark", data="there")
+    script.row(95.0, "mark", data=EVIL)
+    script.opens("\u202e" + EVIL, 96.0)
     script.leaves("s1", 100.0)
     script.recording()
     (folder / "notes.jsonl").write_text(EVIL)
@@ -580,6 +606,8 @@ async def test_a_person_goes_through_a_recording_by_hand(browser: Browser, folde
         await page.keyboard.press("Enter")
         picture = page.locator(".wf-timeline")
         await expect(picture).to_be_visible()
+        await expect(picture.locator(".wf-label").nth(1)).to_contain_text("\\u202e<img")
+        await expect(picture.locator("title")).to_contain_text(EVIL)
         box = await picture.bounding_box()
         assert box is not None
         left = 92

@@ -91,9 +91,11 @@ class Deck:
         threading.Thread(target=self._finish, args=(recorder,), daemon=True).start()
 
     def _finish(self, recorder: Recorder) -> None:
-        recorder.stop()
-        with contextlib.suppress(RecordingError):  # it was deleted meanwhile
+        try:
+            recorder.stop()
             self.shelf.choose(recorder.name)
+        except WsflowError as error:  # the loop is blocked; or the file was deleted
+            self._trouble = text(error, 400)
 
     def mark(self, name: str, remark: str) -> None:
         """Write a remark into a recording, to find the place again."""

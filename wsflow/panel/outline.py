@@ -22,6 +22,9 @@ MARKS = 500
 LONGEST = 1e12
 """Seconds; a file may say anything."""
 
+OUTSIDE = "no session"
+"""The line of what belongs to none: HTTP requests, say."""
+
 KINDS = {
     "message": "in",
     "response": "out",
@@ -46,7 +49,7 @@ class Outline:
     @property
     def sessions(self) -> int:
         """How many sessions it tells of."""
-        return len(self._sessions)
+        return len(self._sessions) - (OUTSIDE in self._sessions)
 
     def take(self, entries: Iterable[Entry]) -> None:
         """Take the next rows."""
@@ -59,8 +62,11 @@ class Outline:
             while t >= self._span:
                 self._coarsen()
             kind = KINDS.get(row.kind)
-            if kind is not None and row.session is not None:
-                line = sessions.setdefault(row.session, len(sessions))
+            if kind is not None:
+                who = row.session
+                if who is None:
+                    who, kind = OUTSIDE, "in" if kind == "begin" else kind
+                line = sessions.setdefault(who, len(sessions))
                 where = ticks.setdefault((kind, min(line, LINES)), set())
                 where.add(int(t / self._span * BINS))
             elif row.kind == "mark" and len(self._marks) < MARKS:
@@ -76,7 +82,7 @@ class Outline:
     def news(self, name: str) -> News:
         """Return it for a page: a moment is its place times `width`, in seconds."""
         lines = [text(who, 40) for who in islice(self._sessions, LINES)]
-        others = max(0, self.sessions - LINES)
+        others = max(0, len(self._sessions) - LINES)
         ticks: dict[str, list[list[int]]] = {}
         for (kind, line), where in self._ticks.items():
             empty: list[list[int]] = [[] for _ in range(len(lines) + (others > 0))]

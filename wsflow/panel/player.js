@@ -90,6 +90,7 @@ export function playerPart(bus, root) {
   root.append(start, running, trouble, h("div", { className: "wf-deck" }, shelf.element, h("div", { className: "wf-pane" }, none, stage)));
 
   let said = "";
+  let pace = ""; // the speed it plays at, as it was told last
   function say(text, kind = "") {
     said = kind ? text : "";
     drawPlaying();
@@ -147,7 +148,7 @@ export function playerPart(bus, root) {
       report.show(mine);
       picture.differs(mine?.places ?? []);
     }
-    if (active()) speed.value = there.playing.speed ?? "";
+    if (active() && (there.playing.speed ?? "") !== pace) speed.value = pace = there.playing.speed ?? "";
     drawPlaying();
   });
 

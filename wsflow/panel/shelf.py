@@ -27,6 +27,12 @@ LOOK = 1.0
 LARGE = 32 * 2**20
 """Bytes up to which a recording is read before somebody asks for it."""
 
+QUIET = 2.0
+"""Seconds nobody wrote to a file that is not small before it is read, where no lock tells."""
+
+SMALL = 2**20
+"""Bytes that are read at once and again."""
+
 BREATH = 0.0005
 """Seconds between two steps of reading in which others may run."""
 
@@ -168,7 +174,7 @@ class Shelf:
             return False
         if book.state == "read":
             return book.name not in self._outlines
-        if is_live(book.path):
+        if is_live(book.path) or (book.bytes > SMALL and time.time() - book.date < QUIET):
             book.state = "live"
         elif book.bytes > LARGE and not chosen:
             book.state = "large"
