@@ -31,6 +31,9 @@ NOTICED = 0.5
 TOLD = 1.0
 """Seconds of silence that are worth a row in the log."""
 
+STALLED = 1.0
+"""Seconds the watchdog may be late itself before it asks whether the whole process stood still."""
+
 SHOWN = 100
 """Characters of a source line."""
 
@@ -231,7 +234,7 @@ class Watchdog:
             late = now - looked - LOOK
             # late, and the processor was somebody else's: suspended, or the machine is too busy.
             # Late while this process worked: C code kept the interpreter, and that is a block.
-            idle = late > LOOK and work - worked < late / 2
+            idle = late > STALLED and work - worked < late / 2
             for watch in self._watches:
                 try:
                     if watch.is_over:
