@@ -91,7 +91,9 @@ class Script:
     def row(self, t: float, kind: str, session: str | None = None, **rest: Any) -> int:
         """Write any row."""
         self.seq = rest.pop("seq", self.seq + 1)
-        row = {"seq": self.seq, "t": t, "scope": self.seq, "kind": kind, "session": session}
+        scope = self._scopes.get(rest.get("cause", 0), self.seq)
+        self._scopes[self.seq] = scope = rest.pop("scope", scope)
+        row = {"seq": self.seq, "t": t, "scope": scope, "kind": kind, "session": session}
         self._lines.append(lines.write_object(row | rest))
         return self.seq
 

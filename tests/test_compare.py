@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wsflow.compare import AFTER, NO_RULES, Lane, Pair, Rules, Said, Tally, compare
+from wsflow.compare import AFTER, NO_RULES, NOBODY, Lane, Pair, Rules, Said, Tally, compare
 
 
 def said(*bodies: Any, excuse: str = "") -> list[Said]:
@@ -381,3 +381,109 @@ def test_rounds_add_up_in_the_order_of_time() -> None:
     assert (whole.same, whole.changed, whole.missing, whole.differences) == (2, 2, 1, 3)
     assert [pair.status for pair in whole.differing] == ["changed", "changed", "missing"]
     assert [pair.old and pair.old.t for pair in whole.differing] == [0.0, 1.0, 2.0]
+
+
+# ---- by cause
+
+
+def answers(*given: tuple[str, int]) -> list[Said]:
+    """Return answers to events: what was said, and to which."""
+    return [Said(float(at), body, "", event) for at, (body, event) in enumerate(given)]
+
+
+def statuses(old: list[Said], new: list[Said]) -> list[tuple[str, str | None, str | None]]:
+    return [
+        (pair.status, pair.old and pair.old.body, pair.new and pair.new.body)
+        for pair in compare("s1", old, new)
+    ]
+
+
+def test_answers_to_two_events_are_two_changes_though_one_is_like_the_other_was() -> None:
+    old = answers(("10", 1), ("20", 2), ("30", 3))
+    new = answers(("20", 1), ("30", 2), ("40", 3))
+    assert statuses(old, new) == [
+        ("changed", "10", "20"),
+        ("changed", "20", "30"),
+        ("changed", "30", "40"),
+    ]
+
+
+def test_answers_to_one_event_belong_together_in_their_order() -> None:
+    old = answers(("a", 1), ("b", 1), ("c", 2))
+    new = answers(("b", 1), ("C", 2), ("d", 2))
+    assert statuses(old, new) == [
+        ("missing", "a", None),
+        ("same", "b", "b"),
+        ("changed", "c", "C"),
+        ("extra", None, "d"),
+    ]
+
+
+def test_an_answer_that_another_event_brought_about_is_the_same_where_nothing_else_fits() -> None:
+    old, new = answers(("a", 1), ("b", 2)), answers(("A", 1), ("b", 3))
+    assert statuses(old, new) == [("changed", "a", "A"), ("same", "b", "b")]
+
+
+def test_answers_to_different_events_never_stand_for_each_other() -> None:
+    assert statuses(answers(("a", 1)), answers(("b", 2))) == [
+        ("missing", "a", None),
+        ("extra", None, "b"),
+    ]
+
+
+def test_answers_to_two_events_that_change_places_for_good_are_told() -> None:
+    old, new = answers(("a", 1), ("b", 2), ("c", 3)), answers(("A", 1), ("c", 3), ("b", 2))
+    told = statuses(old, new)
+    assert ("changed", "a", "A") in told
+    assert [one[0] for one in told].count("same") == 1
+
+
+def test_where_an_event_is_not_known_order_decides() -> None:
+    old, new = answers(("10", 1), ("20", 2), ("30", 3)), answers(("20", 0), ("30", 2), ("40", 3))
+    assert [one[0] for one in statuses(old, new)] == ["missing", "same", "same", "extra"]
+
+
+class Told:
+    """The rows of a flow that plays: `origin` says which event the answer was for."""
+
+    def __init__(self) -> None:
+        self.seq = 0
+        self.events: dict[int, int] = {}
+
+    def origin(self, heard: int) -> int:
+        return self.events.get(heard + 1, 0)
+
+    def hear(self, lane: Lane, body: str, event: int) -> None:
+        lane.hear(body)
+        self.seq += 1
+        self.events[self.seq] = event
+
+
+def test_a_lane_asks_which_event_was_answered_before_it_pairs_what_is_not_next() -> None:
+    told, tally = Told(), Tally()
+    lane = Lane("s1", Rules(), tally, lambda: 1.0, told, told.origin)
+    told.hear(lane, "20", 1)
+    told.hear(lane, "30", 2)
+    lane.expect(1.0, "10", "", 1)
+    lane.expect(1.0, "20", "", 2)
+    lane.finish(2.0)
+    assert (tally.changed, tally.differences) == (2, 2)
+
+
+def test_answers_to_two_events_of_one_moment_may_change_places() -> None:
+    told, tally = Told(), Tally()
+    lane = Lane("s1", Rules(), tally, lambda: 1.0, told, told.origin)
+    lane.expect(1.0, "a", "", 1)
+    lane.expect(1.0, "b", "", 2)
+    told.hear(lane, "b", 2)
+    told.hear(lane, "a", 1)
+    lane.finish(2.0)
+    assert (tally.same, tally.differences) == (2, 0)
+
+
+def test_what_no_event_brought_about_may_come() -> None:
+    told, tally = Told(), Tally()
+    lane = Lane("s1", Rules(), tally, lambda: 1.0, told, told.origin)
+    told.hear(lane, "tick", NOBODY)
+    lane.finish(2.0)
+    assert tally.differences == 0

@@ -1460,3 +1460,65 @@ async def test_a_session_ended_by_a_handler_is_closed_when_its_client_had_answer
     script.row(20.0, "mark", data="end")
     assert (await flow.replay(script.recording())).ok
     assert closed == [3.0, 6.0], "or after five seconds"
+
+
+# ---- by cause
+
+
+@pytest.mark.parametrize("apart", [1.0, 0.001, 0.0])
+@pytest.mark.parametrize("is_async", [False, True])
+async def test_answers_are_compared_by_the_event_they_answer(
+    tmp_path: Path, apart: float, is_async: bool
+) -> None:
+    script = Script(tmp_path / "lesson.jsonl")
+    script.opens("s1")
+    for number in (1, 2, 3):
+        t = 1 + number * apart
+        cause = script.says("s1", str(number), t)
+        script.hears("s1", f"{number}0", t, cause)
+    script.leaves("s1", 5.0)
+    flow = Flow("sums")
+
+    @flow.node
+    async def later(ev: Any, ctx: Any) -> None:
+        await asyncio.sleep(0.0001)
+        ctx.emit("response", {"body": str(int(ev["message"]) * 10 + 10)})
+
+    @flow.node
+    def at_once(ev: Any, ctx: Any) -> None:
+        ctx.emit("response", {"body": str(int(ev["message"]) * 10 + 10)})
+
+    flow.websocket("/chat").message >> (later if is_async else at_once)
+    report = await flow.replay(script.recording())
+    told = [(pair.status, pair.old.body, pair.new.body) for pair in report.tally.differing]  # type: ignore[union-attr]
+    changes = [("10", "20"), ("20", "30"), ("30", "40")]
+    assert told == [("changed", *change) for change in changes], report
+
+
+async def test_what_a_manager_sends_is_compared_by_the_event_that_made_it_do_so(
+    tmp_path: Path,
+) -> None:
+    flow = Flow("sums")
+    manager = flow.connections()
+    chat = flow.websocket("/chat")
+    chat.req >> manager.req
+    chat.close >> manager.close
+    add = 0
+
+    @flow.node
+    def tell_all(ev: Any, ctx: Any) -> None:
+        manager.broadcast(str(int(ev["message"]) * 10 + add))
+
+    chat.message >> tell_all
+
+    async def talk(server: Server) -> None:
+        async with open_client(server, "/chat") as one, open_client(server, "/chat") as other:
+            for number in "123":
+                await one.send(number)
+                assert [await hear(one), await hear(other)] == [f"{number}0"] * 2
+
+    recording = await record(flow, tmp_path, talk)
+    assert (await flow.replay(recording)).ok
+    add = 10
+    report = await flow.replay(recording)
+    assert (report.tally.changed, report.tally.differences) == (6, 6), report

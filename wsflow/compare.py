@@ -14,7 +14,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import groupby, islice, zip_longest
-from typing import Any, Literal, NamedTuple, TypeAlias, get_args
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias, get_args
 
 Status: TypeAlias = Literal["same", "changed", "missing", "extra", "late"]
 
@@ -40,6 +40,13 @@ AFTER = "after the end"
 """Why an answer is excused that came when nothing was recorded any more."""
 
 
+UNCAUSED = "caused by no event"
+"""Why an answer is excused that a task of its own gave, or a person."""
+
+NOBODY = -1
+"""The event of such an answer."""
+
+
 class Said(NamedTuple):
     """One answer: when (seconds), what, and why it is none of the handlers' business, if so."""
 
@@ -47,6 +54,8 @@ class Said(NamedTuple):
     body: Any
     excuse: str = ""
     """It need not be on the other side: sent by hand, said after the end, and the like."""
+    event: int = 0
+    """The recorded number of the event that was answered; 0: not known."""
 
 
 class Pair(NamedTuple):
@@ -155,14 +164,32 @@ class Tally:
         return self.changed + self.missing + self.extra + self.late
 
 
+class Rows(Protocol):
+    """What tells of the answers: `seq` is its newest row when one is heard."""
+
+    seq: int
+
+
+class Unseen:
+    """Nothing tells of them."""
+
+    seq = 0
+
+
 class Lane:
-    """The answers of one session as they come: what is equal is counted and forgotten at once."""
+    """The answers of one session as they come: what is equal is counted and forgotten at once.
+
+    `origin` says which event the answer was for that was heard at a row, once it was told: 0 when
+    that is not known, `NOBODY` when it was for none.
+    """
 
     __slots__ = (
         "_behind",
         "_in_order",
         "_late",
         "_now",
+        "_origin",
+        "_rows",
         "_rules",
         "_tally",
         "clean",
@@ -172,14 +199,24 @@ class Lane:
         "who",
     )
 
-    def __init__(self, who: str, rules: Rules, tally: Tally, now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        who: str,
+        rules: Rules,
+        tally: Tally,
+        now: Callable[[], float],
+        rows: Rows = Unseen,
+        origin: Callable[[int], int] = lambda _: 0,
+    ) -> None:
         self.who = who
         self.old: deque[tuple[float, Any, str, int]] = deque()
         """Time, body, excuse, and the event that was answered."""
-        self.new: deque[tuple[float, Any, str]] = deque()
+        self.new: deque[tuple[float, Any, str, int]] = deque()
+        """Time, body, excuse, and the newest row at that moment."""
         self.heard: Callable[[], object] | None = None
         """Called when it is behind no more."""
         self._rules, self._tally, self._now = rules, tally, now
+        self._rows, self._origin = rows, origin
         self._in_order = not rules.any_order
         self._late = math.inf if rules.late is None else rules.late
         self._behind = 0
@@ -191,10 +228,10 @@ class Lane:
 
     def hear(self, body: Any, excuse: str = "") -> None:
         """Take an answer that is given now."""
-        self.new.append((self._now(), body, excuse))
+        self.new.append((self._now(), body, excuse, self._rows.seq))
         self._behind -= 1
         if self.old:
-            self._pair()
+            self._pair(nearby=False)  # what it was for is told right after this
         if self.heard is not None and self._behind <= 0:
             self.heard()
 
@@ -203,7 +240,7 @@ class Lane:
         new = self.new
         if new and not self.old and new[0][1] == body and self._in_order:
             self._behind += not excuse  # mostly it has been heard, and is the next one
-            self._count((t, body, excuse), new.popleft())
+            self._count((t, body, excuse, event), new.popleft())
             return
         self.old.append((t, body, excuse, event))
         if not excuse:
@@ -220,21 +257,21 @@ class Lane:
         self.new.clear()
         self._behind = 0
 
-    def _pair(self) -> None:
+    def _pair(self, *, nearby: bool = True) -> None:
         """Count what is equal from the start on, as far as it goes."""
         old, new = self.old, self.new
         while old and new and self._in_order:
-            at = 0 if self._equal(old[0], new[0]) else self._nearby()
+            at = 0 if self._equal(old[0], new[0]) else self._nearby() if nearby else -1
             if at < 0:
                 return
             then = old[at]
             del old[at]
-            self._count(then[:3], new.popleft())
+            self._count(then, new.popleft())
 
-    def _count(self, then: tuple[float, Any, str], now: tuple[float, Any, str]) -> None:
+    def _count(self, then: tuple[float, Any, str, int], now: tuple[float, Any, str, int]) -> None:
         """Count two that are equal."""
         if now[0] - then[0] > self._late:
-            self._tally.add(Pair(self.who, "late", Said(*then), Said(*now)))
+            self._tally.add(Pair(self.who, "late", Said(*then), Said(*now[:3])))
         else:
             self._tally.same += 1
 
@@ -248,18 +285,27 @@ class Lane:
         The answers to one event keep their order; -1 when it was not there.
         """
         now, passed = self.new[0], set[int]()
+        event = -1
         for at, then in enumerate(islice(self.old, 16)):
             if then[0] - self.old[0][0] > NEAR:
                 break
             if then[3] not in passed and self._equal(then, now):
-                return at
+                if event < 0:
+                    event = self._origin(now[3])
+                if not event or then[3] in {0, event}:
+                    return at
             passed.add(then[3])
         return -1
 
+    def _said(self, t: float, body: Any, excuse: str, row: int) -> Said:
+        event = self._origin(row)
+        return Said(t, body, excuse or UNCAUSED * (event == NOBODY), max(0, event))
+
     def finish(self, end: float) -> None:
         """Pair what is left; what was answered after `end` may or may not have been recorded."""
-        old = [Said(*one[:3]) for one in self.old]
-        new = [Said(*one) for one in self.new]
+        self._pair()
+        old = [Said(*one) for one in self.old]
+        new = [self._said(*one) for one in self.new]
         new = [one if one.t <= end else one._replace(excuse=AFTER) for one in new]
         for pair in compare(self.who, old, new, self._rules, self._tally):
             self._tally.add(pair)
@@ -272,10 +318,13 @@ def compare(
     rules: Rules = NO_RULES,
     tally: Tally | None = None,
 ) -> Iterator[Pair]:
-    """Give the pairs of one session, in the order of time; `tally` bounds the work."""
+    """Give the pairs of one session, in the order of time; `tally` bounds the work.
+
+    Where it is known which events were answered, only answers to the same one belong together.
+    """
     tally = tally or Tally()
-    before = [_comparable(rules.normal(one.body)) for one in old]
-    after = [_comparable(rules.normal(one.body)) for one in new]
+    known = not rules.any_order and all(one.event or one.excuse for one in (*old, *new))
+    before, after = _keys(old, rules, known=known), _keys(new, rules, known=known)
     if rules.any_order:
         spans: Iterator[Span] = _unordered(before, after)
     else:
@@ -288,9 +337,59 @@ def compare(
         if not equal:
             tally.excused.update(one.excuse for one in then if one.excuse)
             then, now = _owed(then, now)
-        for one, other in zip_longest(then, now):
+        by_cause = known and not equal
+        matches = _by_event(then, now, rules, tally) if by_cause else zip_longest(then, now)
+        for one, other in matches:
             yield _judged(session, one, other, equal, rules)
 
+
+def _keys(some: list[Said], rules: Rules, *, known: bool = False) -> list[Any]:
+    """Return what has to be equal; of answers to known events the event, too."""
+    bodies = [_comparable(rules.normal(one.body)) for one in some]
+    return [(one.event, body) for one, body in zip(some, bodies, strict=True)] if known else bodies
+
+
+def _by_event(then: list[Said], now: list[Said], rules: Rules, tally: Tally) -> list[Match]:
+    """Return what belongs together: answers to one event as they align, or else equal ones."""
+    events: dict[int, tuple[list[Said], list[Said]]] = {}
+    for side, some in enumerate((then, now)):
+        for one in some:
+            events.setdefault(one.event, ([], []))[side].append(one)
+    found = [
+        (before[i] if i is not None else None, after[j] if j is not None else None)
+        for before, after in events.values()
+        for left, right, _ in _aligned(_keys(before, rules), _keys(after, rules), tally)
+        for i, j in zip_longest(left, right)
+    ]
+    extra: dict[Any, deque[Said]] = {}
+    for old, new in found:
+        if old is None and new is not None:
+            (key,) = _keys([new], rules)
+            extra.setdefault(key, deque()).append(new)
+    matches: list[Match] = []
+    for old, new in found:
+        if old is not None:
+            (key,) = _keys([old], rules)
+            moved = None if new else extra.get(key)
+            matches.append((old, moved.popleft() if moved else new))
+    matches += [(None, one) for some in extra.values() for one in some]
+    return list(_in_order(sorted(matches, key=_when), rules))
+
+
+def _in_order(matches: list[Match], rules: Rules) -> Iterator[Match]:
+    """Give the matches; what is equal and yet was overtaken is missing here and extra there."""
+    newest = -math.inf
+    for old, new in matches:
+        if old and new and new.t < newest - NEAR and _same(old, new, rules):
+            yield old, None
+            yield None, new
+        else:
+            newest = max(newest, new.t) if new else newest
+            yield old, new
+
+
+Match: TypeAlias = tuple[Said | None, Said | None]
+"""An answer then and the one that stands for it now."""
 
 Span: TypeAlias = tuple[range | list[int], range | list[int], bool]
 """Answers then and now that belong together (by position), and whether they are equal."""
@@ -315,7 +414,7 @@ def _judged(session: str, old: Said | None, new: Said | None, equal: bool, rules
         status = "extra"
     elif new is None:
         status = "missing"
-    elif not equal:
+    elif not equal and not _same(old, new, rules):
         status = "changed"
     elif rules.late is not None and new.t - old.t > rules.late:
         status = "late"
@@ -324,8 +423,16 @@ def _judged(session: str, old: Said | None, new: Said | None, equal: bool, rules
     return Pair(session, status, old, new)
 
 
+def _same(old: Said, new: Said, rules: Rules) -> bool:
+    return _keys([old], rules) == _keys([new], rules)
+
+
+def _when(pair: Match) -> float:
+    return (pair[0] or pair[1] or Said(0.0, None)).t
+
+
 def _moment(pair: Pair) -> float:
-    return (pair.old or pair.new or Said(0.0, None)).t
+    return _when((pair.old, pair.new))
 
 
 # ---- in order

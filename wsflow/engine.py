@@ -8,7 +8,6 @@ functions runs from read to write without a task, a queue hop or a copy.
 from __future__ import annotations
 
 import inspect
-import itertools
 import logging
 import time
 import traceback
@@ -69,7 +68,8 @@ class Engine:
         self.gate: Callable[[Output, Any, Scope, int], bool] | None = None
         """Who may hold a firing back (see `freezer.py`); None while nobody wants to."""
         self._place = place
-        self._numbers = itertools.count(1)
+        self.scopes = 0
+        """How many were opened: the number of the newest."""
         self._work: deque[Work] = deque()
         self._held: deque[Firing] = deque()
         self._let_go: list[tuple[SessionView | None, Firing | None]] = []
@@ -83,7 +83,8 @@ class Engine:
 
     def scope(self, session: SessionView | None, respond: Respond | None) -> Scope:
         """Open a scope for one trigger firing; `respond` is in place before anything is routed."""
-        return Scope(next(self._numbers), session, respond)
+        self.scopes += 1
+        return Scope(self.scopes, session, respond)
 
     def fire(self, output: Output, event: Any, scope: Scope, cause: int) -> None:
         """Send a trigger's event on its way; while the flow is paused it waits for `resume`."""

@@ -205,7 +205,8 @@ class Flow(Serving):
         twin = Flow(self.name, env=env, clock=VirtualClock(loop, began), _apart=True)
         copy(self, twin)
         lead(twin, was)
-        stage = Stage(twin, twin._endpoint(None), twin._engine, twin._graph.paths, loop)
+        paths, tape = twin._graph.paths, twin._tape
+        stage = Stage(twin, twin._endpoint(None), twin._engine, paths, tape, loop)
         return stage, twin.log
 
     # ---- the contract

@@ -69,11 +69,13 @@ class Guest:
         self._server.group.start_soon(self._visit)
         self._server.reckon(self.id)
 
-    def receive(self, data: Data, size: int) -> None:
+    def receive(self, data: Data, size: int, scope: int = 0) -> None:
         """Send a message to the server, when it is its turn."""
         self._server.later(self.id, partial(self.do, data))
 
-    def lost(self, code: int | None, reason: str = "", error: str | None = None) -> None:
+    def lost(
+        self, code: int | None, reason: str = "", error: str | None = None, scope: int = 0
+    ) -> None:
         """Leave as it was left then, when it is its turn."""
         goodbye = Goodbye(*_sendable(code, reason))
         self._server.later(self.id, partial(self.do, goodbye))

@@ -168,14 +168,14 @@ class _Server:
         for guest in self._guests.values():
             guest.close()
 
-    def open(self, facts: dict[str, Any], hear: Callable[[Data], None]) -> Guest:
+    def open(self, facts: dict[str, Any], hear: Callable[[Data], None], scope: int = 0) -> Guest:
         """Connect a recorded session, when it is its turn."""
         guest = Guest(facts, hear, self)
         self._guests[guest.id] = guest
         self.later(guest.id, guest.begin)
         return guest
 
-    async def request(self, event: dict[str, Any], body: bytes) -> Data:
+    async def request(self, event: dict[str, Any], body: bytes, scope: int = 0) -> Data:
         """Make a recorded HTTP request, when it is its turn; return the body of its response."""
         await self._gates.popleft().wait()
         try:

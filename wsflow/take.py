@@ -49,9 +49,9 @@ Cue: TypeAlias = Literal["go", "end", "again"]
 class Guest(Protocol):
     """A recorded client on stage."""
 
-    def receive(self, data: Data, size: int) -> None: ...
+    def receive(self, data: Data, size: int, scope: int) -> None: ...
 
-    def lost(self, code: int | None, reason: str = "", error: str | None = None) -> None: ...
+    def lost(self, code: int | None, reason: str, error: str | None, scope: int) -> None: ...
 
 
 class Stage(Protocol):
@@ -63,9 +63,9 @@ class Stage(Protocol):
 
     def idle(self) -> Awaitable[None]: ...
 
-    def open(self, facts: dict[str, Any], hear: Callable[[Data], None]) -> Guest: ...
+    def open(self, facts: dict[str, Any], hear: Callable[[Data], None], scope: int) -> Guest: ...
 
-    async def request(self, event: dict[str, Any], body: bytes) -> Data: ...
+    async def request(self, event: dict[str, Any], body: bytes, scope: int) -> Data: ...
 
 
 class Director(Protocol):
@@ -118,7 +118,9 @@ class Take:
         """Rows that handlers played now are not to blame for, and why."""
         self._scope: Callable[..., int] = getattr(stage, "scope", lambda **_: 0)
         """The scope that answers at this moment; a server does not tell."""
-        self._fires: Callable[[str, Any], bool] | None = getattr(stage, "fire", None)
+        self._origins = getattr(stage, "origins", ())
+        """What tells which event was answered; a server has nothing of the kind."""
+        self._fires: Callable[[str, Any, int], bool] | None = getattr(stage, "fire", None)
         """How timers and injects are fired; nobody can do that to a server."""
         self._watershed = 0
         """Scopes up to this one began before the recording did."""
@@ -158,7 +160,7 @@ class Take:
                 guest = guests.get(entry.session)  # type: ignore[arg-type]
                 if guest is not None and kind == "message":
                     self.events += 1
-                    guest.receive(_sent(entry), entry.size)
+                    guest.receive(_sent(entry), entry.size, entry.scope)
                 else:
                     self._enter(entry)
                 if director.called:
@@ -169,8 +171,7 @@ class Take:
                 if lane is None or entry.cause < self._sound or self._excused:
                     lane = self._expect(entry)
                 else:
-                    event = self._event_of(entry) if self._broadcasts else entry.scope
-                    lane.expect(t, _sent(entry), "", event)
+                    lane.expect(t, _sent(entry), "", self._event_of(entry))
                 if lane is not None and lane.behind:
                     await self._catch_up(lane, t)
                 self._last = t
@@ -224,28 +225,29 @@ class Take:
             return
         guest = self._guests.get(who)
         if guest is None:  # one that comes, or whose coming was lost
-            guest = self._open(who, entry.path)
+            guest = self._open(who, entry.path, entry.scope if entry.kind == "req" else 0)
         if entry.kind == "message":
-            guest.receive(_sent(entry), entry.size)
+            guest.receive(_sent(entry), entry.size, entry.scope)
         elif entry.kind == "close":
-            guest.lost(entry.code, entry.reason, entry.error)
+            guest.lost(entry.code, entry.reason, entry.error, entry.scope)
 
     def _fire(self, entry: Entry) -> bool:
         """Let a timer or an inject fire, unless it was a handler that did it, or time does it."""
         if self._fires is None:
             self._remember(entry.seq, BY_ITSELF)
         elif not entry.cause:
-            return self._fires(entry.node, entry.value)
+            return self._fires(entry.node, entry.value, entry.scope)
         elif entry.cause < self._sound or self._excused:
             self._excuse(entry)
         return False
 
-    def _open(self, who: str, path: str, *, early: bool = False) -> Guest:
+    def _open(self, who: str, path: str, scope: int = 0, *, early: bool = False) -> Guest:
         facts = self._facts.pop(who, None) or {"id": who, "path": path}
         lane = self._lane(who)
         simple = self._clean is None and not early
         try:
-            guest = self._stage.open(facts, lane.hear if simple else partial(self._hear, lane))
+            hear = lane.hear if simple else partial(self._hear, lane)
+            guest = self._stage.open(facts, hear, scope)
         except ReplayError as error:
             raise ReplayError(f"{self._place(who)}: {error}") from None
         self._guests[who] = guest
@@ -262,7 +264,7 @@ class Take:
 
         async def ask() -> None:
             try:
-                lane.hear(await self._stage.request(event, _body(event)))
+                lane.hear(await self._stage.request(event, _body(event), entry.scope))
             except ReplayError as error:
                 self._failure = ReplayError(f"{self._source.path}, row {entry.seq}: {error}")
                 self._cut = self._loop.time()
@@ -274,7 +276,9 @@ class Take:
     def _lane(self, who: str) -> Lane:
         lane = self._lanes.get(who)
         if lane is None:
-            lane = self._lanes[who] = Lane(who, self._rules, self._tally, self._loop.time)
+            lane = self._lanes[who] = Lane(
+                who, self._rules, self._tally, self._loop.time, *self._origins
+            )
         return lane
 
     def _hear(self, lane: Lane, data: Data) -> None:
@@ -303,7 +307,9 @@ class Take:
 
     def _event_of(self, entry: Entry) -> int:
         """Return the number of the scope whose event was answered, also through a manager."""
-        return self._broadcasts.get(entry.cause, entry.scope)
+        if not entry.cause:
+            return 0  # by hand, or of a recording that does not tell
+        return self._broadcasts.get(entry.cause, entry.scope) if self._broadcasts else entry.scope
 
     def _excuse(self, entry: Entry) -> str:
         """Return why nobody here is to blame for a row, if so: somebody or something else is."""

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import math
 import sys
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 from urllib.parse import quote, urlencode
 
+from .compare import NOBODY
 from .declarations import Declarations
 from .endpoint import Admission, Endpoint
 from .engine import Engine
@@ -25,6 +27,7 @@ from .nodes.throttle import Throttle
 from .path import PathTemplate
 from .session import Session
 from .stage import on_stage
+from .tape import Tape
 from .triggers.catch import Catch
 from .triggers.http import HttpTrigger
 from .triggers.inject import Inject
@@ -37,6 +40,10 @@ from .wire import Refusal, Request
 
 CLOSING = 5.0
 """Virtual seconds a client takes to answer a Close, unless it is recorded when it did."""
+
+
+NONE = -sys.maxsize
+"""How far the number of no event is ahead: below all there are."""
 
 
 def copy(source: Declarations, target: Declarations) -> None:
@@ -120,11 +127,15 @@ class Stage:
         endpoint: Endpoint,
         engine: Engine,
         paths: Callable[[], list[str]],
+        tape: Tape,
         loop: VirtualLoop,
     ) -> None:
         self.flow = flow
         self._endpoint, self._engine, self._paths = endpoint, engine, paths
-        self._loop = loop
+        self._tape, self._loop = tape, loop
+        self._firsts, self._aheads, self._ahead = list[int](), list[int](), NONE
+        """From which scope on by how much the recorded numbers are ahead."""
+        self.origins = tape, self.origin
         self._ending = False
         endpoint.max_sessions = sys.maxsize  # who was let in then is let in now
 
@@ -152,7 +163,35 @@ class Stage:
         ctx = self._engine.current()
         return 0 if ctx is None else ctx._scope.number
 
-    def open(self, facts: dict[str, Any], hear: Callable[[Data], None]) -> Guest:
+    # ---- which event is which
+
+    def about(self, scope: int) -> None:
+        """The scope that opens next is that of a recorded event; 0: of none."""
+        first = self._engine.scopes + 1
+        ahead = scope - first if scope else NONE
+        if ahead != self._ahead:
+            self._ahead = ahead
+            self._firsts.append(first)
+            self._aheads.append(ahead)
+
+    def origin(self, heard: int) -> int:
+        """Return the recorded number of the event that was answered, for an answer that was heard
+        when `heard` was the newest row; 0: not known, `NOBODY`: none.
+        """
+        row = self._tape.row(heard + 1)
+        if row is None or row.kind not in {"response", "send"}:
+            return 0
+        cause = self._tape.row(row.cause) if row.cause else None
+        if cause is not None and cause.kind == "broadcast":
+            row = cause
+        if not row.cause:
+            return NOBODY
+        at = bisect_right(self._firsts, row.scope) - 1
+        return 0 if at < 0 else max(0, row.scope + self._aheads[at])
+
+    # ---- what clients do
+
+    def open(self, facts: dict[str, Any], hear: Callable[[Data], None], scope: int = 0) -> Guest:
         """Open a recorded session under its own id; `hear` gets what it is answered.
 
         Raises:
@@ -161,6 +200,7 @@ class Stage:
         guest = Guest(hear, self)
         verdict = self._admit(facts)
         guest.session = self._endpoint.open(verdict, guest, str(facts["id"]))
+        self.about(scope)
         guest.session.start()
         return guest
 
@@ -198,8 +238,11 @@ class Stage:
                     found.append("/" + "/".join(quote(one, safe="") for one in segments))
         return found
 
-    def fire(self, name: str, value: Any) -> bool:
-        """Let a timer or an inject fire as it did; False where it goes by virtual time, or is gone."""
+    def fire(self, name: str, value: Any, scope: int) -> bool:
+        """Let a timer or an inject fire as it did; False where it goes by virtual time, or is
+        gone.
+        """
+        self.about(scope)
         match self.flow.nodes.get(name):
             case Timer() as timer if timer.led and isinstance(value, dict):
                 timer.fire({"count": value.get("count", 0), "time": value.get("time", 0.0)})
@@ -209,7 +252,7 @@ class Stage:
                 return False
         return True
 
-    async def request(self, event: dict[str, Any], body: bytes) -> Data:
+    async def request(self, event: dict[str, Any], body: bytes, scope: int) -> Data:
         """Make a recorded HTTP request and return the body of its response.
 
         Raises:
@@ -227,6 +270,7 @@ class Stage:
         asked = Request(method, path, query, headers, "")
 
         async def read_body(_: int) -> bytes:
+            self.about(scope)
             return body
 
         reply = await self._endpoint.answer(asked, read_body)
@@ -253,24 +297,32 @@ class Guest:
 
     # ---- what the replay has it do
 
-    def receive(self, data: Data, size: int) -> None:
+    def receive(self, data: Data, size: int, scope: int = 0) -> None:
         """Send a message; it waits where a socket would have waited."""
         session = self.session
         if self._waiting or session.halted:
-            self._waiting.append(lambda: session.receive(data, size))
+            self._waiting.append(lambda: self._receive(data, size, scope))
         else:
+            self._stage.about(scope)
             session.receive(data, size)
 
-    def lost(self, code: int | None, reason: str = "", error: str | None = None) -> None:
+    def _receive(self, data: Data, size: int, scope: int) -> None:
+        self._stage.about(scope)
+        self.session.receive(data, size)
+
+    def lost(
+        self, code: int | None, reason: str = "", error: str | None = None, scope: int = 0
+    ) -> None:
         """Be gone."""
         if self._waiting:
-            self._waiting.append(lambda: self._leave(code, reason, error))
+            self._waiting.append(lambda: self._leave(code, reason, error, scope))
         else:
-            self._leave(code, reason, error)
+            self._leave(code, reason, error, scope)
 
-    def _leave(self, code: int | None, reason: str, error: str | None) -> None:
+    def _leave(self, code: int | None, reason: str, error: str | None, scope: int = 0) -> None:
         if self._timer is not None:
             self._timer.cancel()
+        self._stage.about(scope)
         self.session.lost(code, reason, error)
 
     # ---- what its session calls
