@@ -4,6 +4,7 @@ import asyncio
 import math
 import threading
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import anyio
@@ -726,3 +727,58 @@ async def test_an_injected_value_of_any_kind_can_be_held(flow: Flow) -> None:
     freeze.release("other")
     button(object())
     assert got[0] == "other"
+
+
+@pytest.mark.parametrize("seed", range(30))
+async def test_whatever_is_done_by_hand_each_session_keeps_its_order(seed: int) -> None:
+    random = Random(seed)
+    flow = Flow("random")
+    chat = flow.websocket("/", name="chat")
+    seen: dict[str, dict[str, list[str]]] = {"plain": {}, "slow": {}}
+
+    def note(handler: str, ev: Any) -> None:
+        seen[handler].setdefault(ev["sessionId"], []).append(ev["message"])
+
+    @flow.node
+    async def slow(ev: Any) -> None:
+        note("slow", ev)
+        await turns(random.randrange(4))
+
+    chat.message >> slow
+    if seed % 2:
+        chat.message >> flow.node(lambda ev: note("plain", ev), name="plain")
+    clients = [await flow.client("/") for _ in range(3)]
+    sent: dict[str, list[str]] = {started(client): [] for client in clients}
+    made: list[Freeze] = []
+    for number in range(120):
+        client = random.choice(clients)
+        assert client.session is not None
+        match random.randrange(9):
+            case 0 | 1 | 2 | 3:
+                sent[client.session.id].append(str(number))
+                client.session.receive(str(number), 1)
+            case 4:
+                made.append(
+                    flow.freeze(chat.message, session=random.choice([None, client.session]))
+                )
+            case 5 | 6 if made:
+                freeze = random.choice(made)
+                action = random.choice(["release", "step", "drop", "cancel"])
+                if action == "drop" and freeze.is_holding:
+                    sent[freeze.held["sessionId"]].remove(freeze.held["message"])
+                getattr(freeze, action)()
+            case 7:
+                (flow.resume if flow.paused else flow.pause)()
+            case _:
+                await turns(random.randrange(3))
+    flow.resume()
+    for freeze in flow.freezes:
+        freeze.cancel()
+    await turns(200)
+    for handler in ("slow", "plain")[: 1 + seed % 2]:
+        assert {id: seen[handler].get(id, []) for id in sent} == sent
+    for client in clients:
+        assert client.session is not None
+        session = client.session
+        assert (session.inflight, session.starting, len(session.waiting)) == (0, 0, 0)
+    await flow.stop()
