@@ -151,6 +151,7 @@ HOUSEPLAN: dict[str, tuple[int, str]] = {
     "lab": (30, "rooms"),
     "playback": (30, "rooms"),
     "service": (30, "rooms"),
+    "grading": (30, "rooms"),
     "testing": (30, "rooms"),
     "cli": (31, "rooms"),
     "__init__": (40, "door"),

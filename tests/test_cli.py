@@ -61,7 +61,7 @@ def test_help_names_the_commands_and_loads_nothing_heavy() -> None:
     assert re.search(r"^ +run +serve", done.stdout, re.MULTILINE)
     assert re.search(r"^ +demo +three clients", done.stdout, re.MULTILINE)
     named = re.findall(r"^    (\w+) ", done.stdout, re.MULTILINE)
-    assert named == ["run", "record", "replay", "show", "repair", "convert", "lab", "demo"]
+    assert named == ["run", "record", "replay", "show", "repair", "convert", "grade", "lab", "demo"]
 
 
 def test_no_command_is_a_wish_for_help() -> None:

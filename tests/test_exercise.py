@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 import wsflow
-from tests.course import TASKS, Mistake, Task, echo, echo_not_wired, write
+from tests.course import NOTEBOOK, TASKS, Mistake, Task, echo, echo_not_wired, notebook, write
 from wsflow import Context, Flow, Recording, RecordingError, WsflowError, check
 from wsflow.exercise import SHIPPED, Exercise, exercises, make_exercise
 from wsflow.types import MessageEvent
@@ -87,6 +87,10 @@ async def test_it_can_be_made_again_from_the_right_solution(task: Task, tmp_path
     assert made.task == task.task
     verdict = await anyio.to_thread.run_sync(made.check, flow_of(task.solution))
     assert verdict.ok, repr(verdict)
+
+
+def test_the_notebook_has_the_tasks_of_the_course() -> None:
+    assert json.loads(NOTEBOOK.read_text()) == notebook()
 
 
 def test_what_ships_names_nothing_of_the_machine_it_was_made_on() -> None:

@@ -35,7 +35,7 @@ async def test_the_python_of_the_readme_runs_in_order(
     monkeypatch.setattr("wsflow.graph.interactive", lambda: True)
     monkeypatch.chdir(tmp_path)  # recordings go into a folder below
     names: dict[str, Any] = {"print": lambda *_: None}
-    first, family, replaying, outside = blocks("python")
+    first, family, replaying, learning, outside = blocks("python")
     await run(first, names)
     flow = names["flow"]
     assert isinstance(flow, Flow)
@@ -53,6 +53,8 @@ async def test_the_python_of_the_readme_runs_in_order(
     assert [list(row) for row in names["report"].diff[["old", "new"]].values] == [
         ["HELLO", "HELLO!"]
     ]
+    await run(learning, names)
+    assert not names["wsflow"].check("05-manager", flow)
     await flow.stop()
     await run(outside, names)
     assert not flow.running

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 from .events import KINDS
@@ -40,6 +41,15 @@ examples:
   wsflow replay lesson1 --to 'wss://example.org/?token=x' the query is added to each recorded one
 
 Exit status 0: every answer is the same; 1: some differ; 2: it can not be played.
+"""
+
+GRADE_EPILOG = """\
+examples:
+  wsflow grade handed-in/                       a line for each wsflow.check(...) in the notebooks
+  wsflow grade handed-in/ --exercise 05-manager
+  wsflow grade handed-in/ --json                with every word, for a program to read
+
+The notebooks' code is run: grade what you would also open. Exit status 0: all is solved; 1: not.
 """
 
 APP = "app.py, app.py:flow or pkg.mod:flow"
@@ -81,6 +91,7 @@ def parser() -> argparse.ArgumentParser:
     _add_show(commands)
     _add_repair(commands)
     _add_convert(commands)
+    _add_grade(commands)
     _add_lab(commands)
     commands.add_parser("demo", help="three clients talk through a flow; see what happens")
     return made
@@ -222,6 +233,24 @@ def _add_convert(commands: Any) -> None:
     convert.add_argument("source", metavar="IN", help=f"{RECORDING}, or a .har")
     convert.add_argument("target", metavar="OUT", help="the file to write")
     convert.add_argument("--force", action="store_true", help="write over a file that is there")
+
+
+def _add_grade(commands: Any) -> None:
+    grade = commands.add_parser(
+        "grade",
+        help="run learners' notebooks and check what they built",
+        description="Run each notebook of a folder, without a port, and check what it builds.",
+        epilog=GRADE_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    grade.add_argument("where", type=Path, metavar="FOLDER", help="a folder, or one notebook")
+    grade.add_argument(
+        "--exercise",
+        metavar="NAME",
+        help="only this one; where a notebook does not check it, its last flow is checked",
+    )
+    grade.add_argument("--json", action="store_true", help="print the grades as JSON")
 
 
 def _add_lab(commands: Any) -> None:

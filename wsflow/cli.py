@@ -118,6 +118,13 @@ def _convert(arguments: argparse.Namespace) -> int:
     return convert(arguments.source, arguments.target, console(), force=arguments.force)
 
 
+def _grade(arguments: argparse.Namespace) -> int:
+    from .grading import grade
+
+    out = console(whole=arguments.json)
+    return grade(arguments.where, out, name=arguments.exercise, as_json=arguments.json)
+
+
 COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "demo": _demo,
     "lab": _lab,
@@ -127,4 +134,5 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "show": _show,
     "repair": _repair,
     "convert": _convert,
+    "grade": _grade,
 }
