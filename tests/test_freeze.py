@@ -246,6 +246,27 @@ async def test_an_event_behind_one_that_has_not_started_is_held_when_its_turn_co
     assert alice.session.inflight == 0
 
 
+async def test_a_handler_that_lets_go_does_not_make_later_events_overtake(flow: Flow) -> None:
+    seen: list[Any] = []
+    chat = flow.websocket("/chat", name="chat")
+
+    @flow.node
+    async def slow(ev: Any) -> None:
+        seen.append(f"slow {ev['message']}")
+
+    chat.message >> slow
+    chat.message >> flow.node(lambda ev: seen.append(ev["message"]), name="plain")
+    freeze = flow.freeze(chat.message)
+    alice = await flow.client("/chat")
+    await alice.send("1")
+    await alice.send("2")
+    button = flow.inject(name="button")
+    button.out >> flow.node(lambda: freeze.release(), name="let_go")
+    button()
+    await turns()
+    assert seen == ["1", "slow 1", "2", "slow 2"]
+
+
 async def test_what_a_held_session_sends_is_bounded(flow: Flow, seen: list[Any]) -> None:
     alice = await flow.client("/chat")
     assert alice.session is not None
