@@ -14,9 +14,10 @@ import anyio
 
 from .bell import Bell
 from .endpoint import Endpoint
+from .errors import ClientGoneError
 from .session import Session
 from .types import Data
-from .wire import CLOSE_TOO_BIG, Headers, Refusal, Reply, Request
+from .wire import CLOSE_TOO_BIG, Headers, Refusal, Request
 
 Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
@@ -62,32 +63,26 @@ class AsgiApp:
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _http(self, scope: Message, receive: Receive, send: Send) -> None:
-        reply: Reply | None = None
-        async with anyio.create_task_group() as group:
+        async def left() -> None:
+            """Wait for the client to leave."""
+            while (await receive())["type"] != "http.disconnect":
+                pass
 
-            async def watch() -> None:
-                """Wait for the client to leave; an answer is not waited for then."""
-                while (await receive())["type"] != "http.disconnect":
-                    pass
-                group.cancel_scope.cancel()
+        async def read_body(limit: int) -> bytes | None:
+            body = bytearray()
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise ClientGoneError("the client left before its request was whole")
+                body += message.get("body", b"")
+                if len(body) > limit:
+                    return None
+                if not message.get("more_body"):
+                    return bytes(body)
 
-            async def read_body(limit: int) -> bytes | None:
-                body = bytearray()
-                while True:
-                    message = await receive()
-                    if message["type"] == "http.disconnect":
-                        group.cancel_scope.cancel()
-                        await anyio.lowlevel.checkpoint()  # ends here
-                    body += message.get("body", b"")
-                    if len(body) > limit:
-                        return None
-                    if not message.get("more_body"):
-                        group.start_soon(watch)
-                        return bytes(body)
-
-            reply = await self.endpoint.answer(_request(scope), read_body)
-            group.cancel_scope.cancel()
-        if reply is None:
+        try:
+            reply = await self.endpoint.answer(_request(scope), read_body, left)
+        except ClientGoneError:
             return
         headers = [*reply.headers, ("content-length", str(len(reply.body)))]
         await send(

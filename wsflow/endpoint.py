@@ -12,6 +12,7 @@ from urllib.parse import unquote
 
 import anyio
 
+from .errors import ClientGoneError
 from .policy import Policy
 from .query import parse_query
 from .session import Facts, Limits, Session
@@ -20,6 +21,7 @@ from .snapshot import TOKEN_SUBPROTOCOL
 from .wire import (
     Headers,
     HttpRoute,
+    Left,
     Refusal,
     Reply,
     Request,
@@ -122,19 +124,31 @@ class Endpoint:
     # ---- plain HTTP
 
     async def answer(
-        self, request: Request, read_body: Callable[[int], Awaitable[bytes | None]]
+        self,
+        request: Request,
+        read_body: Callable[[int], Awaitable[bytes | None]],
+        left: Left | None = None,
     ) -> Reply:
         """Answer an HTTP request that asks for no socket.
 
-        `read_body(limit)` gives the body, or None when it is larger than `limit` bytes.
+        `read_body(limit)` gives the body, or None when it is larger than `limit` bytes. `left()`
+        waits until the client has left.
+
+        Raises:
+            ClientGoneError: the client left before it was answered.
         """
         try:
-            return await self._answer(request, read_body)
+            return await self._answer(request, read_body, left)
+        except ClientGoneError:
+            raise
         except Exception as error:  # noqa: BLE001 (a fault of ours: promise P25)
             return _reply(self.fault(error))
 
     async def _answer(
-        self, request: Request, read_body: Callable[[int], Awaitable[bytes | None]]
+        self,
+        request: Request,
+        read_body: Callable[[int], Awaitable[bytes | None]],
+        left: Left | None,
     ) -> Reply:
         found = self._find(request)
         if isinstance(found, Refusal):
@@ -148,7 +162,7 @@ class Endpoint:
         elif body is None:
             verdict = Refusal(413, f"the body is larger than {MAX_BODY} bytes\n")
         else:
-            verdict = await route.requested(request, params, body)
+            verdict = await route.requested(request, params, body, left)
         return _reply(self.refuse(request, verdict)) if isinstance(verdict, Refusal) else verdict
 
     def _find(self, request: Request) -> tuple[HttpRoute, dict[str, str]] | Refusal:

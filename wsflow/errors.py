@@ -118,6 +118,10 @@ class SessionClosedError(WsflowError, ConnectionError):
         self.code, self.reason = code, reason
 
 
+class ClientGoneError(WsflowError, ConnectionError):
+    """The client of a request has left: nobody is to be answered."""
+
+
 class ReceiveTimeoutError(WsflowError, TimeoutError):
     """Nothing arrived within the time given."""
 

@@ -20,7 +20,7 @@ from .picture import svg
 from .plain import plain
 from .triggers.http import RequestTrigger
 from .triggers.websocket import WebSocketTrigger
-from .wire import Headers, HttpRoute, Reply, Request, Routes, SocketRoute
+from .wire import Headers, HttpRoute, Left, Reply, Request, Routes, SocketRoute
 
 _HOST = re.compile(r"[A-Za-z0-9.:\[\]-]{1,255}")
 
@@ -35,7 +35,9 @@ class StatusPage:
     ) -> None:
         self._name, self._nodes, self._sessions = name, nodes, sessions
 
-    async def requested(self, request: Request, params: dict[str, str], body: bytes) -> Reply:
+    async def requested(
+        self, request: Request, params: dict[str, str], body: bytes, left: Left | None = None
+    ) -> Reply:
         """Return the page as the flow is at this moment."""
         nonce = secrets.token_urlsafe(16)
         page = self._page(list(self._nodes()), nonce)

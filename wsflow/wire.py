@@ -6,7 +6,7 @@ and the in-memory client are the same to it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias, TypeVar
 
@@ -24,6 +24,9 @@ CLOSE_RESTART = 1012
 CLOSE_TRY_LATER = 1013
 
 Headers: TypeAlias = tuple[tuple[str, str], ...]
+
+Left: TypeAlias = Callable[[], Awaitable[object]]
+"""Waits until the client of a request has left."""
 
 R = TypeVar("R")
 
@@ -130,7 +133,7 @@ class HttpRoute(Protocol):
     pattern: str
 
     async def requested(
-        self, request: Request, params: dict[str, str], body: bytes
+        self, request: Request, params: dict[str, str], body: bytes, left: Left | None = None
     ) -> Reply | Refusal: ...
 
 

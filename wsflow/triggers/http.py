@@ -17,14 +17,14 @@ import anyio
 from ..bodies import to_json
 from ..clock import Alarm
 from ..context import Context
-from ..errors import ReplyError
+from ..errors import ClientGoneError, ReplyError
 from ..node import Host
 from ..path import PathTemplate
 from ..query import parse_query
 from ..scope import Scope
 from ..snapshot import describe, snapshot
 from ..types import HttpEvent
-from ..wire import Headers, Refusal, Reply, Request
+from ..wire import Headers, Left, Refusal, Reply, Request
 from .base import Pulse, Trigger
 
 TIMEOUT = 120.0
@@ -72,9 +72,13 @@ class RequestTrigger(Trigger):
         return None
 
     async def requested(
-        self, request: Request, params: dict[str, str], body: bytes
+        self, request: Request, params: dict[str, str], body: bytes, left: Left | None = None
     ) -> Reply | Refusal:
-        """Fire for one request and wait for its response."""
+        """Fire for one request and wait for its response.
+
+        Raises:
+            ClientGoneError: `left()` came back first.
+        """
         event = self._event(request, params, body)
         if isinstance(event, Refusal):
             return event
@@ -90,8 +94,8 @@ class RequestTrigger(Trigger):
         alarm = self._clock.call_later(self.timeout, lambda: self._expire(answer, port, scope, seq))
         try:
             self.pulse.fire(self.outputs[port], event, scope, seq)
-            return await answer.wait()
-        except BaseException:  # we are cancelled: the client left, or the server stops
+            return await answer.wait(left)
+        except BaseException:  # it left, or we are cancelled because the server stops
             answer.abandon()
             self._drop(port, scope, seq, "nobody waits for an answer any more: the client left")
             raise
@@ -160,10 +164,26 @@ class _Answer:
         self._late = "the request was answered already: the first response wins"
         self._there = anyio.Event()
 
-    async def wait(self) -> Reply:
-        await self._there.wait()
-        assert self._reply is not None
+    async def wait(self, left: Left | None) -> Reply:
+        if self._reply is None:  # which costs: most requests are answered at once
+            await self._come(left)
+        if self._reply is None:
+            raise ClientGoneError("the client left before it was answered")
         return self._reply
+
+    async def _come(self, left: Left | None) -> None:
+        if left is None:
+            await self._there.wait()
+            return
+        async with anyio.create_task_group() as group:
+
+            async def watch() -> None:
+                await left()
+                group.cancel_scope.cancel()
+
+            group.start_soon(watch)
+            await self._there.wait()
+            group.cancel_scope.cancel()
 
     def respond(self, scope: Scope, ctx: Context, reply: Any) -> bool:
         """Take the first response; later ones are dropped and recorded."""
@@ -173,7 +193,7 @@ class _Answer:
             self._pulse.failed(ctx, reply, error)
             return False
         first = self._reply is None
-        data, _ = snapshot(reply.get("body", ""))
+        data, _ = snapshot(_told(made, reply.get("body", "")))
         node = ctx._node
         self._pulse.tell(
             node.response_place if first else node.drop_place,
@@ -230,6 +250,14 @@ def _made(reply: Any) -> Reply:
     headers = _headers(reply.get("headers") or {})
     named = {name for name, _ in headers}
     return Reply(status, headers + (() if "content-type" in named else kind), content)
+
+
+def _told(made: Reply, body: Any) -> Any:
+    """Return what the row says: the body, and with it status and headers where they are unusual."""
+    usual = made.status == 200 and made.headers in {_TEXT, _JSON, _BYTES}
+    if usual and not (isinstance(body, dict) and body.keys() == {"status", "headers", "body"}):
+        return body
+    return {"status": made.status, "headers": dict(made.headers), "body": body}
 
 
 def _headers(headers: Any) -> Headers:
