@@ -3,6 +3,7 @@
 import contextlib
 import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -61,6 +62,7 @@ async def test_an_answer_is_a_response_in_the_scope_of_the_last_event(
     assert said["words"] == f"sent to {name(alice)} as an answer to event {asked.seq}"
     answer = flow.log.trace(asked.seq)[-1]
     assert (answer.kind, answer.node, answer.data) == ("response", "panel", "noon")
+    assert answer.port == "hand"
     assert (answer.cause, answer.scope, answer.session) == (asked.seq, asked.scope, name(alice))
 
 
@@ -96,6 +98,22 @@ async def test_a_connection_can_be_ended_without_a_word(part: ComposerPart, alic
     who = name(alice)
     assert part.send("event", session=who, end=True)["words"] == f"closed {who} with 1000"
     assert alice.closed == (1000, "")
+
+
+async def test_a_replay_blames_no_handler_for_what_a_person_answered(
+    flow: Flow, part: ComposerPart, chat: WebSocketTrigger, tmp_path: Path
+) -> None:
+    echo = flow.node(lambda ev, ctx: ctx.emit("response", {"body": ev["message"]}), name="echo")
+    chat.message >> echo
+    with flow.record("lesson", folder=tmp_path):
+        async with flow.client("/chat/red") as alice:
+            await alice.send("hello")
+            part.send("event", "text", "by hand", session=name(alice))
+            await alice.send("again")
+            assert [await alice.receive() for _ in range(3)] == ["hello", "by hand", "again"]
+    report = await flow.replay("lesson", folder=tmp_path)
+    assert report.ok, report
+    assert (report.tally.same, report.by_hand) == (2, 1)
 
 
 async def test_an_event_the_log_has_dropped_can_not_be_answered(

@@ -40,6 +40,10 @@ KINDS: tuple[Kind, ...] = (
 )
 
 
+HAND = "hand"
+"""The port of a `response` that a person gave in a panel: no handler did, nor will in a replay."""
+
+
 class Row(NamedTuple):
     """One port event.
 

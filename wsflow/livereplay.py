@@ -18,8 +18,9 @@ import anyio
 import anyio.to_thread
 
 from .address import Address
-from .compare import NO_RULES, Rules
+from .compare import NO_RULES, Answer, Rules
 from .errors import ReplayError
+from .events import HAND
 from .guest import Goodbye, Guest
 from .lines import Entry
 from .log import Log
@@ -175,21 +176,17 @@ class _Server:
         self.later(guest.id, guest.begin)
         return guest
 
-    async def request(self, event: dict[str, Any], body: bytes, scope: int = 0) -> Data:
-        """Make a recorded HTTP request, when it is its turn; return the body of its response."""
+    async def request(self, event: dict[str, Any], body: bytes, scope: int = 0) -> Answer:
+        """Make a recorded HTTP request, when it is its turn; return its response."""
         await self._gates.popleft().wait()
         try:
-            answer = await anyio.to_thread.run_sync(partial(self.address.ask, event, body))
+            return await anyio.to_thread.run_sync(partial(self.address.ask, event, body))
         except (OSError, http.client.HTTPException, ValueError) as error:
             self.fault(f"{event['method']} {event['path']}", error)
-            return ""
+            return Answer(0, "", "")
         finally:
             self._asking -= 1
             self.heard("")
-        try:
-            return answer.decode()
-        except UnicodeDecodeError:
-            return answer
 
     def fault(self, who: str, error: Exception) -> None:
         """Write down what went wrong."""
@@ -206,7 +203,7 @@ class _Server:
         elif kind in {"route", "broadcast"} and entry.cause in self._by_hand:
             self._by_hand.add(entry.seq)
         elif kind in {"response", "send"}:
-            by_hand = entry.kind == "send" and not entry.cause
+            by_hand = entry.port == HAND or (entry.kind == "send" and not entry.cause)
             if entry.session is not None and not by_hand and entry.cause not in self._by_hand:
                 self._line_up(entry.session)
         elif entry.kind == "req" and is_request(entry):

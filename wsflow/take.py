@@ -16,8 +16,9 @@ from urllib.parse import urlencode
 import anyio
 
 from .bodies import to_data
-from .compare import AFTER, Lane, Rules, Tally
+from .compare import AFTER, Answer, Lane, Rules, Tally
 from .errors import ReplayError
+from .events import HAND
 from .lines import Entry
 from .redaction import Redaction
 from .report import BY_HAND, DROPPED, Errors
@@ -65,7 +66,7 @@ class Stage(Protocol):
 
     def open(self, facts: dict[str, Any], hear: Callable[[Data], None], scope: int) -> Guest: ...
 
-    async def request(self, event: dict[str, Any], body: bytes, scope: int) -> Data: ...
+    async def request(self, event: dict[str, Any], body: bytes, scope: int) -> Answer: ...
 
 
 class Director(Protocol):
@@ -168,7 +169,8 @@ class Take:
                 self._last = t
             elif kind in ANSWERS:
                 lane = lanes.get(entry.session)  # type: ignore[arg-type]
-                if lane is None or entry.cause < self._sound or self._excused:
+                by_hand = entry.port == HAND
+                if lane is None or entry.cause < self._sound or self._excused or by_hand:
                     lane = self._expect(entry)
                 else:
                     lane.expect(t, _sent(entry), "", self._event_of(entry))
@@ -264,7 +266,9 @@ class Take:
 
         async def ask() -> None:
             try:
-                lane.hear(await self._stage.request(event, _body(event), entry.scope))
+                answer = await self._stage.request(event, _body(event), entry.scope)
+                clean = answer.body if self._clean is None else self._clean(answer.body)
+                lane.hear(answer._replace(body=clean))
             except ReplayError as error:
                 self._failure = ReplayError(f"{self._source.path}, row {entry.seq}: {error}")
                 self._cut = self._loop.time()
@@ -289,14 +293,14 @@ class Take:
 
     def _expect(self, entry: Entry, excuse: str = "") -> Lane | None:
         """Keep what was answered then, to compare with; None when nobody here was answered."""
-        if entry.cause < self._sound or self._excused:
+        if entry.cause < self._sound or self._excused or entry.port == HAND:
             excuse = self._excuse(entry) or excuse
         who = entry.session
         if who is None:
             who = self._requests.get(entry.scope)
             if who is None:
                 return None
-            body = _readable(_written(entry))
+            body = _answered(entry)
         elif self._wanted is not None and who not in self._wanted:
             return None
         else:
@@ -315,7 +319,7 @@ class Take:
         """Return why nobody here is to blame for a row, if so: somebody or something else is."""
         cause = entry.cause
         why = self._excused.get(cause, "")
-        if not cause and entry.kind in {"broadcast", "send"}:
+        if entry.port == HAND or (not cause and entry.kind in {"broadcast", "send"}):
             why = BY_HAND
         elif cause and not why and any(cause in gap for gap in self._gaps):
             why = BEFORE if cause in self._gaps[0] and self._gaps[0].start == 1 else LOST
@@ -427,19 +431,17 @@ def _sent(entry: Entry) -> Data:
     return value if isinstance(value, str | bytes) else to_data(value)
 
 
-def _written(entry: Entry) -> bytes:
-    """Return the body of an HTTP response as it went over the wire."""
-    if entry.value is None:
-        return b"null" if entry.size else b""
-    data = to_data(entry.value)
-    return data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data
-
-
-def _readable(body: bytes) -> Data:
-    try:
-        return body.decode()
-    except UnicodeDecodeError:
-        return body
+def _answered(entry: Entry) -> Answer:
+    """Return a recorded HTTP response; its row is the body alone where all else is as usual."""
+    told, body = entry.value, entry.value
+    status, headers = 200, dict[str, Any]()
+    if isinstance(told, dict) and told.keys() == {"status", "headers", "body"}:
+        status, headers, body = told["status"], told["headers"], told["body"]
+    usual = "text/plain" if isinstance(body, str) else "application/octet-stream"
+    usual = usual if isinstance(body, str | bytes) else "application/json"
+    data = b"" if body is None and not entry.size else to_data(body)
+    content = data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data
+    return Answer.of(status, headers.get("content-type", usual), content)
 
 
 def _body(event: dict[str, Any]) -> bytes:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from ..context import Context
 from ..errors import WsflowError
+from ..events import HAND
 from ..node import Node
 from ..nodes.connections import LEFT, SLOW, Connections, Delivery
 from ..scope import Scope
@@ -92,7 +93,6 @@ class ComposerPart(Part):
         self._watched: Session | None = None
         self._looked: tuple[Session | None, int, int] = (None, 0, 0)
         """Whose rows were looked at, up to which, and the newest event among them."""
-        self._hand: Node | None = None
 
     # ---- what it tells
 
@@ -201,10 +201,8 @@ class ComposerPart(Part):
         row = self._answerable(session, event)
         trigger = session.route
         assert isinstance(trigger, WebSocketTrigger)
-        if self._hand is None:
-            self._hand = Node(self.flow, "panel", (), ())
         scope = Scope(row.scope, session, trigger.respond)
-        ctx = Context(self.flow._engine, self._hand, "", scope, row.seq, 0, False)
+        ctx = Context(self.flow._engine, self._hand(), "", scope, row.seq, 0, False)
         reply: dict[str, Any] = {} if data is None else {"body": data}
         if how is not None:
             reply |= {"end": True, "code": how[0], "reason": how[1]}
@@ -212,6 +210,12 @@ class ComposerPart(Part):
         taken = bool(ctx.emit("response", reply))
         what = None if data is None else f"sent to {session.id} as an answer to event {row.seq}"
         return _told_of_one(session, taken, was_open, what, how)
+
+    def _hand(self) -> Node:
+        """Return who answers: no node of the flow, as a replay can tell by the port."""
+        hand = Node(self.flow, "panel", (), ())
+        hand.response_place = self.flow.place("response", hand.name, HAND)
+        return hand
 
     def _answerable(self, session: Session, event: int) -> Row:
         row = self.flow._tape.row(event or self._newest(session, 1))
