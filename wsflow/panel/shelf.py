@@ -33,7 +33,7 @@ QUIET = 2.0
 SMALL = 2**20
 """Bytes that are read at once and again."""
 
-BREATH = 0.0005
+BREATH = 0.0002
 """Seconds between two steps of reading in which others may run."""
 
 TOLD = 0.2
@@ -158,6 +158,7 @@ class Shelf:
                 self._publish()
             if self._wake.is_set():
                 return  # something else comes first
+        self._publish()
 
     def _found(self, name: str) -> Book:
         path = resolve(name, self.folder)
