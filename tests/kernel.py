@@ -121,6 +121,8 @@ class Kernel:
         self.folder = Path(tempfile.mkdtemp(prefix="kernel-"))
         self.streams: list[str] = []
         self.foreign: list[Output] = []
+        self.heard: dict[str, list[Mapping[str, Any]]] = {}
+        """What widgets sent to their pages, by comm."""
         self._news = asyncio.Condition()
         self._cells: dict[str, Cell] = {}
         self._manager = AsyncKernelManager(
@@ -205,6 +207,11 @@ class Kernel:
         if answer["status"] != "ok":
             raise CellError(f"{answer['ename']}: {answer['evalue']}\nin {expression}")
         return ast.literal_eval(ast.literal_eval(answer["data"]["text/plain"]))
+
+    async def until(self, condition: Callable[[], bool], timeout: float = 30.0) -> None:
+        """Wait until the condition holds; it is looked at again after every message."""
+        async with asyncio.timeout(timeout), self._news:
+            await self._news.wait_for(condition)
 
     async def ports(self) -> list[int]:
         """Return the TCP ports that cells listen on (the kernel's debugger has one of its own)."""
@@ -297,6 +304,8 @@ class Kernel:
             self.streams.append(content["text"])
         if kind in OUTPUTS:
             (self.foreign if cell is None else cell.outputs).append(Output(kind, content))
+        if kind == "comm_msg" and content["data"].get("method") == "custom":
+            self.heard.setdefault(content["comm_id"], []).append(content["data"]["content"])
         if cell is not None and kind == "execute_reply":
             cell.reply = content
         if cell is not None and kind == "status" and content["execution_state"] == "idle":
