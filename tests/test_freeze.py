@@ -1,7 +1,6 @@
 """Freezing: one event waits until it is let go, edited or dropped, and its session behind it."""
 
 import asyncio
-import math
 import threading
 from pathlib import Path
 from random import Random
@@ -653,7 +652,7 @@ async def test_a_freeze_nobody_waits_for_ends_after_its_timeout(
     clock: ManualClock, timed: Flow
 ) -> None:
     shouting(timed)
-    freeze = timed.freeze(timed.nodes["chat"].message, timeout=30, hold=math.inf)
+    freeze = timed.freeze(timed.nodes["chat"].message, timeout=30)
     clock.advance(30)
     assert freeze.state == "over"
     assert isinstance(freeze.error, ReceiveTimeoutError)
@@ -707,6 +706,16 @@ async def test_a_wrong_session_is_told_which_there_are(flow: Flow, seen: list[An
     wrong: Any = 3
     with pytest.raises(WiringError, match="its id such as 's3', not 3"):
         flow.freeze(chat.message, session=wrong)
+    assert flow.freezes == []
+
+
+@pytest.mark.parametrize("name", ["timeout", "hold"])
+@pytest.mark.parametrize("seconds", [-1, 0, float("nan"), "1", True])
+def test_seconds_that_are_none_are_refused(name: str, seconds: Any) -> None:
+    flow = Flow("apart")
+    options: dict[str, Any] = {name: seconds}
+    with pytest.raises(WiringError, match=f"{name}= of a freeze takes a number of seconds"):
+        flow.freeze(flow.websocket("/").message, **options)
     assert flow.freezes == []
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol, TypeVar
 
+from .clock import checked_seconds
 from .errors import FreezeError, ReceiveTimeoutError, SessionClosedError, WiringError
 from .freeze import Alarms, Firing, Freeze, Key, Match
 from .node import Node
@@ -70,6 +71,9 @@ class Freezer:
     ) -> Freeze:
         """Wait for an event from now on (see `Serving.freeze`)."""
         output = self._checked(port)
+        for name, seconds in (("timeout", timeout), ("hold", hold)):
+            if seconds is not None:
+                checked_seconds(seconds, f"{name}= of a freeze takes")
         who = None if session is None else self._session(session, output)
         made = Freeze(self, output, who, match, on_held, timeout, hold)
         there = self._freezes.get(made.key)
