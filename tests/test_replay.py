@@ -1522,3 +1522,88 @@ async def test_what_a_manager_sends_is_compared_by_the_event_that_made_it_do_so(
     add = 10
     report = await flow.replay(recording)
     assert (report.tally.changed, report.tally.differences) == (6, 6), report
+
+
+# ---- status and content type of HTTP answers
+
+
+def pushing(reply: Callable[[Any], dict[str, Any]]) -> Flow:
+    flow = Flow("push")
+
+    @flow.node
+    def answer(ev: Any, ctx: Any) -> None:
+        ctx.emit("response", reply(ev))
+
+    flow.http("/push", method="POST").out >> answer
+    return flow
+
+
+async def pushed(folder: Path, reply: dict[str, Any], **rules: Any) -> Recording:
+    flow = pushing(lambda _: reply)
+    with flow.record("lesson", folder=folder):
+        server = await flow.serve()
+        async with httpx.AsyncClient(trust_env=False) as web:
+            await web.post(server.url.replace("ws", "http", 1) + "/push", content=b"x")
+    await flow.stop()
+    return Recording.open("lesson", folder=folder)
+
+
+PLAIN: dict[str, Any] = {"body": "done"}
+MADE = {"status": 201, "body": {"id": 1}}
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "told"),
+    [
+        (PLAIN, PLAIN | {"status": 404}, ("200 text/plain done", "404 text/plain done")),
+        (
+            MADE,
+            MADE | {"status": 200},
+            ('201 application/json {"id":1}', '200 application/json {"id":1}'),
+        ),
+        (
+            {"body": '{"id":1}'},
+            {"body": {"id": 1}},
+            ('200 text/plain {"id":1}', '200 application/json {"id":1}'),
+        ),
+        (
+            PLAIN | {"headers": {"Content-Type": "text/html; charset=utf-8"}},
+            PLAIN,
+            ("200 text/html done", "200 text/plain done"),
+        ),
+        (
+            {"body": {"status": 500, "headers": {}, "body": "no"}},
+            {"body": "no", "status": 500},
+            (
+                '200 application/json {"status":500,"headers":{},"body":"no"}',
+                "500 text/plain no",
+            ),
+        ),
+    ],
+)
+async def test_http_answers_are_compared_with_status_and_content_type(
+    tmp_path: Path, then: dict[str, Any], now: dict[str, Any], told: tuple[str, str]
+) -> None:
+    recording = await pushed(tmp_path, then)
+    assert (await pushing(lambda _: then).replay(recording)).ok
+    report = await pushing(lambda _: now).replay(recording)
+    assert report.tally.changed == 1, report
+    assert tuple(report.diff.loc[0, ["old", "new"]]) == told
+    assert told[1].partition(" ")[0] in repr(report)
+
+
+@pytest.mark.parametrize(
+    ("then", "now"),
+    [
+        ({"body": {"id": 1, "a": 2}}, {"body": {"id": 2, "a": 2}}),
+        (PLAIN, PLAIN | {"headers": {"content-type": "text/plain"}}),
+        (PLAIN, PLAIN | {"headers": {"x-own": "1"}}),
+        ({"status": 204}, {"status": 204, "body": ""}),
+    ],
+)
+async def test_what_does_not_matter_of_http_answers_is_not_compared(
+    tmp_path: Path, then: dict[str, Any], now: dict[str, Any]
+) -> None:
+    recording = await pushed(tmp_path, then)
+    report = await pushing(lambda _: now).replay(recording, ignore="id")
+    assert report.ok, report

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlsplit
 
+from .compare import Answer
 from .errors import RefusedError, ReplayError
 from .ghosts import _is_own, _known
 
@@ -108,12 +109,14 @@ class Address:
         finally:
             connection.transport.abort()
 
-    def ask(self, event: dict[str, Any], body: bytes) -> bytes:
-        """Make a recorded HTTP request and return the body of the response."""
+    def ask(self, event: dict[str, Any], body: bytes) -> Answer:
+        """Make a recorded HTTP request and return the response."""
         make = http.client.HTTPSConnection if self.is_secure else http.client.HTTPConnection
         connection = make(str(self.parts.hostname), self.port, timeout=REACH)
         headers = {key: one for key, one in _known(event.get("headers")) if _is_own(key)}
         with contextlib.closing(connection):
             target = self.target(str(event["path"]), event.get("query"))
             connection.request(event["method"], target, body or None, headers)
-            return connection.getresponse().read()
+            response = connection.getresponse()
+            kind = response.getheader("content-type")
+            return Answer.of(response.status, kind, response.read())

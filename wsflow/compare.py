@@ -58,6 +58,26 @@ class Said(NamedTuple):
     """The recorded number of the event that was answered; 0: not known."""
 
 
+class Answer(NamedTuple):
+    """The answer to an HTTP request: its status, its content type without parameters, its body."""
+
+    status: int
+    kind: str
+    body: Any
+
+    @classmethod
+    def of(cls, status: int, content_type: str | None, body: bytes) -> Answer:
+        """Return the answer with its body as text, where it is text."""
+        try:
+            readable: Any = body.decode()
+        except UnicodeDecodeError:
+            readable = body
+        return cls(status, (content_type or "").partition(";")[0].strip().lower(), readable)
+
+    def __str__(self) -> str:
+        return f"{self.status} {self.kind} {self.body}"
+
+
 class Pair(NamedTuple):
     """An answer then and now; None stands where there is none."""
 
@@ -93,6 +113,8 @@ class Rules:
         """Return what is compared of an answer."""
         if self.plain:
             return body
+        if isinstance(body, Answer):
+            return body._replace(body=self.normal(body.body))
         if isinstance(body, str) and self.ignore and body.lstrip()[:1] in {"{", "["}:
             with contextlib.suppress(ValueError, RecursionError):  # it only begins like JSON
                 body = json.dumps(self._without(json.loads(body), "$"), sort_keys=True)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from .compare import Pair, Said
+from .compare import Answer, Pair, Said
 from .errors import MissingPackageError
 from .events import Row
 from .lines import Entry
@@ -254,10 +254,15 @@ def of_pairs(pairs: list[Pair]) -> pd.DataFrame:
             "session": [pair.session for pair in pairs],
             "status": [pair.status for pair in pairs],
             "t": np.array([(pair.old or pair.new or Said(0.0, None)).t for pair in pairs]),
-            "old": _series([None if pair.old is None else pair.old.body for pair in pairs]),
-            "new": _series([None if pair.new is None else pair.new.body for pair in pairs]),
+            "old": _series([_body(pair.old) for pair in pairs]),
+            "new": _series([_body(pair.new) for pair in pairs]),
         }
     )
+
+
+def _body(said: Said | None) -> Any:
+    body = None if said is None else said.body
+    return str(body) if isinstance(body, Answer) else body
 
 
 def of_infos(infos: list[tuple[str, Info | str]]) -> pd.DataFrame:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .compare import AFTER, Pair, Said, Tally
+from .compare import AFTER, Answer, Pair, Said, Tally
 from .log import Log
 from .plain import plain
 from .source import Damage
@@ -273,6 +273,9 @@ def _shared(one: str, other: str) -> int:
 
 def readable(body: Any, limit: int = 2**20) -> str:
     """Return an answer for reading, as one line: JSON with spaces, bytes as their repr."""
+    if isinstance(body, Answer):
+        head = f"{body.status} {body.kind}".strip()
+        return f"{head} {readable(body.body, limit)}"
     if isinstance(body, str) and body[:1] in {"{", "["}:
         with contextlib.suppress(ValueError, RecursionError):  # it only begins like JSON
             body = json.dumps(json.loads(body), ensure_ascii=False)

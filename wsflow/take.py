@@ -300,7 +300,7 @@ class Take:
             who = self._requests.get(entry.scope)
             if who is None:
                 return None
-            body = _answered(entry)
+            body: Any = _answered(entry)
         elif self._wanted is not None and who not in self._wanted:
             return None
         else:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 from urllib.parse import quote, urlencode
 
-from .compare import NOBODY
+from .compare import NOBODY, Answer
 from .declarations import Declarations
 from .endpoint import Admission, Endpoint
 from .engine import Engine
@@ -252,8 +252,8 @@ class Stage:
                 return False
         return True
 
-    async def request(self, event: dict[str, Any], body: bytes, scope: int) -> Data:
-        """Make a recorded HTTP request and return the body of its response.
+    async def request(self, event: dict[str, Any], body: bytes, scope: int) -> Answer:
+        """Make a recorded HTTP request and return its response.
 
         Raises:
             ReplayError: the flow has no such route.
@@ -274,10 +274,7 @@ class Stage:
             return body
 
         reply = await self._endpoint.answer(asked, read_body)
-        try:
-            return reply.body.decode()
-        except UnicodeDecodeError:
-            return reply.body
+        return Answer.of(reply.status, dict(reply.headers).get("content-type"), reply.body)
 
 
 class Guest:
