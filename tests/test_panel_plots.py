@@ -282,7 +282,7 @@ async def test_a_person_reads_values_by_pointer_and_keys(browser: Browser) -> No
             assert picture is not None
             await page.mouse.move(picture["x"] + picture["width"] - 46, picture["y"] + 40)
             await expect(page.locator(".wf-plots .wf-note")).to_contain_text("at ")
-            await expect(page.locator("table.wf-unseen tbody tr").first).to_contain_text(":")
+            await expect(page.locator(".wf-unseen table tbody tr").first).to_contain_text(":")
             await page.get_by_label("How long back").select_option("last 10 minutes")
             await expect(page.locator(".wf-plot").first).to_contain_text("−10 min")
     await flow.stop()

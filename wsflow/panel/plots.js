@@ -49,8 +49,8 @@ export function plotsPart(bus, root) {
   const stage = h("div", { className: "wf-plots-stage", tabIndex: 0, role: "group", "aria-label": "Plots. Arrow keys move from second to second, Escape goes back to now.", onkeydown: key, onpointermove: point, onpointerleave: () => go(null) }, ...plots.map((plot) => plot.element));
   const cells = Array.from({ length: READ_ALOUD }, () => Array.from({ length: 8 }, () => h("td")));
   const HEAD = ["second", "in", "out", "errors", "half of handlers within", "95 % within", "bytes waiting", "sessions"];
-  const table = h("table", { className: "wf-unseen" }, h("caption", {}, "The newest seconds"), h("thead", {}, h("tr", {}, ...HEAD.map((name) => h("th", { scope: "col" }, name)))), h("tbody", {}, ...cells.map((row) => h("tr", {}, ...row))));
-  root.append(h("div", { className: "wf-tools" }, range, moment), empty, stage, table, spoken);
+  const table = h("table", {}, h("caption", {}, "The newest seconds"), h("thead", {}, h("tr", {}, ...HEAD.map((name) => h("th", { scope: "col" }, name)))), h("tbody", {}, ...cells.map((row) => h("tr", {}, ...row))));
+  root.append(h("div", { className: "wf-tools" }, range, moment), empty, stage, h("div", { className: "wf-unseen" }, table), spoken);
 
   function makePlot(what) {
     const picture = svg("svg", { class: "wf-plot", height: PLOT_TALL + 18, "aria-hidden": "true" });
