@@ -333,11 +333,12 @@ async def test_a_row_opened_in_the_log_lights_its_way_and_a_node_finds_its_rows(
     ):
         await client.send("hi")
         await page.locator(".wf-rows tr[data-kind='response']").click()
-        await page.get_by_role("tab", name="Diagram").click()
+        await page.get_by_role("button", name="In the diagram").click()
+        await expect(page.get_by_role("tab", name="Diagram")).to_be_focused()
         await expect(page.locator(".wf-node.wf-on")).to_have_count(3)
         await expect(page.locator(".wf-told")).to_contain_text("Lit: the way of row 4")
         await node(page, "shout").click()
-        await page.get_by_role("tab", name="Log").click()
+        await expect(page.get_by_role("tab", name="Log")).to_be_focused()
         await expect(page.locator(".wf-rows tr[data-seq]")).to_have_count(1)
         await expect(page.get_by_placeholder("node.port")).to_have_value("shout.")
 

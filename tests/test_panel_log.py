@@ -150,6 +150,17 @@ def test_only_rows_that_fit_all_of_a_filter_are_shown(
     assert (news["view"], seqs(news)) == (1, expected)
 
 
+def test_a_wish_that_comes_late_changes_nothing(flow: Flow, part: LogPart) -> None:
+    tell(flow, place="message chat message /chat")
+    tell(flow)
+    part.choose(view=3, kinds=["message"])
+    part.choose(view=2)
+    part.stand(view=1, at=0)
+    news = part.news()
+    assert news is not None
+    assert (news["view"], seqs(news)) == (3, [1])
+
+
 def test_a_kind_that_does_not_exist_is_an_error_that_names_those_that_do(part: LogPart) -> None:
     with pytest.raises(WsflowError, match="no rows of kind 'mesage'; kinds: req, message"):
         part.choose(view=1, kinds=["mesage"])
@@ -543,6 +554,23 @@ async def test_filters_narrow_what_is_shown(browser: Browser, chat: Flow) -> Non
         await expect(rows(page)).to_have_count(1)
         assert bob.session is not None
         await expect(rows(page)).to_contain_text(bob.session.id)
+
+
+@in_browser
+async def test_a_page_the_kernel_forgot_comes_back_with_its_filter(
+    browser: Browser, chat: Flow
+) -> None:
+    async with shown(browser, chat, "log") as (page, panel):
+        tell(chat, place="message chat message /chat")
+        tell(chat)
+        await page.locator(".wf-log").get_by_role("button", name="message").click()
+        await expect(rows(page)).to_have_count(1)
+        for who in list(panel._pages):
+            panel._bye(who)
+        await page.get_by_placeholder("node.port").fill("chat")  # asked in vain, and asked again
+        tell(chat, place="message chat message /chat")
+        tell(chat)
+        await expect(rows(page)).to_have_count(2)
 
 
 @in_browser

@@ -8,7 +8,7 @@ export function makeBus(model) {
   const id = `p${Date.now().toString(36)}${Math.random().toString(36).slice(2, 8)}`;
   const hearers = new Map(); // part -> function(news)
   const asked = new Map(); // number -> {resolve, reject, timer}
-  const watchers = { state: new Set(), fresh: new Set(), select: new Set(), waiting: new Set(), trace: new Set(), look: new Set() };
+  const watchers = { state: new Set(), fresh: new Set(), select: new Set(), waiting: new Set(), trace: new Set(), look: new Set(), show: new Set() };
   let number = 0;
   let heardAt = 0;
   let state = "connecting";
@@ -113,6 +113,14 @@ export function makeBus(model) {
     // Show only what happened at a place, in the log.
     look(where) {
       announce("look", where);
+      announce("show", "log");
+    },
+    // Whether this page has a part, and to bring it to the front.
+    has(part) {
+      return hearers.has(part);
+    },
+    show(part) {
+      announce("show", part);
     },
     // Ask a part of the kernel's side to do something; resolves with its answer.
     ask(part, action, given = {}) {

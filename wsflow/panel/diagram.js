@@ -19,7 +19,7 @@ export function diagramPart(bus, root) {
   };
   ICONS.MultiTrigger = ICONS.HttpTrigger;
 
-  const picture = svg("svg", { class: "wf-graph", role: "group", "aria-label": "The graph of the flow. Arrow keys move from node to node, Enter shows a node's rows in the log." });
+  const picture = svg("svg", { class: "wf-graph", role: "group", "aria-label": "The graph of the flow. Arrow keys move from node to node." });
   const frame = h("div", { className: "wf-frame" }, picture);
   const empty = h("p", { className: "wf-empty" }, "There are no nodes yet: flow.websocket(\"/chat\") makes the first.");
   const told = h("p", { className: "wf-told", role: "status" });
@@ -62,10 +62,10 @@ export function diagramPart(bus, root) {
   // A box that stays is moved to where it belongs, everything in it is made anew.
   function shape(node, there) {
     const [x, y, width, height] = node.at;
-    const group = there?.group ?? svg("g", { class: "wf-node", role: "button",
+    const group = there?.group ?? svg("g", { class: "wf-node", role: bus.has("log") ? "button" : "img",
       onfocus: () => point(group, true), onblur: () => point(group, false),
       onpointerenter: () => point(group, true), onpointerleave: () => point(group, false),
-      onclick: () => bus.look(`${find(group).node.name}.`), onkeydown: (event) => key(event, group) });
+      onclick: () => look(group), onkeydown: (event) => key(event, group) });
     group.setAttribute("style", `transform: translate(${x}px, ${y}px)`);
     group.classList.toggle("wf-trigger", node.trigger);
     const badge = svg("g", { class: "wf-badge", transform: `translate(${width}, 0)` });
@@ -97,6 +97,11 @@ export function diagramPart(bus, root) {
     const group = svg("g", { class: given.back ? "wf-wire wf-back" : "wf-wire" }, track, flowing);
     const label = svg("text", { class: "wf-passed", x: given.label[0], y: given.label[1] - 5, "text-anchor": "middle" });
     return { wire: given, group, track, label };
+  }
+
+  // Its rows, in the log, where the page has one.
+  function look(group) {
+    if (bus.has("log")) bus.look(`${find(group).node.name}.`);
   }
 
   function find(group) {
@@ -159,7 +164,7 @@ export function diagramPart(bus, root) {
     const lit = state.lit;
     const why = lit ? (lit.chosen ? `Lit: the way of row ${count(lit.seq)}.` : `Lit: the last event of session ${plain(bus.selected ?? "")}, row ${count(lit.seq)}.`) : "";
     const rest = more ? `${count(more)} more nodes are not drawn.` : "";
-    const idle = boxes.length ? "Point at a node, or move to it with the arrow keys, to read about it." : "";
+    const idle = boxes.length ? `Point at a node, or move to it with the arrow keys, to read about it${bus.has("log") ? "; a click or Enter shows its rows in the log" : ""}.` : "";
     write(told, over ? sentence(over) : [why, rest].filter(Boolean).join(" ") || idle);
   }
 
@@ -173,7 +178,7 @@ export function diagramPart(bus, root) {
   function key(event, group) {
     const at = boxes.findIndex((box) => box.group === group);
     const to = { ArrowRight: at + 1, ArrowDown: at + 1, ArrowLeft: at - 1, ArrowUp: at - 1, Home: 0, End: boxes.length - 1 }[event.key];
-    if (event.key === "Enter" || event.key === " ") bus.look(`${boxes[at].node.name}.`);
+    if (event.key === "Enter" || event.key === " ") look(group);
     else if (to === undefined) return;
     else {
       const next = boxes[Math.max(0, Math.min(boxes.length - 1, to))];

@@ -390,8 +390,9 @@ export function logPart(bus, root) {
   }
 
   function head(facts) {
-    return h("header", { className: "wf-tools" }, ...facts,
-      h("button", { type: "button", className: "wf-button wf-small wf-close", "aria-label": "Close the details", onclick: close }, "Close"));
+    const where = bus.has("diagram") && h("button", { type: "button", className: "wf-button wf-small", onclick: () => bus.show("diagram") }, "In the diagram");
+    return h("header", { className: "wf-tools" }, ...facts, h("span", { className: "wf-close" }), where || null,
+      h("button", { type: "button", className: "wf-button wf-small", "aria-label": "Close the details", onclick: close }, "Close"));
   }
 
   function show(told) {

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 SHOWN = 200
 """Rows on a page, and the most it is told at once."""
 
-BURST = 60
+BURST = 40
 """Rows a page is told at once when more than `SHOWN` came since the last time: nobody reads them,
 and those before them are in the log."""
 
@@ -176,15 +176,20 @@ class LogPart(Part):
         text: str = "",
     ) -> None:
         """Show only rows that fit, the newest ones first of all, and follow."""
-        self._view = View(view, Sieve(self._tape, kinds or (), where, session, text))
+        self._see(View(view, Sieve(self._tape, kinds or (), where, session, text)))
 
     def follow(self, view: int) -> None:
         """Show the newest rows, and what comes."""
-        self._view = View(view, self._view.sieve)
+        self._see(View(view, self._view.sieve))
 
     def stand(self, view: int, at: int) -> None:
         """Tell no rows beyond `at` any more, only how many there are."""
-        self._view = View(view, self._view.sieve, min(max(0, at), self._tape.seq))
+        self._see(View(view, self._view.sieve, min(max(0, at), self._tape.seq)))
+
+    def _see(self, view: View) -> None:
+        """Take a view, unless it is older: a page that was lost asks again what it had asked."""
+        if view.number > self._view.number:
+            self._view = view
 
     def older(self, before: int) -> News:
         """Return the rows before one that fit, and how far back it was looked."""

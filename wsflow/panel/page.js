@@ -113,6 +113,12 @@ function render({ model, el }) {
       show(tabs.children[0].dataset.part);
     }
   }
+  bus.watch("show", (name) => {
+    const tab = [...tabs.children].find((one) => one.dataset.part === name);
+    if (!tab) return;
+    show(name);
+    tab.focus();
+  });
   bus.start();
   return () => {
     bus.close(); // first: a part that fails here must leave no page behind
