@@ -1,6 +1,7 @@
 """Numbers over time, counted from rows: messages, handler times, errors, sessions that are open.
 
-Plain Python, a bounded memory: a panel feeds it row by row while they come, a plot all at once.
+Plain Python, a bounded memory; it is fed row by row while they come, or all at once for a plot.
+Every row costs it: a panel, which has to keep up with any flow, has `panel/gauge.py`.
 """
 
 from __future__ import annotations
@@ -249,7 +250,7 @@ class Meter:
     def series(self, until: float | None = None) -> Series:
         """Return what was counted; with `until` (UTC seconds) up to then, also where nothing was.
 
-        A panel gives the time of day: its lines go on while nothing happens.
+        Who shows it live gives the time of day: its lines go on while nothing happens.
         """
         if until is not None and self._steps:
             self._newest = self._step(int(until * 1e9) // self._width)

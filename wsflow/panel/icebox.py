@@ -6,6 +6,7 @@ was, also where JSON has no word for it and where a secret was not shown.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import re
@@ -74,26 +75,31 @@ class Icebox:
         self._frozen: dict[Freeze, Frozen] = {}
         self._lock = threading.Lock()
         self._pages = 0
+        self._timer: threading.Timer | None = None
 
     # ---- pages
 
     def open(self) -> None:
         """A page shows it."""
         self._pages += 1
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def close(self) -> None:
         """A page is gone; what was armed on pages goes on soon, when no other comes."""
         self._pages -= 1
         if not self._pages and any(one.mine for one in self._frozen.values()):
-            timer = threading.Timer(ALONE, self._thaw)
-            timer.daemon = True
-            timer.start()
+            self._timer = threading.Timer(ALONE, self._thaw)
+            self._timer.daemon = True
+            self._timer.start()
 
     def _thaw(self) -> None:
         if not self._pages:
             for one in list(self._frozen.values()):
                 if one.mine:
-                    one.freeze.cancel()
+                    with contextlib.suppress(WsflowError):  # the loop is blocked
+                        one.freeze.cancel()
 
     # ---- what there is (the pulse's thread)
 
