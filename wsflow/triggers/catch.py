@@ -10,7 +10,11 @@ from .base import Pulse, Trigger
 
 
 class Catch(Trigger):
-    """Where errors go. Make one with `flow.catch()`."""
+    """Where errors go. Make one with `flow.catch()`.
+
+    Port `out`: `{"error", "type", "node", "port", "value", "sessionId", "traceback"}`: what a
+    handler raised, where, and with which value. Errors behind it are not caught again.
+    """
 
     def __init__(self, host: Host, name: str, pulse: Pulse) -> None:
         super().__init__(host, name, pulse, ("out",))

@@ -23,7 +23,12 @@ _ABSENT: Any = object()
 
 
 class WebSocketTrigger(Trigger):
-    """A WebSocket route. Make one with `flow.websocket("/chat/{room}")`."""
+    """A WebSocket route. Make one with `flow.websocket("/chat/{room}")`.
+
+    Ports `req` (a client connected), `message` (it sent one), `close` (it is gone):
+    `{"peer", "sessionId", "method", "params", "query", "headers"}`, on `message` also `message`, on
+    `close` also `code` (None when nobody told) and `reason`.
+    """
 
     def __init__(self, host: Host, name: str, pulse: Pulse, template: PathTemplate) -> None:
         super().__init__(host, name, pulse, ("req", "message", "close"))
