@@ -506,6 +506,30 @@ async def test_p13_stop_says_1001_to_all_and_frees_the_port_again_and_again(flow
         assert descriptors(port) == []
 
 
+# ---- the notebook
+
+
+@pytest.mark.parametrize("thread", [False, True])
+async def test_p16_a_handler_that_blocks_for_more_than_a_second_is_named(
+    flow: Flow, thread: bool
+) -> None:
+    @flow.node
+    def slow(ev: Any, ctx: Context) -> None:
+        time.sleep(1.2)
+        ctx.emit("response", {"body": "at last"})
+
+    flow.websocket("/").message >> slow
+    server = await flow.serve(thread=thread)
+    async with connect(server.url, proxy=None) as client:
+        await client.send("x")
+        assert await client.recv() == "at last"
+        row = await flow.log.until(kind="mark", node="slow")
+    assert "test_promises.py:" in row.data
+    assert "time.sleep(1.2)" in row.data
+    assert row.elapsed is not None
+    assert row.elapsed > 1
+
+
 # ---- security
 
 
