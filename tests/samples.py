@@ -25,7 +25,7 @@ from wsflow import Flow
 from wsflow.context import Context
 from wsflow.recorder import Recorder
 from wsflow.server import Server
-from wsflow.types import CloseEvent, HttpEvent, MessageEvent, SocketEvent
+from wsflow.types import CloseEvent, HttpEvent, MessageEvent, SocketEvent, TimerEvent
 
 FOLDER = Path(__file__).parent.parent / "recordings"
 
@@ -45,7 +45,7 @@ def hello() -> Flow:
     return flow
 
 
-async def play_hello(server: Server, _: Recorder) -> None:
+async def play_hello(_: Flow, server: Server, recorder: Recorder) -> None:
     async with connect(f"{server.url}/hello", proxy=None) as client:
         await client.send("world")
         assert await client.recv() == "Hello, world!"
@@ -84,7 +84,7 @@ def chat() -> Flow:
     return flow
 
 
-async def play_chat(server: Server, recorder: Recorder) -> None:
+async def play_chat(_: Flow, server: Server, recorder: Recorder) -> None:
     def enter(name: str) -> connect:
         return connect(f"{server.url}/chat/{name}", proxy=None)
 
@@ -130,7 +130,7 @@ def crash() -> Flow:
     return flow
 
 
-async def play_crash(server: Server, recorder: Recorder) -> None:
+async def play_crash(_: Flow, server: Server, recorder: Recorder) -> None:
     async with connect(f"{server.url}/divide", proxy=None) as client:
         answers = []
         for sum_ in ("[84, 2]", "[1, 0]", "what?", "[1, 2, 3]", "[10, 4]"):
@@ -164,7 +164,7 @@ def slow_client() -> Flow:
 FRAMES = 40
 
 
-async def play_slow_client(server: Server, recorder: Recorder) -> None:
+async def play_slow_client(_: Flow, server: Server, recorder: Recorder) -> None:
     """The film is 8 MB: more than the sockets hold between a server and who does not read."""
     line = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -198,7 +198,7 @@ def binary() -> Flow:
     return flow
 
 
-async def play_binary(server: Server, recorder: Recorder) -> None:
+async def play_binary(_: Flow, server: Server, recorder: Recorder) -> None:
     async with connect(f"{server.url}/invert", proxy=None) as client:
         every = bytes(range(256))
         for message in (b"", b"\x00\x01\x02", every, PIXEL, "text, with an é", b"\xff" * 3000):
@@ -233,7 +233,7 @@ def countdown() -> Flow:
     return flow
 
 
-async def play_countdown(server: Server, recorder: Recorder) -> None:
+async def play_countdown(_: Flow, server: Server, recorder: Recorder) -> None:
     async with connect(f"{server.url}/countdown", proxy=None) as client:
         await client.send("8")
         heard = [await client.recv() for _ in range(9)]
@@ -263,7 +263,7 @@ def news() -> Flow:
     return flow
 
 
-async def play_news(server: Server, recorder: Recorder) -> None:
+async def play_news(_: Flow, server: Server, recorder: Recorder) -> None:
     url = server.url.replace("ws://", "http://") + "/news"
     async with (
         httpx.AsyncClient(trust_env=False) as editor,
@@ -275,6 +275,70 @@ async def play_news(server: Server, recorder: Recorder) -> None:
                 assert (posted.status_code, posted.json()) == (201, {"readers": 2}), number
                 assert await one.recv() == await other.recv()
             await asyncio.sleep(0.2)
+
+
+# ---- auction: a timer, a hammer, and bidders who are held back
+
+
+def auction() -> Flow:
+    """Take bids, one in 0.2 s from each bidder; tell all who leads, and when the hammer falls."""
+    flow = Flow("auction")
+    hall = flow.websocket("/auction", name="hall")
+    actions = hall.message.where("action", name="actions")
+    bids, pauses = flow.throttle(0.2, name="bids"), flow.debounce(0.3, name="pauses")
+    bidders = flow.connections(name="bidders")
+    hammer = flow.inject({"lot": "a teapot"}, name="hammer")
+
+    @flow.node
+    def bid(event: MessageEvent, ctx: Context) -> None:
+        said, best = json.loads(event["message"]), ctx.state.get("best", 0)
+        if said["amount"] > best:
+            ctx.state.set("best", said["amount"])
+        ctx.emit("response", {"body": {"taken": said["amount"] > best}})
+
+    @flow.node
+    def hold(event: MessageEvent, ctx: Context) -> None:
+        ctx.emit("response", {"body": {"wait": True}})
+
+    @flow.node
+    def nudge(event: MessageEvent, ctx: Context) -> None:
+        ctx.emit("response", {"body": {"still thinking": True}})
+
+    @flow.node
+    def lead(event: TimerEvent, ctx: Context) -> None:
+        ctx.route({"tick": event["count"], "best": ctx.state.get("best", 0)})
+
+    @flow.node
+    def sell(event: Any, ctx: Context) -> None:
+        ctx.route({"sold": event["lot"], "for": ctx.state.get("best", 0)})
+
+    hall.req >> bidders.req
+    hall.close >> bidders.close
+    actions["bid"] >> bids >> bid
+    bids.dropped >> hold
+    actions["think"] >> pauses >> nudge
+    actions.default >> hold
+    flow.timer(0.4, name="clock").out >> lead >> bidders.broadcast
+    hammer.out >> sell >> bidders.broadcast
+    return flow
+
+
+async def play_auction(flow: Flow, server: Server, _: Recorder) -> None:
+    async with (
+        connect(f"{server.url}/auction", proxy=None) as anna,
+        connect(f"{server.url}/auction", proxy=None) as ben,
+    ):
+        for amount in (10, 25, 26):  # anna's second bid comes too soon
+            await anna.send(json.dumps({"action": "bid", "amount": amount}))
+            await asyncio.sleep(0.15)
+            await ben.send(json.dumps({"action": "think"}))
+        await ben.send(json.dumps({"action": "bid", "amount": 40}))
+        await ben.send("forty!")
+        await asyncio.sleep(0.9)
+        hammer = flow.nodes["hammer"]
+        hammer()
+        while "sold" not in await anna.recv():
+            pass
 
 
 # ---- whiteboard.har: a page in Chromium, captured by the browser
@@ -357,7 +421,7 @@ class Sample:
 
     file: str
     flow: Callable[[], Flow]
-    play: Callable[[Server, Recorder], Awaitable[None]] | None = None
+    play: Callable[[Flow, Server, Recorder], Awaitable[None]] | None = None
     redact: tuple[str, ...] = ()
     """Keys that are not kept, nor compared."""
 
@@ -375,6 +439,7 @@ SAMPLES = (
     Sample("binary.jsonl", binary, play_binary),
     Sample("countdown.jsonl", countdown, play_countdown),
     Sample("news.jsonl", news, play_news),
+    Sample("auction.jsonl", auction, play_auction),
     Sample("whiteboard.har", whiteboard),
 )
 
@@ -389,7 +454,7 @@ async def record(sample: Sample) -> None:
             return
         with tempfile.TemporaryDirectory() as folder:
             recorder = flow.record(sample.path.stem, folder=folder, redact=sample.redact)
-            await sample.play(server, recorder)
+            await sample.play(flow, server, recorder)
             await server_is_empty(server)
             shutil.copyfile(recorder.stop(), sample.path)
 
