@@ -6,9 +6,11 @@ here once more in one telling case.
 
 import asyncio
 import random
+import re
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -828,3 +830,32 @@ def _tells_nothing(body: bytes, headers: dict[str, str]) -> None:
     for word in ("traceback", "tiger", "runtimeerror", ".py", "hypercorn", "h11", "python", "0x"):
         assert word not in said
     assert "server" not in headers
+
+
+# ---- the table
+
+TABLE = Path(__file__).with_name("PROMISES.md")
+
+BESIDE = {
+    "test_p29_an_hour_of_it_takes_well_under_a_second",
+    "test_p29_a_flow_that_was_served_in_a_thread",
+    "test_p29_it_hears_what_a_manager_sends_from_a_thread_and_what_a_handler_sends_by_hand",
+}
+"""Tests that bear a number, and add a detail to those in the table."""
+
+
+def test_every_promise_stands_in_the_table_once() -> None:
+    numbers = re.findall(r"(?m)^\| P(\d+) \|", TABLE.read_text())
+    assert numbers == [str(number) for number in range(1, 31)]
+
+
+def test_the_table_names_tests_that_are_there_and_all_that_bear_a_number() -> None:
+    named = set(re.findall(r"`(test_\w+\.py)::(test_\w+)`", TABLE.read_text()))
+    there = {
+        (path.name, name)
+        for path in TABLE.parent.glob("test_*.py")
+        for name in re.findall(r"(?m)^(?:async )?def (test_\w+)", path.read_text())
+    }
+    assert named - there == set()
+    mine = {(file, name) for file, name in there if re.match(r"test_p\d+_", name)}
+    assert {name for _, name in mine} <= {name for _, name in named} | BESIDE
