@@ -336,7 +336,7 @@ async def test_recording_from_the_panel_lands_in_the_folder(
 ) -> None:
     assert viewer["free"] == "chat-take1"
     viewer.part.record("chat-take1")
-    assert [one["name"] for one in viewer["recorders"]] == ["chat-take1"]
+    assert [(one["name"], one["seconds"]) for one in viewer["recorders"]] == [("chat-take1", 0)]
     async with flow.client("/chat") as client:
         await tell(client, "one")
     viewer.part.mark("chat-take1", " it begins ")
@@ -415,6 +415,18 @@ async def test_what_differs_is_told_in_pieces(flow: Flow, viewer: Viewer) -> Non
     assert (first["then"], first["now"]) == ([["ONE", False]], [["ONE", False], ["!", True]])
     assert second["then"] == [[EVIL.upper(), False]]  # text, to be shown as text
     assert len(report["places"]) == 2
+
+
+async def test_a_small_change_in_a_long_answer_is_shown_with_what_is_around_it(
+    flow: Flow, viewer: Viewer
+) -> None:
+    await chosen(flow, viewer, "a" * 300_000)
+    changed("!")
+    viewer.part.play({})
+    report = await viewer.until(lambda viewer: viewer["report"])
+    [pair] = report["pairs"]
+    assert pair["now"][-1] == ["!", True]
+    assert pair["then"] == [["…" + "A" * 60, False]]
 
 
 async def test_what_is_missing_and_what_is_more_has_nothing_beside_it(

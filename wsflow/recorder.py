@@ -127,6 +127,11 @@ class Recorder:
         """Whether rows are still written."""
         return self._file >= 0
 
+    @property
+    def seconds(self) -> float:
+        """How long ago it began."""
+        return (time.monotonic_ns() - self._began) / 1e9
+
     def mark(self, text: str) -> None:
         """Write a remark, to find the place again: `recording.mark("lesson 2 starts")`.
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 ALONE = 60.0
 """Seconds a replay goes on when no page shows it: one that is reloaded comes back."""
 
-FULL = 2**16
+FULL = 2**20
 """Characters of an answer that are looked at; what is shown is cut around what differs."""
 
 
@@ -56,7 +56,7 @@ class Deck:
         self._manner = Manner()
         self._why = ""
         self._stopped = False
-        self._recorders: dict[str, tuple[Recorder, float]] = {}
+        self._recorders: dict[str, Recorder] = {}
         self._trouble = ""
         self._pages = 0
         self._left_at = 0.0
@@ -111,18 +111,16 @@ class Deck:
 
     def recorders(self) -> list[News]:
         """Return what is being recorded, also from a cell; notes which has failed."""
-        there, now = dict(self.flow._recorders), time.monotonic()
-        for name, (recorder, _) in list(self._recorders.items()):
+        there = dict(self.flow._recorders)
+        for name, recorder in list(self._recorders.items()):
             if there.get(name) is not recorder:
                 del self._recorders[name]
                 self._trouble = "" if recorder.failed is None else text(recorder.failed, 400)
                 self.shelf.look()
-        for name, recorder in there.items():
-            if name not in self._recorders:
-                self._recorders[name] = recorder, now
+        self._recorders.update(there)
         return [
-            {"name": name, "rows": recorder.rows, "seconds": int(now - since)}
-            for name, (recorder, since) in self._recorders.items()
+            {"name": name, "rows": recorder.rows, "seconds": int(recorder.seconds)}
+            for name, recorder in self._recorders.items()
         ]
 
     @property
