@@ -162,6 +162,18 @@ def test_of_a_very_large_graph_a_part_is_drawn(
     assert (len(graph["nodes"]), len(graph["wires"]), graph["more"]) == (3, 2, 2)
 
 
+def test_a_graph_that_changes_while_it_is_read_is_read_again(
+    flow: Flow, part: DiagramPart, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def changing(_: Flow) -> None:
+        raise RuntimeError("dictionary changed size during iteration")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Flow, "wires", property(changing))
+        assert told(part) == {}
+    assert len(names(told(part)["graph"])) == 3
+
+
 # ---- what passes
 
 

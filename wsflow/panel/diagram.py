@@ -18,6 +18,7 @@ from .part import News, Part, text
 if TYPE_CHECKING:
     from ..flow import Flow
     from ..node import Node
+    from ..port import Wire
 
 LOOK = 0.25
 """Seconds between two looks at the counts: what changes faster nobody can read."""
@@ -108,9 +109,13 @@ class DiagramPart(Part):
         if now - self._looked_at < LOOK:
             return None
         self._looked_at = now
-        news = self._drawn()
+        try:
+            wires = self.flow.wires
+        except RuntimeError:  # a port is being added in the loop's thread: the next look sees it
+            return None
+        news = self._drawn(wires)
         self._read_log()
-        for name, found in (("wires", self._wires(now)), ("nodes", self._boxes())):
+        for name, found in (("wires", self._wires(wires, now)), ("nodes", self._boxes())):
             told = self._told.get(name, {})
             changed = [[index, *line] for index, line in found.items() if told.get(index) != line]
             if changed:
@@ -121,16 +126,16 @@ class DiagramPart(Part):
             self._told_lit = news["lit"] = lit
         return news or None
 
-    def _drawn(self) -> News:
+    def _drawn(self, wires: list[Wire]) -> News:
         """Return the picture when it is another one."""
         nodes = list(self.flow.nodes.values())
-        wires = [(wire.key, wire) for wire in self.flow.wires]
+        keys = [wire.key for wire in wires]
         signature = (
             [
                 (node.name, type(node), id(node.function), *node.inputs, "", *node.outputs)
                 for node in nodes
             ],
-            [key for key, _ in wires],
+            keys,
             [_about(node) for node in nodes],
         )
         if signature == self._signature:
@@ -138,7 +143,7 @@ class DiagramPart(Part):
         self._signature, self._told, self._told_lit = signature, {}, None
         self._nodes = nodes[:MOST]
         shapes = {node.name: _shape(node) for node in self._nodes}
-        picture = arrange(shapes, [key for key, _ in wires], self._picture)
+        picture = arrange(shapes, keys, self._picture)
         self._picture, self._keys = picture, list(picture.lines)
         return {
             "graph": {
@@ -172,9 +177,9 @@ class DiagramPart(Part):
             "outputs": [[text(name, LONGEST), y] for name, y in shape.outputs.items()],
         }
 
-    def _wires(self, now: float) -> dict[int, tuple[int, float]]:
+    def _wires(self, wires: list[Wire], now: float) -> dict[int, tuple[int, float]]:
         """Return for each wire how many events took it, and how many a second lately."""
-        counts = {wire.key: wire.count for wire in self.flow.wires}
+        counts = {wire.key: wire.count for wire in wires}
         history = self._counts
         history.append((now, counts))
         while len(history) > 2 and now - history[1][0] >= RATED:

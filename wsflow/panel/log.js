@@ -62,6 +62,7 @@ export function logPart(bus, root) {
   let came = 0;
   let unseen = 0;
   let skipped = 0;
+  let dropped = false; // the log itself holds only the newest rows
   let back = null; // {before, start, dropped}: how far it was looked back
   let fetching = false;
   let opened = null; // the row of which the details are shown
@@ -141,7 +142,7 @@ export function logPart(bus, root) {
 
   function say() {
     let text = paused ? "Paused: the log goes on without this page." : "";
-    if (following && skipped) text = `${count(skipped)} skipped, they are in flow.log`;
+    if (following && skipped) text = `${count(skipped)} skipped, ${dropped ? "the newest of them" : "they"} are in flow.log`;
     else if (unseen) text = `${text ? text + " · " : ""}${count(unseen)} not looked at, they are in flow.log`;
     note.dataset.kind = "";
     write(note, text);
@@ -448,6 +449,7 @@ export function logPart(bus, root) {
       unseen = news.unseen;
     } else if (news.rows) {
       skipped = news.skipped;
+      dropped = news.dropped ?? false;
       if (news.first) fill(news.rows);
       else append(news.rows, news.gap);
       if (visible) toEnd();

@@ -111,6 +111,8 @@ class LogPart(Part):
         view.seen = max(view.seen, last)
         view.skipped += unseen
         news: News = {"rows": self._lines(found), "gap": unseen, "skipped": view.skipped}
+        if view.skipped and self.flow.log.dropped:
+            news["dropped"] = True
         return news | {"first": True} if fresh else news
 
     def _counted(self, view: View) -> News | None:
