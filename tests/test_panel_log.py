@@ -527,6 +527,22 @@ async def test_a_flood_shows_its_newest_rows_and_says_what_was_skipped(
 
 
 @in_browser
+async def test_who_comes_back_to_the_log_sees_its_newest_rows(browser: Browser, chat: Flow) -> None:
+    async with shown(browser, chat, "log", "diagram") as (page, _):
+        tell(chat)
+        await expect(row(page, 1)).to_be_visible()
+        await page.get_by_role("tab", name="Diagram").click()
+        await expect(row(page, 1)).to_be_hidden()
+        for _ in range(3 * SHOWN):
+            tell(chat)
+        await page.get_by_role("tab", name="Log").click()
+        await expect(row(page, 3 * SHOWN + 1)).to_be_in_viewport()
+        await expect(newest(page)).to_be_hidden()
+        tell(chat)
+        await expect(row(page, 3 * SHOWN + 2)).to_be_in_viewport()
+
+
+@in_browser
 async def test_filters_narrow_what_is_shown(browser: Browser, chat: Flow) -> None:
     async with (
         shown(browser, chat, "sessions", "log") as (page, _),

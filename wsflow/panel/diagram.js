@@ -2,7 +2,7 @@ import { h, svg, write, plain, count } from "./dom.js";
 
 // The graph: boxes keep their places; counts, rates and the way of one event are drawn upon it.
 export function diagramPart(bus, root) {
-  const SMALLEST = 0.7; // below that nobody can read it: then the picture scrolls
+  const SMALLEST = 0.66; // below that nobody can read it: then the picture scrolls
   const ICONS = {
     WebSocketTrigger: "M3 6h9l-3-3M13 10H4l3 3",
     HttpTrigger: "M8 2.5a5.5 5.5 0 1 0 0 11a5.5 5.5 0 1 0 0-11M2.5 8h11M8 2.5c3 3.5 3 7.500 0 11M8 2.5c-3 3.5-3 7.500 0 11",
@@ -95,7 +95,7 @@ export function diagramPart(bus, root) {
     const track = svg("path", { class: "wf-track", d: given.path });
     const flowing = svg("path", { class: "wf-flowing", d: given.path });
     const group = svg("g", { class: given.back ? "wf-wire wf-back" : "wf-wire" }, track, flowing);
-    const label = svg("text", { class: "wf-passed", x: given.label[0], y: given.label[1] - 5, "text-anchor": "middle" });
+    const label = svg("text", { class: "wf-passed", x: given.label[0], y: given.label[1] - 7, "text-anchor": "middle" });
     return { wire: given, group, track, label };
   }
 
@@ -113,10 +113,15 @@ export function diagramPart(bus, root) {
     return rate >= 1000 ? `${(rate / 1000).toFixed(rate < 10000 ? 1 : 0)}k/s` : `${rate}/s`;
   }
 
+  function shortly(number) {
+    if (number < 100_000) return count(number);
+    return number < 1_000_000 ? `${Math.floor(number / 1000)}k` : `${(Math.floor(number / 10_000) / 100).toFixed(2)}M`;
+  }
+
   function flow(index, number, rate) {
     const line = lines[index];
     if (!line) return;
-    write(line.label, number ? (rate ? `${count(number)} · ${rateText(rate)}` : count(number)) : "");
+    write(line.label, number ? (rate ? `${shortly(number)} · ${rateText(rate)}` : shortly(number)) : "");
     const strength = rate ? Math.min(1, Math.log10(1 + rate) / 3.3) : 0;
     line.group.style.setProperty("--strength", strength.toFixed(2));
     line.group.classList.toggle("wf-flows", rate > 0);

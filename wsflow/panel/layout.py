@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import NamedTuple, TypeAlias
 
 MARGIN = 24
-COLUMN_GAP = 84
+COLUMN_GAP = 96
 """Between two columns: a wire's count stands there."""
 ROW_GAP = 18
 LANE = 20
