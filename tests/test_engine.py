@@ -680,6 +680,35 @@ async def test_messages_of_a_pause_arrive_after_it_in_order(flow: Flow) -> None:
     assert seen == ["0", "1", "2"]
 
 
+async def test_what_waits_behind_a_handler_that_starts_waits_for_the_pause_too(flow: Flow) -> None:
+    seen: list[str] = []
+
+    @flow.node
+    async def slow(ev: Any) -> None:
+        seen.append(f"slow {ev['message']}")
+
+    @flow.node
+    def plain(ev: Any) -> None:
+        seen.append(f"plain {ev['message']}")
+
+    chat = flow.websocket("/")
+    chat.message >> [slow, plain]
+    alice = flow.client("/")
+    await alice.connect()
+    session = alice.session
+    assert session is not None
+    session.receive("1", 1)
+    session.receive("2", 1)  # behind the first, whose async handler has not started
+    flow.pause()
+    session.receive("3", 1)
+    await turns(20)
+    assert seen == ["plain 1", "slow 1"]
+    flow.resume()
+    await turns(20)
+    assert [one for one in seen if one.startswith("plain")] == ["plain 1", "plain 2", "plain 3"]
+    assert session.inflight == 0
+
+
 async def test_a_running_handler_goes_on_while_the_flow_is_paused(flow: Flow) -> None:
     go_on = anyio.Event()
 

@@ -73,6 +73,8 @@ class Engine:
         self._work: deque[Work] = deque()
         self._held: deque[Firing] = deque()
         self._let_go: list[tuple[SessionView | None, Firing | None]] = []
+        self._behind: list[SessionView] = []
+        """Sessions whose later events wait for `resume`."""
         self._draining = self._scheduled = False
         self._loggers: dict[str, logging.Logger] = {}
         self._trail: list[str] = []
@@ -133,6 +135,9 @@ class Engine:
         """Fire a session's later events, now that the handlers of the earlier ones have started."""
         waiting = session.waiting
         while waiting and not session.starting:
+            if self.paused:
+                self._behind.append(session)
+                return
             firing = waiting.popleft()
             if self.gate is not None and self.gate(*firing):
                 return
@@ -152,6 +157,9 @@ class Engine:
         held, self._held = self._held, deque()
         for firing in held:
             self.fire(*firing)
+        behind, self._behind = self._behind, []
+        for session in behind:
+            self._fire_waiting(session)
 
     def current(self) -> Context | None:
         """Return the context of the handler that runs here, so that what it calls has a cause."""
@@ -404,6 +412,7 @@ class Engine:
         self._work.clear()
         self._held.clear()
         self._let_go.clear()
+        self._behind.clear()
 
     def moment(self, name: str) -> None:
         """Call who subscribed to a lifecycle moment; an error costs a row and nothing else."""
