@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from wsflow import Flow
-from wsflow.picture import LONGEST, MOST, svg
+from wsflow import Flow, picture
+from wsflow.panel import layout
+from wsflow.picture import LONGEST, MOST, Drawing
 
 from .playing import tell
 
@@ -16,7 +17,7 @@ NAMES = ['"]<x', "<img src=x onerror=alert(1)>", "a&b", "x" * 500, "\u202eevil",
 
 
 def parsed(flow: Flow) -> ET.Element:
-    return ET.fromstring(svg(flow.nodes.values()))
+    return ET.fromstring(Drawing().svg(flow.nodes.values()))
 
 
 def texts(picture: ET.Element, kind: str) -> list[str]:
@@ -41,16 +42,14 @@ def chatting(flow: Flow) -> Any:
 
 def test_nodes_are_boxes_and_wires_paths(flow: Flow) -> None:
     chatting(flow)
-    picture = parsed(flow)
-    assert texts(picture, "name") == [
+    shown = parsed(flow)
+    assert texts(shown, "name") == [
         "chat (WebSocket /chat/{room})", "echo", "timer (every 5 s)", "throttle (one in 1 s)",
     ]  # fmt: skip
-    assert len(list(picture.iter("rect"))) == 4
-    assert len(list(picture.iter("path"))) == len(flow.wires) == 4
-    assert {"req", "message", "close", "in", "out", "again", "dropped"} == set(
-        texts(picture, "port")
-    )
-    assert picture.get("aria-label") == "graph of 4 nodes and 4 wires"
+    assert len(list(shown.iter("rect"))) == 4
+    assert len(list(shown.iter("path"))) == len(flow.wires) == 4
+    assert {"req", "message", "close", "in", "out", "again", "dropped"} == set(texts(shown, "port"))
+    assert shown.get("aria-label") == "graph of 4 nodes and 4 wires"
 
 
 def test_boxes_of_a_column_are_equally_wide_and_stand_apart(flow: Flow) -> None:
@@ -72,9 +71,9 @@ async def test_counts_stand_on_the_wires_and_failures_show(flow: Flow) -> None:
     async with flow.client("/chat/red") as client:
         await tell(client, "a", "b")
         await client.send("boom")
-    picture = parsed(flow)
-    assert texts(picture, "count") == ["3"]
-    kinds = [one.get("class") for one in picture.iter("g")]
+    shown = parsed(flow)
+    assert texts(shown, "count") == ["3"]
+    kinds = [one.get("class") for one in shown.iter("g")]
     assert kinds == ["box trigger", "box failed", "box trigger", "box"]
 
 
@@ -86,9 +85,9 @@ def test_a_name_is_text(flow: Flow, name: str) -> None:
         made = flow.node(lambda: None, name="plain")
         flow.websocket(f"/{'x' * 300}", name="long")
         made.name = name
-    picture = parsed(flow)
-    assert {one.tag for one in picture.iter()} <= {"svg", "g", "rect", "text", "path"}
-    assert all(len(text) <= LONGEST for text in texts(picture, "name") + texts(picture, "port"))
+    shown = parsed(flow)
+    assert {one.tag for one in shown.iter()} <= {"svg", "g", "rect", "text", "path"}
+    assert all(len(text) <= LONGEST for text in texts(shown, "name") + texts(shown, "port"))
 
 
 def test_an_empty_flow_is_an_empty_picture_and_a_huge_one_has_an_end(flow: Flow) -> None:
@@ -96,3 +95,26 @@ def test_an_empty_flow_is_an_empty_picture_and_a_huge_one_has_an_end(flow: Flow)
     for number in range(MOST + 20):
         flow.node(lambda: None, name=f"n{number}")
     assert len(list(parsed(flow).iter("rect"))) == MOST
+
+
+async def test_one_that_draws_again_sees_new_counts_and_new_nodes(
+    flow: Flow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arranged: list[int] = []
+
+    def arrange(shapes: Any, wires: Any) -> Any:
+        arranged.append(len(shapes))
+        return layout.arrange(shapes, wires)
+
+    monkeypatch.setattr(picture, "arrange", arrange)
+    chatting(flow)
+    drawing = Drawing()
+    first = drawing.svg(flow.nodes.values())
+    async with flow.client("/chat/red") as client:
+        await tell(client, "a")
+    second = drawing.svg(flow.nodes.values())
+    assert first != second
+    assert arranged == [4, 4], "once for the columns, once for the boxes, and not again"
+    flow.node(lambda: None, name="new")
+    assert "new" in drawing.svg(flow.nodes.values())
+    assert arranged == [4, 4, 5, 5]

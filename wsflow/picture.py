@@ -22,28 +22,41 @@ NARROW, LONGEST = 96, 40
 HEAD, STEP = 30, 18
 """Pixels: a box's title, and each of its ports below."""
 
-MOST = 200
+MOST = 100
 """Nodes that are drawn."""
 
 
-def svg(nodes: Iterable[Node]) -> str:
-    """Return the picture: triggers rounded, failing nodes of class `failed`, counts on the wires.
+class Drawing:
+    """Draws a graph; where everything stands is found anew only when the graph is another one."""
 
-    It brings no style: classes are `box`, `trigger`, `failed`, `port`, `wire`, `count`. Every name
-    is text.
-    """
-    drawn = list(nodes)[:MOST]
-    wires = {wire.key: wire for node in drawn for wire in node.wires()}
-    shapes = _even({node.name: _shape(node) for node in drawn}, wires)
-    picture = arrange(shapes, wires)
-    parts = [_line(wires[key], picture) for key in picture.lines]
-    parts += [_box(node, shapes[node.name], picture) for node in drawn]
-    size = f"{picture.width:.0f} {picture.height:.0f}"
-    label = f"graph of {len(drawn)} nodes and {len(picture.lines)} wires"
-    return (
-        f'<svg viewBox="0 0 {size}" width="{picture.width:.0f}" role="img" aria-label="{label}">'
-        f"{''.join(parts)}</svg>"
-    )
+    def __init__(self) -> None:
+        self._seen: object = None
+        self._picture = Picture()
+        self._shapes: dict[str, Shape] = {}
+
+    def svg(self, nodes: Iterable[Node]) -> str:
+        """Return the picture: triggers rounded, failing nodes of class `failed`, counts on wires.
+
+        It brings no style: classes are `box`, `trigger`, `failed`, `port`, `wire`, `count`. Every
+        name is text.
+        """
+        drawn = list(nodes)[:MOST]
+        wires = {wire.key: wire for node in drawn for wire in node.wires()}
+        shapes = {node.name: _shape(node) for node in drawn}
+        seen = (shapes, list(wires))
+        if seen != self._seen:
+            self._seen = seen
+            self._shapes = _even(shapes, wires)
+            self._picture = arrange(self._shapes, wires)
+        picture = self._picture
+        parts = [_line(wires[key], picture) for key in picture.lines]
+        parts += [_box(node, self._shapes[node.name], picture) for node in drawn]
+        size = f"{picture.width:.0f} {picture.height:.0f}"
+        label = f"graph of {len(drawn)} nodes and {len(picture.lines)} wires"
+        return (
+            f'<svg viewBox="0 0 {size}" width="{picture.width:.0f}" role="img" '
+            f'aria-label="{label}">{"".join(parts)}</svg>'
+        )
 
 
 def _even(shapes: dict[str, Shape], wires: Iterable[Key]) -> dict[str, Shape]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from .node import Node
-from .picture import svg
+from .picture import Drawing
 from .plain import plain
 from .triggers.http import RequestTrigger
 from .triggers.websocket import WebSocketTrigger
@@ -34,6 +34,7 @@ class StatusPage:
         self, name: str, nodes: Callable[[], Iterable[Node]], sessions: Callable[[], int]
     ) -> None:
         self._name, self._nodes, self._sessions = name, nodes, sessions
+        self._drawing = Drawing()
 
     async def requested(
         self, request: Request, params: dict[str, str], body: bytes, left: Left | None = None
@@ -60,7 +61,7 @@ class StatusPage:
             f"<header><h1>{name}</h1>"
             f"<p>{number} session{'s' * (number != 1)} open · a flow of wsflow</p></header>"
             f"<main><section><h2>Routes</h2><table>{rows}</table></section>"
-            f'<section><h2>Graph</h2><div class="graph">{svg(nodes)}</div></section>'
+            f'<section><h2>Graph</h2><div class="graph">{self._drawing.svg(nodes)}</div></section>'
             f"{_TRY if routes else _EMPTY}</main>"
             f'<script type="application/json" id="routes" nonce="{nonce}">{data}</script>'
             f'<script nonce="{nonce}">{_read("js")}</script></body></html>'

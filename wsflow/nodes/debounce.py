@@ -60,7 +60,7 @@ class Debounce(Node):
         raise HandlerError(f"{self.name!r} brings its own setup; give yours to another node")
 
     def removed(self) -> None:
-        for one in self._waiting.values():
+        for one in list(self._waiting.values()):
             one.alarm.cancel()
         self._waiting.clear()
 
