@@ -230,6 +230,52 @@ async def test_a_client_in_the_page_talks_at_the_first_click(
         assert notebook.external == []
 
 
+# ---- what is recorded, held and counted
+
+
+async def test_a_recording_shows_what_an_edited_cell_answers_otherwise(
+    lab: Desk, version: Version
+) -> None:
+    async with chatting(lab, version=version) as (notebook, port):
+        await tab(notebook, "Player").click()
+        shown = panel(notebook).locator(".wf-player")
+        await shown.get_by_label("Name of the new recording").fill("lesson")
+        await shown.get_by_role("button", name="Record", exact=True).click()
+        await expect(shown.get_by_label("Mark in lesson")).to_be_visible()
+        async with peer(port) as client:
+            await client.send("hello")
+            assert await received(client) == "HELLO"
+        await shown.get_by_role("button", name="Stop recording lesson").click()
+        row = shown.locator("tr[data-recording=lesson]")
+        await expect(row).to_have_attribute("data-state", "read")
+        play = shown.get_by_role("button", name="Play", exact=True)
+        await play.click()
+        await expect(shown.get_by_text("Everything as recorded")).to_be_visible()
+        await notebook.edit(0, CHAT.replace(".upper()", ".title()"))
+        await notebook.run(0)
+        await play.click()
+        await expect(shown.get_by_text("Different from what was recorded")).to_be_visible()
+        await expect(shown.locator(".wf-said del")).to_have_text("HELLO")
+        await expect(shown.locator(".wf-said ins")).to_have_text("Hello")
+
+
+async def test_an_event_is_held_edited_and_let_go(lab: Desk, version: Version) -> None:
+    async with chatting(lab, version=version) as (notebook, port), peer(port) as client:
+        await tab(notebook, "Freezer").click()
+        await panel(notebook).get_by_role("button", name="Freeze").click()
+        await expect(panel(notebook).locator(".wf-ice")).to_contain_text("waits for the next")
+        await client.send("hello")
+        event = panel(notebook).get_by_label("The event as JSON")
+        await expect(event).to_have_value(re.compile('"message": "hello"'))
+        await expect(sessions(notebook)).to_contain_text("held")
+        await event.fill((await event.input_value()).replace("hello", "edited"))
+        await event.press("Control+Enter")
+        assert await received(client) == "EDITED"
+        await tab(notebook, "Plots").click()
+        count = panel(notebook).locator(".wf-series[data-kind=open] b")
+        await expect(count).to_have_text("1")
+
+
 # ---- by keyboard
 
 
