@@ -284,6 +284,28 @@ async def test_what_clients_send_can_not_break_the_channel_or_hide(flow: Flow, p
         page.part.drop(page.line["number"])
 
 
+async def test_what_json_can_not_say_at_all_is_described_and_goes_on_as_it_came(
+    flow: Flow, page: Page
+) -> None:
+    got: list[Any] = []
+    inject = flow.inject(name="inject")
+
+    @flow.node
+    def take(ev: Any) -> None:
+        got.append(ev)
+
+    inject >> take
+    deep: list[Any] = []
+    for _ in range(500):
+        deep = [deep]
+    for odd in (10**5000, {"n": 10**5000}, {"deep": deep}, object):
+        page.part.arm("inject.out")
+        inject(odd)
+        line = page.line
+        page.part.let_go(line["number"], line["text"])
+        assert got.pop() == odd
+
+
 async def test_what_is_too_long_to_edit_is_shown_in_part(flow: Flow, page: Page) -> None:
     alice = await flow.client("/chat")
     page.part.arm("chat.message")

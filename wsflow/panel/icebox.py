@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from ..errors import WsflowError
 from ..lines import data, unwrapped
 from ..port import Output
-from ..snapshot import redacted
+from ..snapshot import describe, redacted
 from ..triggers.base import Trigger
 from ..triggers.catch import Catch
 from .part import News, text
@@ -235,7 +235,10 @@ def _written(event: Any) -> tuple[str, Any]:
     """Return an event as JSON to read and to edit, and as the values that stand there."""
     if event is NOTHING:
         return "", None
-    shown = redacted(json.loads(data(event)))
+    try:
+        shown = redacted(json.loads(data(event)))
+    except Exception:  # noqa: BLE001 (an object that changes while we look, a number too long)
+        shown = describe(event)
     if isinstance(shown, dict):
         first = {key: shown[key] for key in FIRST if key in shown}
         shown = first | shown
