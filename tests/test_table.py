@@ -55,7 +55,15 @@ def test_no_text_makes_a_tag(text: str) -> None:
     ("value", "side"), [(3, "right"), (1.5, "right"), ("3", "left"), (None, "left")]
 )
 def test_numbers_stand_right(value: object, side: str) -> None:
-    assert f"<td style='text-align:{side}'>" in table(["n"], [[value]])
+    page = table(["n"], [[value]])
+    assert f"<td style='text-align:{side}'>" in page
+    assert f"<th style='text-align:{side}'>" in page
+
+
+def test_a_column_has_one_side() -> None:
+    page = table(["fact", ""], [["messages", 3], ["length", "1.5 s"]])
+    assert "right" not in page
+    assert table(["n"], [[3], [None], [""]]).count("right") == 4
 
 
 def test_none_is_an_empty_cell() -> None:

@@ -5,7 +5,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from wsflow.timeline import COLOURS, LEFT, MARK, MAX_SESSIONS, WIDTH, timeline
+from wsflow.timeline import FAILED, LEFT, MARKED, MAX_SESSIONS, ROW, SAID, TOLD, WIDTH, timeline
 
 
 class Told(NamedTuple):
@@ -27,11 +27,43 @@ def strokes(svg: ET.Element, colour: str) -> list[float]:
 
 def test_each_kind_has_its_colour_and_its_moment() -> None:
     svg = picture(Told(0, "message"), Told(5, "response"), Told(5, "send"), Told(10, "error"))
-    assert strokes(svg, COLOURS["message"]) == [LEFT]
-    (middle,) = strokes(svg, COLOURS["response"])
+    assert strokes(svg, SAID.colour) == [LEFT]
+    (middle,) = strokes(svg, TOLD.colour)
     assert abs(middle - (LEFT + WIDTH - 8) / 2) <= 1
-    (last,) = strokes(svg, COLOURS["error"])
+    (last,) = strokes(svg, FAILED.colour)
     assert WIDTH - 10 <= last <= WIDTH
+
+
+def spans(svg: ET.Element, colour: str) -> list[tuple[float, float]]:
+    """Return from where to where the strokes of a colour go down."""
+    paths = [str(one.get("d")) for one in svg.iter("path") if one.get("stroke") == colour]
+    found = [re.findall(r"M[\d.]+,([\d.]+)v([\d.]+)", path) for path in paths]
+    return [(float(top), float(top) + float(height)) for some in found for top, height in some]
+
+
+def test_at_one_moment_nothing_hides_another() -> None:
+    rows = [Told(1, kind, who) for who in ("a", "b") for kind in ("message", "response", "error")]
+    svg = picture(*rows)
+    for line in (0, 1):
+        said, told, failed = (spans(svg, tick.colour)[line] for tick in (SAID, TOLD, FAILED))
+        middle = line * ROW + ROW / 2
+        assert line * ROW <= said[0] < said[1] < middle < told[0] < told[1] <= (line + 1) * ROW
+        assert said[0] < failed[0] < middle < failed[1] < told[1]
+        assert FAILED.width > SAID.width
+
+
+def test_a_session_is_a_line_from_its_first_row_to_its_last() -> None:
+    svg = picture(Told(0, "req"), Told(5, "message"), Told(10, "close"), Told(5, "req", "s2"))
+    first, second = svg.iter("line")
+    assert (first.get("x1"), first.get("x2")) == (str(LEFT), str(WIDTH - 8))
+    assert second.get("x1") == second.get("x2")
+
+
+def test_the_legend_tells_what_there_is() -> None:
+    legend = timeline([Told(0, "message"), Told(1, "error"), Told(1, "mark", None)], 12.0)
+    told = re.sub("<[^>]*>", "", legend.partition("<small>")[2])
+    assert told.split() == ["0", "to", "12.0", "s", "▍messages", "▍errors", "▍marks"]
+    assert "0 to 0.125 s" in timeline([], 0.125)
 
 
 def test_a_ring_where_a_session_began_and_a_dot_where_it_ended() -> None:
@@ -51,7 +83,7 @@ def test_each_session_has_a_line_of_its_own() -> None:
 
 def test_a_mark_goes_across() -> None:
     svg = picture(Told(5, "mark", None), Told(5, "broadcast", None), Told(5, "req"))
-    assert len(strokes(svg, MARK)) == 1
+    assert len(strokes(svg, MARKED.colour)) == 1
 
 
 def test_what_is_no_event_of_a_session_is_not_drawn() -> None:
@@ -62,7 +94,7 @@ def test_what_is_no_event_of_a_session_is_not_drawn() -> None:
 
 def test_more_sessions_than_fit_are_counted() -> None:
     rows = [Told(0, "req", f"s{number}") for number in range(MAX_SESSIONS + 7)]
-    assert timeline(rows, 1.0).endswith("<small>and 7 more</small>")
+    assert timeline(rows, 1.0).endswith("; and 7 more sessions</small>")
     assert len(list(picture(*rows).iter("circle"))) == MAX_SESSIONS
 
 
@@ -75,9 +107,9 @@ def test_the_whole_of_a_long_recording_is_in_a_small_picture() -> None:
     text = timeline(rows(), 10.0)
     assert len(text) < 200_000
     svg = picture(*rows())
-    for colour in (COLOURS["message"], COLOURS["response"]):
+    for colour in (SAID.colour, TOLD.colour):
         assert max(strokes(svg, colour)) > WIDTH - 12
-    assert len(strokes(svg, MARK)) < WIDTH / 2
+    assert len(strokes(svg, MARKED.colour)) < WIDTH / 2
 
 
 def test_nothing_and_no_time_at_all_give_a_picture_too() -> None:

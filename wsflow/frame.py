@@ -21,6 +21,7 @@ from .errors import MissingPackageError
 from .events import Row
 from .lines import Entry
 from .snapshot import Snapshot, unpack
+from .table import table
 from .tape import Block, Known, Place
 
 if TYPE_CHECKING:
@@ -265,10 +266,18 @@ def _body(said: Said | None) -> Any:
     return str(body) if isinstance(body, Answer) else body
 
 
+class Shelf(Frame):
+    """The recordings of a folder: text stands left, numbers right, as nowhere in pandas."""
+
+    def _repr_html_(self) -> str:
+        known = self.astype(object).where(self.notna(), None)
+        return table(list(self.columns), known.values.tolist())
+
+
 def of_infos(infos: list[tuple[str, Info | str]]) -> pd.DataFrame:
     """Return one row a recording; one that could not be read says why under `problem`."""
     known = [(name, None if isinstance(one, str) else one, one) for name, one in infos]
-    return Frame(
+    columns = Frame(
         {
             "recording": [name for name, _, _ in known],
             "created": [info.created if info else None for _, info, _ in known],
@@ -283,7 +292,8 @@ def of_infos(infos: list[tuple[str, Info | str]]) -> pd.DataFrame:
                 for _, _, one in known
             ],
         }
-    ).convert_dtypes()
+    )
+    return Shelf(columns.convert_dtypes())
 
 
 def write_csv(frame: pd.DataFrame, path: str | Path) -> Path:

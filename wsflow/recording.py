@@ -221,7 +221,7 @@ class Recording(Source):
         info = self.info()
         facts = [
             ("created", info.created),
-            ("length", f"{info.seconds:.1f} s"),
+            ("length", f"{info.seconds:.{1 if info.seconds >= 1 else 3}f} s"),
             ("sessions", info.sessions),
             ("messages", info.messages),
             ("responses", info.responses),

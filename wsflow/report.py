@@ -7,6 +7,7 @@ import html
 import json
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -25,6 +26,9 @@ SHOWN = 50
 MIDDLE, AROUND = 300, 60
 """Characters shown of what differs, and of what is the same before and behind it."""
 
+WHOLE = 20_000
+"""Characters up to which a text is looked at whole."""
+
 LONGEST = MIDDLE + 2 * AROUND
 """Characters shown of an answer that has nothing beside it."""
 
@@ -34,7 +38,9 @@ WORD = "padding:0 .4em;border-radius:.3em;color:#fff;background:"
 CELL = "text-align:left;vertical-align:top;white-space:pre-wrap;overflow-wrap:anywhere"
 
 _PLACE = re.compile(r" \([^()]*(?::|, line )\d+\)$")
-_TOKEN = re.compile(r"\w+|\s+|.", re.DOTALL)
+_WORD = re.compile(r"\w{1,40}(?:['.,:-]\w{1,40}){0,5}|\s+|.", re.DOTALL)
+_JSON = re.compile(r"(?:\d{3} \S* )?[{[]")
+_VALUE = re.compile(r'"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*|\w{1,40}|\s+|.', re.DOTALL)
 
 
 class Errors:
@@ -214,20 +220,29 @@ class Piece(NamedTuple):
 
 
 def marked(old: str, new: str) -> tuple[str, str]:
-    """Return two texts as HTML with the parts that differ marked in each; long ones are cut."""
+    """Return two texts as HTML with the words that differ marked in each; long ones are cut."""
     before, after = pieces(old, new)
     return _html(before, "del", OLD), _html(after, "ins", NEW)
 
 
 def pieces(old: str, new: str) -> tuple[list[Piece], list[Piece]]:
-    """Return two texts as what they share and what not, in order; long ones are cut."""
-    head, (gone, came), tail = _cut(old, new)
+    """Return two texts as what they share and what not, in order; long ones are cut.
+
+    Whole words differ, in JSON whole values.
+    """
+    if max(len(old), len(new)) > WHOLE:
+        old, new = _around(old, new)
+    left, right = _words(old), _words(new)
+    start = _shared(left, right)
+    end = _shared(left[start:][::-1], right[start:][::-1])
+    head, tail = "".join(left[:start]), "".join(left[len(left) - end :])
+    head = head if len(head) <= AROUND else "…" + head[-AROUND:]
+    tail = tail if len(tail) <= AROUND else tail[:AROUND] + "…"
+    gone, came = (_cut(one[start : len(one) - end]) for one in (left, right))
     before, after = [Piece(head, False)], [Piece(head, False)]
-    tokens = _TOKEN.findall(gone), _TOKEN.findall(came)
-    matcher = SequenceMatcher(None, *tokens, autojunk=False)
-    for tag, a1, a2, b1, b2 in matcher.get_opcodes():
-        before.append(Piece("".join(tokens[0][a1:a2]), tag != "equal"))
-        after.append(Piece("".join(tokens[1][b1:b2]), tag != "equal"))
+    for tag, a1, a2, b1, b2 in SequenceMatcher(None, gone, came, autojunk=False).get_opcodes():
+        before.append(Piece("".join(gone[a1:a2]), tag != "equal"))
+        after.append(Piece("".join(came[b1:b2]), tag != "equal"))
     for side in (before, after):
         side.append(Piece(tail, False))
     return [one for one in before if one.text], [one for one in after if one.text]
@@ -236,6 +251,31 @@ def pieces(old: str, new: str) -> tuple[list[Piece], list[Piece]]:
 def _html(some: list[Piece], tag: str, style: str) -> str:
     texts = ((html.escape(text), differs) for text, differs in some)
     return "".join(f"<{tag} style='{style}'>{t}</{tag}>" if differs else t for t, differs in texts)
+
+
+def _words(text: str) -> list[str]:
+    """Return the words of a text; a value of JSON is one unless it is a long text itself."""
+    words: list[str] = []
+    for word in (_VALUE if _JSON.match(text) else _WORD).findall(text):
+        words += _WORD.findall(word) if len(word) > AROUND else [word]
+    return words
+
+
+def _around(old: str, new: str) -> tuple[str, str]:
+    """Return of two long texts what is from shortly before they differ on, up to a word's end."""
+    start = max(0, _shared(old, new) - 2 * AROUND)
+    cut = "…" * (start > 0)
+    return cut + old[start : start + WHOLE], cut + new[start : start + WHOLE]
+
+
+def _cut(words: list[str]) -> list[str]:
+    """Return the first words of a middle part that is too long to be shown."""
+    size = 0
+    for at, word in enumerate(words):
+        size += len(word)
+        if size > MIDDLE:
+            return [*words[:at], word[: MIDDLE - size] if at == 0 else "", "…"]
+    return words
 
 
 def focused(old: str, new: str) -> tuple[str, str]:
@@ -247,20 +287,8 @@ def focused(old: str, new: str) -> tuple[str, str]:
     return cut + old[start:], cut + new[start:]
 
 
-def _cut(old: str, new: str) -> tuple[str, tuple[str, str], str]:
-    """Return what two texts begin with, what differs, and what they end with."""
-    start = _shared(old, new)
-    end = _shared(old[start:][::-1], new[start:][::-1])
-    head, tail = old[:start], old[len(old) - end :]
-    head = head if len(head) <= AROUND else "…" + head[-AROUND:]
-    tail = tail if len(tail) <= AROUND else tail[:AROUND] + "…"
-    middle = [one[start : len(one) - end] for one in (old, new)]
-    gone, came = (one if len(one) <= MIDDLE else one[:MIDDLE] + "…" for one in middle)
-    return head, (gone, came), tail
-
-
-def _shared(one: str, other: str) -> int:
-    """Return how many characters two texts begin with in common."""
+def _shared(one: Sequence[str], other: Sequence[str]) -> int:
+    """Return how many characters, or words, two texts begin with in common."""
     low, high = 0, min(len(one), len(other))
     while low < high:
         middle = (low + high + 1) // 2
@@ -291,7 +319,8 @@ def _row(pair: Pair) -> str:
         before, after = (html.escape(_said(one, LONGEST)) for one in (pair.old, pair.new))
     at = (pair.old or pair.new or Said(0.0, None)).t
     cells = (html.escape(plain(pair.session)), f"{at:.3f} s", pair.status)
-    plain_cells = "".join(f"<td style='text-align:left'>{cell}</td>" for cell in cells)
+    side = "text-align:left;vertical-align:top;white-space:nowrap"
+    plain_cells = "".join(f"<td style='{side}'>{cell}</td>" for cell in cells)
     texts = "".join(f"<td style='{CELL}'><code>{one}</code></td>" for one in (before, after))
     return f"<tr>{plain_cells}{texts}</tr>"
 

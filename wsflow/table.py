@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterable, Sequence
+from itertools import zip_longest
 
 from .plain import plain
 
@@ -12,16 +13,27 @@ MAX_CELL = 200
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]], *, note: str = "") -> str:
-    """Return a table in the front end's own style; numbers stand right, long text is cut."""
-    top = "".join(f"<th style='text-align:left'>{_text(name)}</th>" for name in head)
-    body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
+    """Return a table in the front end's own style; columns of numbers stand right, long text is
+    cut.
+    """
+    lines = [tuple(row) for row in rows]
+    sides = ["right" if _are_numbers(column) else "left" for column in zip_longest(*lines)]
+    top = "".join(_cell("th", side, name) for side, name in zip_longest(sides, head) if name)
+    body = "".join(
+        f"<tr>{''.join(_cell('td', *one) for one in zip(sides, line, strict=False))}</tr>"
+        for line in lines
+    )
     foot = f"<p style='margin:0.3em 0'><small>{_text(note)}</small></p>" if note else ""
     return f"<div><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>{foot}</div>"
 
 
-def _cell(value: object) -> str:
-    side = "right" if isinstance(value, int | float) else "left"
-    return f"<td style='text-align:{side}'>{_text(value)}</td>"
+def _are_numbers(column: Iterable[object]) -> bool:
+    known = [value for value in column if value is not None and value != ""]
+    return bool(known) and all(isinstance(value, int | float) for value in known)
+
+
+def _cell(tag: str, side: str | None, value: object) -> str:
+    return f"<{tag} style='text-align:{side or 'left'}'>{_text(value)}</{tag}>"
 
 
 def _text(value: object) -> str:
