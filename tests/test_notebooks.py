@@ -34,6 +34,14 @@ TOLD = {
         "<Trace of row ",
         "('12 €, thank you!', '30 €, thank you!')",
     ],
+    "03-the-panel": [
+        "<Panel of help desk: sessions, composer, log, diagram, plots, freezer, client, player; ",
+        "'yes, a red one'",
+        "'we close in ten minutes'",
+        "KeyError: 'sunday' (cell In[",
+        "'open on fryday'",
+        "'9 to 12'",
+    ],
     "05-connection-manager": [
         "['good morning', 'good morning', 'good morning']",
         "'RuntimeError: dictionary changed size during iteration (cell In[",
