@@ -173,6 +173,20 @@ async def test_a_file_that_is_no_recording_says_why_and_the_others_are_there(
     assert await viewer.line("lesson")
 
 
+async def test_a_name_that_can_not_be_played_says_so_and_a_link_that_leads_out_too(
+    flow: Flow, viewer: Viewer, folder: Path, tmp_path: Path
+) -> None:
+    (folder / f"my lesson {EVIL[:4]}.jsonl").write_text("{}")
+    (tmp_path / "secret.jsonl").write_text("{}")
+    (folder / "link.jsonl").symlink_to(tmp_path / "secret.jsonl")
+    (folder / "long.part2.jsonl").write_text("{}")
+    assert "can not name a recording" in (await viewer.line("my lesson <img", "wrong"))["why"]
+    assert "leads out" in (await viewer.line("link", "wrong"))["why"]
+    assert len(viewer["lines"]) == 2
+    with pytest.raises(RecordingError):
+        viewer.part.choose("link")
+
+
 async def test_damaged_lines_are_counted_and_the_rest_is_shown(
     flow: Flow, viewer: Viewer, folder: Path
 ) -> None:
@@ -499,6 +513,22 @@ async def test_what_does_not_play_can_be_stepped_and_sought(
     await viewer.state("done")
 
 
+async def test_another_one_can_be_looked_at_while_one_plays(
+    flow: Flow, viewer: Viewer, folder: Path
+) -> None:
+    await chosen(flow, viewer, "one")
+    await talk(flow, "two", name="other")
+    viewer.part.step({})
+    await viewer.state("paused")
+    viewer.part.choose("other")
+    with pytest.raises(WsflowError, match="lesson is playing: stop that first"):
+        viewer.part.seek({}, 0.0)
+    viewer.part.play({"speed": 1})
+    assert (await viewer.state("done"))["name"] == "lesson"
+    viewer.part.play({})
+    await viewer.until(lambda viewer: viewer["report"] and viewer["playing"]["name"] == "other")
+
+
 async def test_the_speed_changes_while_it_plays(flow: Flow, viewer: Viewer, folder: Path) -> None:
     script = Script(folder / "made.jsonl")
     script.opens("s1")
@@ -610,10 +640,13 @@ async def test_a_person_goes_through_a_recording_by_hand(browser: Browser, folde
     script.leaves("s1", 100.0)
     script.recording()
     (folder / "notes.jsonl").write_text(EVIL)
+    (folder / "my notes.jsonl").write_text(EVIL)
     flow = chat("stage")
     await flow.start()
     async with shown(browser, flow, "player") as (page, _):
         await expect(page.locator("tr[data-recording=notes]")).to_contain_text("can not be read")
+        await page.locator("tr[data-recording='my notes']").click()
+        await expect(page.get_by_role("alert")).to_contain_text("can not name a recording")
         await page.locator("tr[data-recording=made]").focus()
         await page.keyboard.press("Enter")
         picture = page.locator(".wf-timeline")

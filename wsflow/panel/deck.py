@@ -132,12 +132,13 @@ class Deck:
 
     def play(self, manner: Manner) -> None:
         """Play the chosen recording, or go on with what stands still."""
-        if (active := self._active) is not None and manner == self._manner:
-            active.resume()
-        elif active is not None:
-            self._change(active, manner)
-        else:
+        active = self._active
+        if active is None:
             self._begin(manner)
+        elif manner == self._manner or active.recording.name != self.shelf.chosen:
+            active.resume()
+        else:
+            self._change(active, manner)
 
     def pause(self) -> None:
         """Stand still."""
@@ -151,8 +152,14 @@ class Deck:
         self._follow(replay)
 
     def seek(self, manner: Manner, t: float) -> None:
-        """Go to a moment; what does not play stands still there."""
+        """Go to a moment; what does not play stands still there.
+
+        Raises:
+            WsflowError: another recording plays.
+        """
         replay = self._active
+        if replay is not None and replay.recording.name != self.shelf.chosen:
+            raise WsflowError(f"{replay.recording.name} is playing: stop that first")
         if replay is None:
             replay = self._made(manner)
             replay.pause()
@@ -237,7 +244,7 @@ class Deck:
         return {
             "name": replay.recording.name,
             "state": self._state(replay),
-            "position": round(replay.position, 3),
+            "position": round(replay.position, 6),
             "speed": self._manner.speed,
             "why": self._why,
         }

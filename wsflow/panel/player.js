@@ -85,14 +85,14 @@ export function playerPart(bus, root) {
   const note = h("p", { className: "wf-wrong", role: "alert", hidden: true });
   const title = h("div", { className: "wf-chosen" });
   const report = reportView((session, t) => picture.point(session, t));
-  const stage = h("div", { className: "wf-stage" }, title, picture.element, h("div", { className: "wf-tools" }, play, step, next, stop, speed, where), rules, note, report.element);
+  const stage = h("div", { className: "wf-stage" }, title, picture.element, h("div", { className: "wf-tools" }, play, step, next, stop, speed, where), rules, report.element);
   const none = h("p", { className: "wf-empty" }, "Choose a recording to see and play it.");
-  root.append(start, running, trouble, h("div", { className: "wf-deck" }, shelf.element, h("div", { className: "wf-pane" }, none, stage)));
+  root.append(start, running, trouble, h("div", { className: "wf-deck" }, shelf.element, h("div", { className: "wf-pane" }, note, none, stage)));
 
   let said = "";
   let pace = ""; // the speed it plays at, as it was told last
   function say(text, kind = "") {
-    said = kind ? text : "";
+    said = kind ? plain(text) : "";
     drawPlaying();
   }
 
@@ -107,10 +107,13 @@ export function playerPart(bus, root) {
     const { playing, outline, chosen } = there;
     none.hidden = chosen !== null;
     stage.hidden = chosen === null;
+    const mine = playing !== null && playing.name === chosen;
+    const why = said || (mine && playing.state === "failed" ? plain(playing.why) : "");
+    write(note, why);
+    note.hidden = !why;
     if (chosen === null) return;
     const line = shelf.line(chosen);
     const wrong = line?.state === "wrong" || line?.state === "live";
-    const mine = playing !== null && playing.name === chosen;
     const position = mine ? playing.position : 0;
     const on = active();
     write(play, playing?.state === "playing" ? "Pause" : playing?.state === "paused" ? "Go on" : "Play");
@@ -122,11 +125,8 @@ export function playerPart(bus, root) {
     rules.disabled = on;
     const states = { playing: "playing", paused: "stands still", comparing: "comparing", done: "played", stopped: "stopped", failed: "could not be played" };
     const length = outline ? ` of ${moment(outline.seconds)}` : "";
-    write(where, mine ? `${states[playing.state]} · ${moment(position)}${length}` : on ? `${playing.name} is playing` : "");
+    write(where, mine ? `${states[playing.state]} · ${moment(position)}${length}` : on ? `${playing.name} ${playing.state === "playing" ? "is playing" : "stands still"}` : "");
     picture.at(mine && (on || playing.state === "stopped") ? position : null);
-    const why = said || (mine && playing.state === "failed" ? plain(playing.why) : "");
-    write(note, why);
-    note.hidden = !why;
   }
 
   function drawChosen() {

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import RecordingError
-from ..folder import FOLDER, find, is_live, names, parts, resolve
+from ..folder import FOLDER, SUFFIX, find, is_live, names, parts, resolve
 from ..recording import Recording
 from .outline import Outline
 from .part import News, text
@@ -69,7 +69,7 @@ class Book:
 
     def line(self) -> News:
         """Return it as a page lists it."""
-        named = {"name": self.name, "bytes": self.bytes, "date": round(self.date, 3)}
+        named = {"name": text(self.name), "bytes": self.bytes, "date": round(self.date, 3)}
         return named | {"state": self.state} | self.facts
 
 
@@ -144,8 +144,8 @@ class Shelf:
 
     def _look(self) -> None:
         books: dict[str, Book] = {}
-        for name in names(self.folder):
-            with contextlib.suppress(RecordingError, OSError):  # a link that leads out; just gone
+        for name in self._names():
+            with contextlib.suppress(OSError):  # just gone
                 books[name] = self._found(name)
         newest = sorted(books.values(), key=lambda book: book.date, reverse=True)[:SHOWN]
         self._books = {book.name: book for book in newest}
@@ -160,8 +160,20 @@ class Shelf:
                 return  # something else comes first
         self._publish()
 
+    def _names(self) -> list[str]:
+        """Return the names of all files that look like recordings; further parts do not count."""
+        stems = (path.name.removesuffix(SUFFIX) for path in self.folder.glob(f"*{SUFFIX}"))
+        odd = {stem for stem in stems if not Path(stem).suffix.startswith(".part")}
+        return [*names(self.folder), *sorted(odd.difference(names(self.folder)))]
+
     def _found(self, name: str) -> Book:
-        path = resolve(name, self.folder)
+        try:
+            path = resolve(name, self.folder)
+        except RecordingError as error:  # no such name can be played; or a link leads out
+            path = self.folder / (name + SUFFIX)
+            when = path.lstat()
+            size = ((when.st_size, when.st_mtime_ns),)
+            return Book(name, path, size, "wrong", {"why": text(error, 400)})
         seen = tuple((s.st_size, s.st_mtime_ns) for s in (one.stat() for one in parts(path)))
         book = self._books.get(name)
         if book is None or book.signature != seen:
