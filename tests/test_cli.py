@@ -289,8 +289,23 @@ def test_http_routes_are_served(folder: Path) -> None:
             assert answer.read() == b"taken"
 
 
+def test_the_methods_of_a_multi_trigger_are_told_in_one_line(folder: Path) -> None:
+    (folder / "app.py").write_text(
+        "from wsflow import Flow\n"
+        "flow = Flow('things')\n"
+        "things = flow.multi('/things/{id}')\n"
+        "things['get'] >> flow.node(lambda: None, name='answer')\n"
+        "things['put'] >> flow.nodes['answer']\n"
+        "flow.websocket('/chat')\n"
+    )
+    with Running(folder, "app.py", "--port", "0") as server:
+        told = f"  GET, PUT http://127.0.0.1:{server.port}/things/{{id}}"
+        assert told in map(colourless, server.said)
+
+
 def test_a_page_is_served_when_asked_for(folder: Path) -> None:
     with Running(folder, "app.py", "--port", "0", "--page") as server:
+        assert any(line.endswith("/ (a page to try them)") for line in server.said)
         answer = urllib.request.urlopen(f"http://127.0.0.1:{server.port}/", timeout=10)
         with answer:
             assert b"/push" in answer.read()

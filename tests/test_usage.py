@@ -34,7 +34,7 @@ async def talk(flow: Flow) -> None:
         flow.sessions[0].send({"by": "hand"})
 
 
-SORTED = {"chat": Sorting("action", frozenset({"say"})), "push": Sorting()}
+SORTED = {"chat": Sorting("action", ("say",)), "push": Sorting()}
 
 
 def forms(heard: Usage, *key: Any) -> dict[str, Any]:
@@ -90,4 +90,16 @@ async def test_what_only_begins_like_json_is_text(flow: Flow) -> None:
     async with flow.client("/chat") as client:
         for message in ("[" * 100_000, "{x}", '"text"', "3", json.dumps("x")):
             await client.send(message)
-    assert list(forms(usage(flow.log, SORTED), "chat", "message", False)) == ["text"]
+    plain = {"chat": Sorting()}
+    assert list(forms(usage(flow.log, plain), "chat", "message", False)) == ["text"]
+
+
+def test_a_case_that_nobody_said_is_expected() -> None:
+    heard = usage([], SORTED)
+    assert forms(heard, "chat", "message", False) == {
+        "say": {
+            "type": "object",
+            "properties": {"action": {"const": "say"}},
+            "required": ["action"],
+        }
+    }

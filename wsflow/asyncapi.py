@@ -159,7 +159,7 @@ def _sorting(node: Route) -> Sorting:
             switch = wire.target.node
             if isinstance(switch, Switch) and "." not in switch.field:
                 cases = (value for _, value in switch.cases if isinstance(value, str) and value)
-                return Sorting(switch.field, frozenset(cases))
+                return Sorting(switch.field, tuple(cases))
     return Sorting()
 
 

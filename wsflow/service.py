@@ -20,7 +20,7 @@ from .flow import Flow
 from .recorder import Recorder
 from .server import Server
 from .terminal import DONE, CommandError, Printer, counted, version
-from .triggers.http import HttpTrigger
+from .triggers.http import RequestTrigger
 from .triggers.websocket import WebSocketTrigger
 
 if TYPE_CHECKING:
@@ -135,8 +135,11 @@ def _routes(flow: Flow, server: Server) -> list[str]:
     for node in flow.nodes.values():
         if isinstance(node, WebSocketTrigger):
             found.append(f"{server.url}{node.template.pattern}")
-        elif isinstance(node, HttpTrigger):
-            found.append(f"{node.method} {plain}{node.pattern}")
+        elif isinstance(node, RequestTrigger):
+            methods = ", ".join(filter(node.takes, node.methods)) or "no method yet:"
+            found.append(f"{methods} {plain}{node.pattern}")
+    if server.options.page:
+        found.append(f"{plain}/ (a page to try them)")
     return found
 
 

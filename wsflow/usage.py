@@ -38,7 +38,7 @@ class Sorting(NamedTuple):
     """How messages of a route are told apart: a field of their JSON, and its values."""
 
     field: str = ""
-    cases: frozenset[str] = frozenset()
+    cases: tuple[str, ...] = ()
 
 
 class Said:
@@ -66,12 +66,20 @@ class Said:
         self.json.setdefault(case if known else "", Shape()).add(value)  # type: ignore[arg-type]
 
     def forms(self) -> Iterator[tuple[str, str, dict[str, Any]]]:
-        """Give each form of message: its case, its content type and its schema."""
+        """Give each form of message: its case, its content type and its schema.
+
+        A case that nobody said is one too: it is expected.
+        """
         for case, shape in self.json.items():
             schema = shape.schema()
             if case:
                 schema.setdefault("properties", {})[self.sorting.field] = {"const": case}
             yield case, "application/json", schema
+        field = self.sorting.field
+        for case in self.sorting.cases:
+            if case not in self.json:
+                expected = {"type": "object", "properties": {field: {"const": case}}}
+                yield case, "application/json", expected | {"required": [field]}
         if self.text:
             yield "text", "text/plain", {"type": "string"}
         if self.binary:
@@ -84,7 +92,11 @@ Usage: TypeAlias = dict[tuple[str, str, bool], Said]
 
 def usage(rows: Iterable[Told], triggers: Mapping[str, Sorting]) -> Usage:
     """Return what was said on the routes of these triggers."""
-    heard: Usage = {}
+    heard: Usage = {
+        (name, "message", False): Said(sorting)
+        for name, sorting in triggers.items()
+        if sorting.cases
+    }
     route_of: dict[str, str] = {}
     asked: dict[int, tuple[str, str]] = {}
 
