@@ -83,7 +83,7 @@ def printed(report: Report) -> list[str]:
 
 
 @pytest.mark.usefixtures("imports_forgotten", "folder")
-@pytest.mark.parametrize("speed", ["", " --speed max", " --speed 1"])
+@pytest.mark.parametrize("speed", ["", " --speed max", " --speed 1", " --speed 50"])
 def test_the_same_answers_are_a_line_and_status_0(
     capfd: pytest.CaptureFixture[str], speed: str
 ) -> None:
@@ -192,7 +192,7 @@ def test_what_does_not_matter_is_told_by_options(
 
 
 @pytest.mark.usefixtures("folder")
-@pytest.mark.parametrize("speed", ["", " --speed max", " --speed 10"])
+@pytest.mark.parametrize("speed", ["", " --speed max", " --speed 10", " --speed 50"])
 def test_a_server_of_another_make_is_compared_too(
     capfd: pytest.CaptureFixture[str], speed: str
 ) -> None:

@@ -10,12 +10,14 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
+from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .compare import AFTER, Answer, Pair, Said, Tally
 from .log import Log
 from .plain import plain
 from .source import Damage
+from .tape import Block
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,7 +46,7 @@ _VALUE = re.compile(r'"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*|\w{1,40}|\s+|.', re.DOTAL
 
 
 class Errors:
-    """What handlers raised, then and now. Told line by line, so that long replays forget none."""
+    """What handlers raised, then and now; also what the log of a long replay has forgotten."""
 
     def __init__(self, log: Log) -> None:
         self.log = log
@@ -53,6 +55,7 @@ class Errors:
         self._now: Counter[tuple[str, str]] = Counter()
         self._then: Counter[tuple[str, str]] = Counter()
         self._text: dict[tuple[str, str], str] = {}
+        log._tape.dropping = self._look_at
 
     def expect(self, node: str, error: str) -> None:
         """Take an error that was recorded."""
@@ -60,24 +63,25 @@ class Errors:
 
     def look(self) -> None:
         """Take what was raised since the last look."""
-        tape = self.log._tape
-        places = tape.places()
-        for block in tape.blocks():
-            if block.error is not None and block.first + len(block) > self._next:
-                for seq, place, error in zip(
-                    range(block.first, block.first + len(block)),
-                    block.place,
-                    block.error,
-                    strict=True,
-                ):
-                    if seq >= self._next and error is not None and places[place].kind == "error":
-                        self._take(places[place].node, error)
-        self._next = tape.seq + 1
+        for block in self.log._tape.blocks():
+            self._look_at(block)
+
+    def _look_at(self, block: Block) -> None:
+        if block.last < self._next:
+            return
+        if block.error is not None:
+            places = self.log._tape.places()
+            for seq, place, error in zip(
+                count(block.first), block.place, block.error, strict=False
+            ):
+                if seq >= self._next and error is not None and places[place].kind == "error":
+                    self._take(places[place].node, error)
+        self._next = block.last + 1
 
     def _take(self, node: str, error: str) -> None:
         self.raised += 1
         kind = _kind_of(node, error)
-        if len(self._text) < 1_000:
+        if kind in self._text or len(self._text) < 1_000:
             self._text.setdefault(kind, f"{node}: {error}")
             self._now[kind] += 1
 
@@ -176,7 +180,7 @@ class Report:
         return notes
 
     def __repr__(self) -> str:
-        lines = [f"<Replay {'ok' if self.ok else 'DIFFERENT'} {self.summary}>"]
+        lines = [f"<Replay {'ok' if self.ok else 'DIFFERENT'} {plain(self.summary)}>"]
         for pair in self.tally.differing[:10]:
             before, after = focused(_said(pair.old), _said(pair.new))
             lines.append(f"  {plain(pair.session):10} {pair.status:8} {before:.60} -> {after:.60}")

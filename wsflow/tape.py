@@ -36,6 +36,10 @@ def _at_once(call: Callable[[], None]) -> None:
     call()
 
 
+def _no_matter(block: Block) -> None:
+    """Nobody asks for rows that are dropped."""
+
+
 class Place(NamedTuple):
     """Where rows of one kind happen."""
 
@@ -141,6 +145,8 @@ class Tape:
         self._takers: tuple[Taker, ...] = ()
         self._unseen: deque[Row] = deque()
         self._due = False
+        self.dropping: Callable[[Block], object] = _no_matter
+        """What is called with rows that are about to be forgotten."""
         self.later: Later = _at_once
         """How to call something once the loop has turned; the flow's loop gives it."""
         self._lock = threading.Lock()
@@ -221,6 +227,7 @@ class Tape:
 
     def _drop_oldest(self, session: int) -> None:
         """Drop a block, and the facts of sessions that ended; `session` is about to be told of."""
+        self.dropping(self._blocks[0])
         with self._lock:
             oldest = self._blocks.popleft()
             self._sealed_rows -= len(oldest)
