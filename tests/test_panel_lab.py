@@ -1,6 +1,6 @@
 """The panel end to end: a real JupyterLab, a real Chromium, real kernels, real clients.
 
-`WSFLOW_SCREENSHOTS=folder` keeps pictures of it, light and dark, at two widths.
+`python -m tests.screenshots` makes pictures of it for people to look at.
 """
 
 from __future__ import annotations
@@ -8,10 +8,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 import re
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -434,39 +432,3 @@ async def test_what_a_client_says_stays_text_everywhere(lab: Desk) -> None:
         await expect(notebook.output(2)).to_contain_text(EVIL)
         assert await notebook.output(2).locator("img").count() == 0
         assert notebook.dialogs == []
-
-
-# ---- pictures
-
-WIDTHS = {"narrow": 1232, "wide": 2032}
-"""Of the window; about 800 and 1600 pixels are left for what a cell shows."""
-
-
-@pytest.mark.skipif("WSFLOW_SCREENSHOTS" not in os.environ, reason="pictures are for people")
-@pytest.mark.parametrize("width", WIDTHS)
-async def test_pictures(lab: Desk, width: str) -> None:
-    folder = Path(os.environ["WSFLOW_SCREENSHOTS"])
-    async with (
-        chatting(lab, width=WIDTHS[width], height=1300) as (notebook, port),
-        contextlib.AsyncExitStack() as stack,
-    ):
-        peers = [
-            await stack.enter_async_context(peer(port, f"/chat/{'red' if one % 2 else 'blue'}"))
-            for one in range(5)
-        ]
-        for number, one in enumerate(peers):
-            for text in ("hello", "is anybody here?", json.dumps({"x": number}))[: number + 1]:
-                await one.send(text)
-                await received(one)
-        await peers[0].send("boom: no such room")
-        await sessions(notebook).nth(1).click()
-        for dark in (False, True):
-            await notebook.theme(dark=dark)
-            name = f"{width}-{'dark' if dark else 'light'}"
-            tabs = await panel(notebook).get_by_role("tab").all()
-            for tab in tabs:
-                await tab.click()
-                title = re.sub(r"\W+", "", await tab.inner_text()).lower()
-                await asyncio.sleep(0.5)  # fonts and rates; nothing is judged here
-                await panel(notebook).screenshot(path=folder / f"{name}-{title}.png")
-            await notebook.page.screenshot(path=folder / f"{name}.png")
