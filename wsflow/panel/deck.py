@@ -55,7 +55,8 @@ class Deck:
         self._replay: Replay | None = None
         self._manner = Manner()
         self._why = ""
-        self._stopped = False
+        self._stopped = self._halted = False
+        """Whether somebody stopped it; whether it is to stand still once it is where it goes."""
         self._recorders: dict[str, Recorder] = {}
         self._trouble = ""
         self._pages = 0
@@ -132,7 +133,7 @@ class Deck:
 
     def play(self, manner: Manner) -> None:
         """Play the chosen recording, or go on with what stands still."""
-        active = self._active
+        active, self._halted = self._active, False
         if active is None:
             self._begin(manner)
         elif manner == self._manner or active.recording.name != self.shelf.chosen:
@@ -143,11 +144,13 @@ class Deck:
     def pause(self) -> None:
         """Stand still."""
         if (active := self._active) is not None:
+            self._halted = True
             active.pause()
 
     def step(self, manner: Manner, *, mark: bool = False) -> None:
         """Go to the next event, or the next mark, and stand still there."""
         replay = self._active or self._made(manner)
+        self._halted = True
         replay.step(mark=mark)
         self._follow(replay)
 
@@ -161,7 +164,7 @@ class Deck:
         if replay is not None and replay.recording.name != self.shelf.chosen:
             raise WsflowError(f"{replay.recording.name} is playing: stop that first")
         if replay is None:
-            replay = self._made(manner)
+            replay, self._halted = self._made(manner), True
             replay.pause()
         replay.seek(t)
         self._follow(replay)
@@ -256,7 +259,7 @@ class Deck:
             if self.report is None:
                 return "comparing"
             return "stopped" if self._stopped else "done"
-        return "paused" if replay.paused else "playing"
+        return "paused" if self._halted or replay.paused else "playing"
 
 
 # ---- a report in words a page can show
