@@ -46,7 +46,7 @@ async def test_a_handler_that_blocks_is_named_while_it_blocks(browser: Browser) 
                 assert not over.is_set()
                 await expect(notice).to_contain_text("in node greedy")
                 await expect(notice).to_contain_text("test_panel_status.py")
-                assert took < 3  # seconds; about one where nothing else keeps the machine busy
+                assert took < 4  # seconds; about one where nothing else keeps the machine busy
                 over.set()
                 assert await hear(client) == "done"
                 await expect(notice).to_be_hidden()
