@@ -5,12 +5,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+import anyio
 import httpx
 import pytest
 from jsonschema import Draft7Validator
 
 from wsflow import Context, Flow
 
+from .node import installed
 from .playing import recording_in_memory
 
 OFFICIAL = Path(__file__).parent / "data" / "asyncapi-3.0.0.json.gz"
@@ -135,6 +137,27 @@ async def test_operations_name_the_messages_of_each_direction(flow: Flow) -> Non
     assert posted["bindings"]["http"]["method"] == "POST"
     (answer,) = (resolved(document, one["$ref"]) for one in posted["reply"]["messages"])
     assert answer["payload"]["properties"] == {"id": {"type": "integer"}}
+
+
+@pytest.mark.timeout(200)
+async def test_the_official_parser_takes_it(flow: Flow, tmp_path: Path) -> None:
+    await anyio.to_thread.run_sync(installed, tmp_path, "@asyncapi/parser@3")
+    whole(flow)
+    await talk(flow)
+    (tmp_path / "flow.json").write_text(json.dumps(flow.to_asyncapi()))
+    (tmp_path / "judge.js").write_text(
+        """
+        const { Parser } = require("@asyncapi/parser");
+        const text = require("fs").readFileSync("flow.json", "utf8");
+        new Parser().parse(text).then(({ document, diagnostics }) => {
+          const wrong = diagnostics.filter((one) => one.severity === 0);
+          wrong.forEach((one) => console.log(one.path.join("."), one.message));
+          console.log(document ? `${document.channels().all().length} channels` : "no document");
+        });
+        """
+    )
+    done = await anyio.run_process(["node", "judge.js"], cwd=tmp_path)
+    assert done.stdout.decode().split("\n")[0] == f"{len(flow.to_asyncapi()['channels'])} channels"
 
 
 async def test_a_message_has_the_schema_of_what_was_said(flow: Flow) -> None:

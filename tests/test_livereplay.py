@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import http.server
 import json
-import os
-import shutil
 import socket
 import subprocess
 import threading
@@ -19,6 +17,7 @@ from websockets.sync.server import ServerConnection
 
 from tests.chatting import Chat, record_chat, serving
 from tests.command import ask
+from tests.node import installed
 from wsflow import Flow, livereplay
 from wsflow.address import Address
 from wsflow.compare import Rules
@@ -113,25 +112,7 @@ server.on("connection", (socket, request) => {
 @pytest.fixture(scope="module")
 def node_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The chat in Node, with the package `ws`."""
-    folder = tmp_path_factory.mktemp("node")
-    command = [
-        "npm",
-        "install",
-        "--silent",
-        "--no-audit",
-        "--no-fund",
-        "--prefix",
-        str(folder),
-        "ws@8",
-    ]
-    try:
-        if shutil.which("node") is None:
-            raise FileNotFoundError("node")
-        subprocess.run(command, check=True, capture_output=True, timeout=50)
-    except (OSError, subprocess.SubprocessError) as error:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(f"install Node with npm, and let it reach its registry: {error}")
+    folder = installed(tmp_path_factory.mktemp("node"), "ws@8")
     (folder / "chat.js").write_text(NODE)
     process = subprocess.Popen(["node", "chat.js"], cwd=folder, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
