@@ -733,6 +733,13 @@ def test_what_can_not_be_synced_at_all_is_no_failure(
     assert (recorder.failed, failures(tape)) == (None, [])
 
 
+def test_it_tells_how_long_it_has_run(echo: Flow) -> None:
+    began = time.monotonic()
+    with echo.record("one") as recorder:
+        first = recorder.seconds
+        assert 0 <= first <= recorder.seconds <= time.monotonic() - began
+
+
 async def test_a_folder_deleted_meanwhile_is_noticed_and_the_server_lives_on(
     echo: Flow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
