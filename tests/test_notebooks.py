@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 from pathlib import Path
 from typing import Any
@@ -101,17 +102,55 @@ async def test_a_notebook_runs_from_top_to_bottom_without_noise(path: Path) -> N
         assert [len(text.splitlines()) - 1 for text in replays] == [0, 2, 1, 0, 0, 2]
 
 
+PROBE = """
+import asyncio, gc, os, threading
+from pathlib import Path
+
+import matplotlib
+
+await asyncio.sleep(0.5)
+gc.collect()
+folder = Path("/proc/self/fd")
+{
+    "threads": threading.active_count(),
+    "tasks": len(asyncio.all_tasks()),
+    "files": len(list(folder.iterdir())) if folder.is_dir() else 0,
+}
+"""
+"""What is open once a notebook has ended."""
+
+
 @pytest.mark.kernel
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:zmq")
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-async def test_a_notebook_can_be_run_a_second_time_in_the_same_kernel(path: Path) -> None:
+async def test_p14_a_notebook_run_again_and_again_leaves_nothing_open(
+    path: Path, request: pytest.FixtureRequest
+) -> None:
+    passes = 20 if request.config.getoption("--long") else 2
     notebook = read(path)
-    again = read(path).cells
-    for index, cell in enumerate(again):
-        cell.id = f"again-{index}"
-    notebook.cells += again
-    await NotebookClient(notebook, timeout=60, kernel_name="python3").async_execute()
-    assert streams(notebook) == []
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    client = NotebookClient(notebook, timeout=60, kernel_name="python3")
+    left = []
+    async with client.async_setup_kernel():
+        for _ in range(passes):
+            for index, cell in enumerate(notebook.cells):
+                await client.async_execute_cell(cell, index)
+            left.append(await _probe(client, notebook))
+            assert streams(notebook) == []
+    assert len(code) > 0
+    assert left[-1]["threads"] <= left[0]["threads"], left
+    assert left[-1]["tasks"] <= left[0]["tasks"], left
+    assert left[-1]["files"] <= left[min(1, passes - 2)]["files"] + 2, left
+
+
+async def _probe(client: NotebookClient, notebook: Any) -> dict[str, int]:
+    cell = nbformat.v4.new_code_cell(PROBE)  # type: ignore[no-untyped-call]
+    notebook.cells.append(cell)
+    await client.async_execute_cell(cell, len(notebook.cells) - 1)
+    notebook.cells.pop()
+    told: dict[str, int] = ast.literal_eval(cell.outputs[0]["data"]["text/plain"])
+    return told
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
