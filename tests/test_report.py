@@ -291,6 +291,7 @@ def test_the_pieces_of_a_side_are_its_text(old: str, new: str) -> None:
 
 def test_a_line_in_a_terminal_begins_shortly_before_the_difference() -> None:
     assert focused("short", "shore") == ("short", "shore")
+    assert focused("x" * 100, "short") == ("x" * 100, "short")
     old, new = focused("x" * 100 + "old", "x" * 100 + "new")
     assert (old, new) == ("…" + "x" * 20 + "old", "…" + "x" * 20 + "new")
 

@@ -247,6 +247,52 @@ def test_a_request_without_a_route_is_told_with_the_remedy(method: str, path: st
         played(flow, play)
 
 
+# ---- timers
+
+
+@pytest.mark.parametrize(("recorded", "ticks"), [(1.0, [7]), (2.0, [1, 2, 3]), (None, [1, 2, 3])])
+def test_a_timer_that_is_what_it_was_ticks_when_the_recording_says(
+    recorded: float | None, ticks: list[int]
+) -> None:
+    flow = Flow("clock")
+    ticked: list[int] = []
+
+    @flow.node
+    def note(ev: Any) -> None:
+        ticked.append(ev["count"])
+
+    flow.timer(1.0, name="tick").out >> note
+    nodes = [{"name": "tick", "kind": "Timer", "seconds": recorded}] if recorded else []
+    loop = VirtualLoop()
+
+    async def main() -> bool:
+        stage, _ = flow._stage(loop, BEGAN, {"nodes": [{"name": "note", "kind": "Node"}, *nodes]})
+        await stage.start()
+        fired = stage.fire("tick", {"count": 7, "time": 7.0}, 5)
+        await loop.until(3.5)
+        await stage.stop()
+        return fired
+
+    assert loop.run(main) == (recorded == 1.0)
+    assert ticked == ticks
+
+
+def test_an_inject_is_pushed_again_and_what_is_gone_is_not(flow: Flow) -> None:
+    pushed: list[Any] = []
+
+    @flow.node
+    def note(ev: Any) -> None:
+        pushed.append(ev)
+
+    flow.inject(name="button").out >> note
+
+    async def play(_: VirtualLoop, stage: Stage, __: Log) -> list[bool]:
+        return [stage.fire(name, {"a": 1}, 5) for name in ("button", "gone", "note")]
+
+    assert played(flow, play) == [True, False, False]
+    assert len(pushed) == 1
+
+
 # ---- which event is which
 
 
@@ -294,6 +340,48 @@ def test_what_a_manager_sends_is_for_the_event_that_made_it_send() -> None:
         manager.broadcast("by nobody")
 
     assert origins(flow, play) == [15, 15, NOBODY, NOBODY]
+
+
+def test_a_greeting_is_for_the_connection_and_news_are_for_the_request() -> None:
+    flow = Flow("news")
+    manager = flow.connections()
+    chat = flow.websocket("/chat/{room}")
+    chat.req >> manager.req
+
+    @flow.node
+    def greet(ev: Any, ctx: Context) -> None:
+        ctx.emit("response", {"body": "welcome"})
+
+    @flow.node
+    def publish(ev: Any, ctx: Context) -> None:
+        manager.broadcast(ev["body"])
+        ctx.emit("response", {"body": "told"})
+
+    chat.req >> greet
+    flow.http("/push", method="POST").out >> publish
+
+    async def play(_: VirtualLoop, stage: Stage, log: Log) -> list[int]:
+        heard: list[int] = []
+        stage.open(facts(), lambda _: heard.append(log._tape.seq), 30)
+        event = {"method": "POST", "path": "/push", "headers": {"content-type": "text/plain"}}
+        await stage.request(event, b"news", 40)
+        return [stage.origin(one) for one in heard]
+
+    assert played(flow, play) == [30, 40]
+
+
+def test_it_is_known_in_which_scope_a_handler_runs(flow: Flow) -> None:
+    scopes: list[int] = []
+
+    async def play(_: VirtualLoop, stage: Stage, __: Log) -> int:
+        assert stage.scope() == 0
+        guest = stage.open(facts(), lambda _: scopes.append(stage.scope()))
+        guest.receive("a", 1)
+        return stage.scope(newest=True)
+
+    newest = played(flow, play)
+    assert scopes == [2]
+    assert newest >= 2
 
 
 def test_what_the_log_has_forgotten_is_not_known(flow: Flow) -> None:
