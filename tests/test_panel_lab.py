@@ -408,16 +408,25 @@ display(flow.log.frame(), flow.log.frame().style, flow.log, server.sessions, flo
 
 async def test_what_a_client_says_stays_text_everywhere(lab: Desk) -> None:
     evil = quote(EVIL)
-    show = SHOW_EVIL
-    async with chatting(lab, show) as (notebook, port):
-        headers = {"X-Evil": EVIL}
+    recordings = lab.lab.notebooks / "recordings"
+    await asyncio.to_thread(recordings.mkdir)
+    await asyncio.to_thread((recordings / f"{EVIL}.jsonl").write_text, EVIL)
+    async with chatting(lab, SHOW_EVIL, height=2000) as (notebook, port):
+        headers = {"X-Evil": EVIL, "Sec-WebSocket-Protocol": EVIL}
         async with peer(port, f"/chat/{evil}?name={evil}", additional_headers=headers) as client:
             await client.send(f"boom {EVIL}")
             await client.send(EVIL)
             assert await received(client) == EVIL.upper()
             await expect(sessions(notebook).locator("td").nth(1)).to_have_text(f"/chat/{EVIL}")
-            for tab in await panel(notebook).get_by_role("tab").all():
-                await tab.click()
+            await sessions(notebook).first.click()
+            for each in await panel(notebook).get_by_role("tab").all():
+                await each.click()
+            await expect(panel(notebook).locator(".wf-player")).to_contain_text(EVIL)
+            await tab(notebook, "Log").click()
+            await panel(notebook).locator('.wf-log tr[data-kind="error"]').click()
+            details = panel(notebook).get_by_label("One row")
+            await expect(details).to_contain_text(f"ValueError: boom {EVIL}")
+            await expect(panel(notebook).locator(".wf-composer")).to_contain_text(EVIL)
             await notebook.run(2)
             await client.close(4000, EVIL)
         await notebook.run(2)

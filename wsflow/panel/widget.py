@@ -69,7 +69,7 @@ class Panel(anywidget.AnyWidget):
         if isinstance(origin, str) and "://" in origin and origin.isascii() and len(origin) < 300:
             self._flow.trust_origin(origin)
         flow = self._flow
-        parts = [Status(flow), *(KINDS[name](flow) for name in self.parts if name in KINDS)]
+        parts = [Status(flow), *(KINDS[name](flow) for name in self.parts)]
         page = Page(flow, parts, lambda news: self.send({"to": who, **news}))
         with self._lock:
             self._pages[who] = page
