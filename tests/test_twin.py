@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from wsflow import Context, Flow
-from wsflow.compare import NOBODY, Answer
+from wsflow.compare import EARLIER, NOBODY, Answer
 from wsflow.errors import ReplayError
 from wsflow.log import Log
 from wsflow.twin import CLOSING, Stage
@@ -370,18 +370,28 @@ def test_a_greeting_is_for_the_connection_and_news_are_for_the_request() -> None
     assert played(flow, play) == [30, 40]
 
 
-def test_it_is_known_in_which_scope_a_handler_runs(flow: Flow) -> None:
-    scopes: list[int] = []
+def test_what_began_before_the_recording_is_for_none_of_its_events() -> None:
+    flow = Flow("stream")
 
-    async def play(_: VirtualLoop, stage: Stage, __: Log) -> int:
-        assert stage.scope() == 0
-        guest = stage.open(facts(), lambda _: scopes.append(stage.scope()))
-        guest.receive("a", 1)
-        return stage.scope(newest=True)
+    @flow.node
+    async def stream(ev: Any, ctx: Context) -> None:
+        for number in range(3):
+            await asyncio.sleep(1.0)
+            ctx.emit("response", {"body": number})
 
-    newest = played(flow, play)
-    assert scopes == [2]
-    assert newest >= 2
+    chat = flow.websocket("/chat/{room}")
+    chat.req >> stream
+
+    async def play(loop: VirtualLoop, stage: Stage, log: Log) -> list[int]:
+        heard: list[int] = []
+        stage.open(facts("s1"), lambda _: heard.append(log._tape.seq))
+        await loop.until(0.5)
+        stage.begun()
+        stage.open(facts("s2"), lambda _: heard.append(log._tape.seq), 9)
+        await loop.until(2.2)
+        return [stage.origin(one) for one in heard]
+
+    assert played(flow, play) == [EARLIER, 9, EARLIER]
 
 
 def test_what_the_log_has_forgotten_is_not_known(flow: Flow) -> None:

@@ -43,8 +43,13 @@ AFTER = "after the end"
 UNCAUSED = "caused by no event"
 """Why an answer is excused that a task of its own gave, or a person."""
 
-NOBODY = -1
-"""The event of such an answer."""
+NOBODY, EARLIER = -1, -2
+"""The event of such an answer, and of one that a handler gave who had begun before."""
+
+BEFORE = "begun before the recording"
+
+
+EXCUSES = {NOBODY: UNCAUSED, EARLIER: BEFORE}
 
 
 class Said(NamedTuple):
@@ -202,7 +207,7 @@ class Lane:
     """The answers of one session as they come: what is equal is counted and forgotten at once.
 
     `origin` says which event the answer was for that was heard at a row, once it was told: 0 when
-    that is not known, `NOBODY` when it was for none.
+    that is not known, `NOBODY` when it was for none, `EARLIER` when it was none of the recording.
     """
 
     __slots__ = (
@@ -262,7 +267,11 @@ class Lane:
         new = self.new
         if new and not self.old and new[0][1] == body and self._in_order:
             self._behind += not excuse  # mostly it has been heard, and is the next one
-            self._count((t, body, excuse, event), new.popleft())
+            if new[0][0] - t > self._late:
+                self._count((t, body, excuse, event), new.popleft())
+            else:
+                new.popleft()
+                self._tally.same += 1
             return
         self.old.append((t, body, excuse, event))
         if not excuse:
@@ -321,7 +330,7 @@ class Lane:
 
     def _said(self, t: float, body: Any, excuse: str, row: int) -> Said:
         event = self._origin(row)
-        return Said(t, body, excuse or UNCAUSED * (event == NOBODY), max(0, event))
+        return Said(t, body, excuse or EXCUSES.get(event, ""), max(0, event))
 
     def finish(self, end: float) -> None:
         """Pair what is left; what was answered after `end` may or may not have been recorded."""

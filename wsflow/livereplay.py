@@ -169,6 +169,9 @@ class _Server:
         for guest in self._guests.values():
             guest.close()
 
+    def begun(self) -> None:
+        """Who was there before has connected; a server does not tell what it does since when."""
+
     def open(self, facts: dict[str, Any], hear: Callable[[Data], None], scope: int = 0) -> Guest:
         """Connect a recorded session, when it is its turn."""
         guest = Guest(facts, hear, self)

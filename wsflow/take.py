@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 import anyio
 
 from .bodies import to_data
-from .compare import AFTER, Answer, Lane, Rules, Tally
+from .compare import AFTER, BEFORE, Answer, Lane, Rules, Tally
 from .errors import ReplayError
 from .events import HAND
 from .lines import Entry
@@ -40,7 +40,6 @@ KEPT = 100_000
 EVENTS = frozenset({"req", "message", "close", "fire"})
 ANSWERS = frozenset({"response", "send"})
 
-BEFORE = "begun before the recording"
 LOST = "whose cause is not in the recording"
 BY_ITSELF = "brought about by timers and injects of the server"
 OTHERS = "brought about by sessions that were not played"
@@ -63,6 +62,8 @@ class Stage(Protocol):
     async def stop(self) -> None: ...
 
     def idle(self) -> Awaitable[None]: ...
+
+    def begun(self) -> None: ...
 
     def open(self, facts: dict[str, Any], hear: Callable[[Data], None], scope: int) -> Guest: ...
 
@@ -117,14 +118,10 @@ class Take:
         self._gaps: list[range] = []
         self._excused: dict[int, str] = {}
         """Rows that handlers played now are not to blame for, and why."""
-        self._scope: Callable[..., int] = getattr(stage, "scope", lambda **_: 0)
-        """The scope that answers at this moment; a server does not tell."""
         self._origins = getattr(stage, "origins", ())
         """What tells which event was answered; a server has nothing of the kind."""
         self._fires: Callable[[str, Any, int], bool] | None = getattr(stage, "fire", None)
         """How timers and injects are fired; nobody can do that to a server."""
-        self._watershed = 0
-        """Scopes up to this one began before the recording did."""
         own = {*source.header.get("redacted", ())} - SECRET_HEADERS - SECRET_QUERY
         self._clean = Redaction(own).clean if own else None
         """What the recording does not tell is not compared either."""
@@ -199,13 +196,13 @@ class Take:
             who = str(facts["id"])
             if self._wanted is None or who in self._wanted:
                 self._facts[who] = facts
-                self._open(who, "", early=True)
+                self._open(who, "")
         if self._guests:
             while self._loop.time() < 0:
                 await self._loop.reach(0.0)
             for lane in self._lanes.values():
                 lane.forget()
-            self._watershed = self._scope(newest=True)
+            self._stage.begun()
 
     def _leave_out(self, entry: Entry) -> bool:
         """Whether an event is one of a session that is not played."""
@@ -243,12 +240,11 @@ class Take:
             self._excuse(entry)
         return False
 
-    def _open(self, who: str, path: str, scope: int = 0, *, early: bool = False) -> Guest:
+    def _open(self, who: str, path: str, scope: int = 0) -> Guest:
         facts = self._facts.pop(who, None) or {"id": who, "path": path}
         lane = self._lane(who)
-        simple = self._clean is None and not early
         try:
-            hear = lane.hear if simple else partial(self._hear, lane)
+            hear = lane.hear if self._clean is None else partial(self._hear, lane, self._clean)
             guest = self._stage.open(facts, hear, scope)
         except ReplayError as error:
             raise ReplayError(f"{self._place(who)}: {error}") from None
@@ -285,11 +281,9 @@ class Take:
             )
         return lane
 
-    def _hear(self, lane: Lane, data: Data) -> None:
-        """Hear an answer as it would have been recorded, and who was asked before the start."""
-        begun_before = 0 < self._scope() <= self._watershed
-        body = data if self._clean is None else self._clean(data)
-        lane.hear(body, BEFORE if begun_before else "")
+    def _hear(self, lane: Lane, clean: Callable[[Any], Any], data: Data) -> None:
+        """Hear an answer as it would have been recorded."""
+        lane.hear(clean(data))
 
     def _expect(self, entry: Entry, excuse: str = "") -> Lane | None:
         """Keep what was answered then, to compare with; None when nobody here was answered."""

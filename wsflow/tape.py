@@ -264,7 +264,7 @@ class Tape:
 
     def _set_observers(self, watchers: tuple[Watcher, ...], takers: tuple[Taker, ...]) -> None:
         self._watchers, self._takers = watchers, takers
-        self._observed = bool(watchers or takers)
+        self._observed = bool(watchers or (takers and not self._due))
 
     def _announce(self, seq: int) -> None:
         """Show a row to the watchers, one row after the other even when one of them tells more."""
@@ -279,10 +279,12 @@ class Tape:
                     self._unseen.popleft()
         if self._takers and not self._due:
             self._due = True
+            self._observed = bool(self._watchers)  # takers need not hear of the rest of this turn
             self.later(self._take)
 
     def _take(self) -> None:
         self._due = False
+        self._observed = bool(self._watchers or self._takers)
         for taker in self._takers:
             self._fenced(taker, taker)
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 from urllib.parse import quote, urlencode
 
-from .compare import NOBODY, Answer
+from .compare import EARLIER, NOBODY, Answer
 from .declarations import Declarations
 from .endpoint import Admission, Endpoint
 from .engine import Engine
@@ -136,6 +136,8 @@ class Stage:
         self._firsts, self._aheads, self._ahead = list[int](), list[int](), NONE
         """From which scope on by how much the recorded numbers are ahead."""
         self.origins = tape, self.origin
+        self._watershed = 0
+        """Scopes up to this one began before the recording did."""
         self._ending = False
         endpoint.max_sessions = sys.maxsize  # who was let in then is let in now
 
@@ -156,12 +158,9 @@ class Stage:
         """Wait until no async handler runs or waits."""
         await self._engine.workers.idle()
 
-    def scope(self, *, newest: bool = False) -> int:
-        """Return the number of the scope whose handler runs here (0: none), or the newest one."""
-        if newest:
-            return self._engine.scope(None, None).number
-        ctx = self._engine.current()
-        return 0 if ctx is None else ctx._scope.number
+    def begun(self) -> None:
+        """Who was there before the recording is here; it begins now."""
+        self._watershed = self._engine.scopes
 
     # ---- which event is which
 
@@ -176,7 +175,7 @@ class Stage:
 
     def origin(self, heard: int) -> int:
         """Return the recorded number of the event that was answered, for an answer that was heard
-        when `heard` was the newest row; 0: not known, `NOBODY`: none.
+        when `heard` was the newest row; 0: not known, `NOBODY`: none, `EARLIER`: none of it.
         """
         row = self._tape.row(heard + 1)
         if row is None or row.kind not in {"response", "send"}:
@@ -186,6 +185,8 @@ class Stage:
             row = cause
         if not row.cause:
             return NOBODY
+        if row.scope <= self._watershed:
+            return EARLIER
         at = bisect_right(self._firsts, row.scope) - 1
         return 0 if at < 0 else max(0, row.scope + self._aheads[at])
 
@@ -300,7 +301,9 @@ class Guest:
         if self._waiting or session.halted:
             self._waiting.append(lambda: self._receive(data, size, scope))
         else:
-            self._stage.about(scope)
+            stage = self._stage
+            if scope - stage._engine.scopes - 1 != stage._ahead:  # mostly it is the next one
+                stage.about(scope)
             session.receive(data, size)
 
     def _receive(self, data: Data, size: int, scope: int) -> None:
