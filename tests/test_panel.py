@@ -396,6 +396,26 @@ async def test_a_broken_part_says_so_once_and_the_others_go_on(
     assert not wire.panel._pages
 
 
+async def test_a_part_that_read_what_the_loop_wrote_just_then_reads_again(
+    chat: Flow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wire = Wire(chat.panel("sessions"))
+    wire.hello()
+    part, faults = wire.panel._pages["p1"]._parts["status"], [RuntimeError("changed size")]
+    news = part.news
+
+    def once() -> News | None:
+        if faults:
+            raise faults.pop()
+        return news()
+
+    monkeypatch.setattr(part, "news", once)
+    chat.pause()
+    assert wire.news()["status"]["state"] == "paused"
+    chat.resume()
+    assert wire.news()["status"]["state"] == "running"
+
+
 async def test_an_action_that_fails_is_a_sentence_of_bounded_length(
     chat: Flow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -656,6 +676,18 @@ def test_one_thread_beats_for_all_and_ends_with_the_last() -> None:
         first.beaten.clear()
         assert first.beaten.wait(10)
     first.alive = False
+    assert ended(pulse)
+
+
+def test_a_second_has_at_most_ten_beats() -> None:
+    pulse, one = Pulse(), Beats()
+    began = time.monotonic()
+    pulse.watch(one)
+    while one.count < 6:
+        one.beaten.clear()
+        assert one.beaten.wait(10)
+    assert time.monotonic() - began >= 0.5
+    one.alive = False
     assert ended(pulse)
 
 

@@ -108,4 +108,4 @@ class PathTable(Generic[T]):
 
     def patterns(self) -> list[str]:
         """Return the patterns as written, in the order they were added."""
-        return [template.pattern for template, _ in self._routes.values()]
+        return [template.pattern for template, _ in list(self._routes.values())]  # any thread asks

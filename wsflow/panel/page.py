@@ -58,8 +58,12 @@ class Page:
         """Return a part's news; one that fails says so once and is left alone (law 3)."""
         if name in self._failed:
             return None
+        part = self._parts[name]
         try:
-            return self._parts[name].news()
+            try:
+                return part.news()
+            except RuntimeError:  # a dict grew while it was read: the loop goes on meanwhile
+                return part.news()
         except Exception as error:  # noqa: BLE001 (any object's repr may have been asked)
             return self._broken(name, error)
 

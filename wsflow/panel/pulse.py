@@ -37,10 +37,10 @@ class Pulse:
         """Have `one.beat()` called from now on, the first time at once; harmless twice."""
         with self._lock:
             self._beating.add(one)
+            self._wake.set()
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._run, name="wsflow panel", daemon=True)
                 self._thread.start()
-        self._wake.set()
 
     def _run(self) -> None:
         while True:
