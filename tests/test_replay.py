@@ -1607,3 +1607,39 @@ async def test_what_does_not_matter_of_http_answers_is_not_compared(
     recording = await pushed(tmp_path, then)
     report = await pushing(lambda _: now).replay(recording, ignore="id")
     assert report.ok, report
+
+
+# ---- keep-alive
+
+
+async def test_only_the_recording_says_who_was_given_up_on(tmp_path: Path) -> None:
+    """Nobody is dropped for an hour of silence; who was dropped then is dropped at that moment."""
+    script = Script(tmp_path / "lesson.jsonl")
+    for who in ("silent", "dead"):
+        script.opens(who)
+    script.row(45.0, "drop", "dead", port="wire", error="not heard of for 45 s: dropped")
+    script.row(45.0, "close", "dead", code=None, reason="", error="connection dropped")
+    cause = script.says("silent", "still here", 3_600.0)
+    script.hears("silent", "STILL HERE", 3_600.0, cause)
+    script.leaves("silent", 3_601.0)
+    flow, gone = Flow("shouting"), list[tuple[str, Any]]()
+
+    @flow.node
+    def shout(ev: Any, ctx: Context) -> None:
+        ctx.emit("response", {"body": ev["message"].upper()})
+
+    @flow.node
+    def note(ev: Any, ctx: Context) -> None:
+        gone.append((ev["sessionId"], ev["code"]))
+
+    chat = flow.websocket("/chat")
+    chat.message >> shout
+    chat.close >> note
+    report = await flow.replay(script.recording())
+    assert report.ok, report
+    assert report.tally.same == 1
+    assert gone == [("dead", None), ("silent", 1000)]
+    assert report.log is not None
+    closes = {row.session: row.time for row in report.log.tail(20) if row.kind == "close"}
+    assert round((closes["dead"] - 10**18) / 1e9, 1) == 45.0
+    assert not [row for row in report.log.tail(20) if row.kind == "drop"]
