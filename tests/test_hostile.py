@@ -29,7 +29,7 @@ from tests.raw import (
     request,
     text,
 )
-from wsflow import Context, Flow
+from wsflow import Context, Flow, witness
 from wsflow.server import Server
 
 LIMIT = 2**20
@@ -243,6 +243,21 @@ async def test_headers_without_an_end_are_cut_off_and_others_served(server: Serv
         assert max(await asyncio.gather(*floods)) < 20 * 2**20
         assert sorted(waits)[45] < 0.25
         assert len(descriptors(server.port)) == 1
+
+
+async def test_paths_that_strangers_make_up_are_not_kept_for_ever(
+    flow: Flow, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(witness, "MAX_PATHS", 20)
+    for number in range(50):
+        async with Raw.tcp(server.port) as raw:
+            await raw.send(request(f"/made-up-{number}"))
+            assert (await raw.response()).status == 404
+    refused = [row for row in flow.log.tail(100) if row.kind == "drop"]
+    assert [row.path for row in refused[:20]] == [f"/made-up-{number}" for number in range(20)]
+    assert {row.path for row in refused[20:]} == {""}
+    assert "(on '/made-up-49')" in str(refused[-1].error)
+    assert len(flow.log._tape.places()) < 50
 
 
 # ---- forgeries

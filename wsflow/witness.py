@@ -12,6 +12,11 @@ from .types import Data, SessionView
 R = TypeVar("R")
 
 
+MAX_PATHS = 1000
+"""Paths of requests that came to nothing and have a place of their own: places are never forgotten,
+and strangers choose the paths."""
+
+
 class Caller(Protocol):
     """The way into the flow's loop from any thread."""
 
@@ -40,6 +45,7 @@ class TapeWitness:
         self, tape: Tape, caller: Caller, current: Callable[[], Cause | None] = lambda: None
     ) -> None:
         self._tape, self._caller, self._current = tape, caller, current
+        self._paths: set[str] = set()
 
     def opened(self, session: SessionView) -> None:
         """Keep the facts of a handshake, without its secrets."""
@@ -69,8 +75,11 @@ class TapeWitness:
 
     def note(self, kind: str, text: str, session: int = 0, path: str = "") -> None:
         """Tell of something that happened on the wire."""
+        where = "" if session else self._bounded(path)
+        if path and not session and not where:
+            text += f" (on {path!r})"
         self._tape.tell(
-            self._tape.place(kind, "", "wire", "" if session else path),
+            self._tape.place(kind, "", "wire", where),
             session,
             0,
             0,
@@ -79,6 +88,14 @@ class TapeWitness:
             None,
             text,
         )
+
+    def _bounded(self, path: str) -> str:
+        """Return a path that may be a place's; "" once strangers have asked for too many."""
+        if path not in self._paths:
+            if len(self._paths) >= MAX_PATHS:
+                return ""
+            self._paths.add(path)
+        return path
 
     def call(self, function: Callable[..., R], *args: Any) -> R:
         """Call `function` in the flow's loop."""
