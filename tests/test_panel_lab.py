@@ -331,6 +331,31 @@ async def test_the_panel_comes_back_when_the_page_is_loaded_again(
         await expect(sessions(notebook)).to_have_count(1)
 
 
+async def test_a_second_view_beside_the_notebook_lives_on_its_own(lab: Desk) -> None:
+    pages = "len(flow.panel()._pages)"
+    async with chatting(lab, pages) as (notebook, port), peer(port) as client:
+        await notebook.cell(1).locator(".jp-OutputArea-promptOverlay").click(button="right")
+        await notebook.page.get_by_role("menuitem", name="Create New View for Cell").click()
+        beside = notebook.page.locator(".jp-LinkedOutputView .wf")
+        await expect(beside.locator(".wf-state")).to_have_text("running")
+        await beside.get_by_role("button", name="Pause").first.click()
+        await expect(state(notebook)).to_have_text("paused")
+        await beside.get_by_role("button", name="Resume").click()
+        await beside.locator(".wf-sessions tbody tr").click()
+        await expect(sessions(notebook)).to_have_attribute("aria-selected", "false")
+        await (
+            notebook.page.get_by_role("tab", name="Output View")
+            .locator(".lm-TabBar-tabCloseIcon")
+            .click()
+        )
+        await expect(beside).to_have_count(0)
+        await notebook.page.get_by_role("tab", name=notebook.name).click()
+        await client.send("still here")
+        assert await received(client) == "STILL HERE"
+        await notebook.run(2)
+        assert await notebook.text(2) == "1"
+
+
 async def test_after_a_restart_it_says_disconnected_until_the_cell_is_run(
     lab: Desk, version: Version
 ) -> None:
