@@ -182,3 +182,46 @@ async def test_a_pool_can_be_run_again(rounds: int) -> None:
             with anyio.fail_after(2):
                 await workers.idle()
     assert seen == list(range(rounds))
+
+
+async def test_jobs_that_wait_keep_none_of_the_others_and_quick_ones_need_few_turns() -> None:
+    seen: list[int] = []
+    gate = anyio.Event()
+    async with running(Workers()) as workers:
+        for number in range(150):
+            workers.submit(noting(seen, number, gate))
+        while len(seen) < 150:
+            await anyio.lowlevel.checkpoint()
+        assert workers.running == 150
+        gate.set()
+        await workers.idle()
+        for number in range(150, 250):
+            workers.submit(noting(seen, number))
+        turns = 0
+        while len(seen) < 250:
+            turns += 1
+            await anyio.lowlevel.checkpoint()
+        assert turns < 10
+        assert seen == list(range(250))
+
+
+async def test_a_job_may_wait_for_one_submitted_after_it() -> None:
+    seen: list[str] = []
+    async with running(Workers()) as workers:
+        for _ in range(3):
+            second = anyio.Event()
+
+            async def wait(second: anyio.Event = second) -> None:
+                workers.submit(tell)
+                await second.wait()
+                seen.append("first")
+
+            async def tell(second: anyio.Event = second) -> None:
+                seen.append("second")
+                second.set()
+
+            workers.submit(wait)
+            with anyio.fail_after(5):
+                while len(seen) % 2 or not seen or workers.running:
+                    await anyio.lowlevel.checkpoint()
+    assert seen == ["second", "first"] * 3

@@ -21,6 +21,11 @@ KEPT = 64
 """Idle workers beyond this many end."""
 
 
+CALLS = 2
+"""How many others a worker calls before it starts on what waits. Not one for each job: a job that
+never waits is done before they come. And not none: one that does wait must not keep the rest."""
+
+
 class Workers:
     """A pool inside one task group. At most `limit` handlers run, at most `queue` wait."""
 
@@ -32,17 +37,24 @@ class Workers:
         self._idle: list[anyio.Event] = []
         self._wanted: anyio.Event | None = None
         self._quiet = Bell()
+        self._waking = 0
+        """Workers that were called and have not come yet."""
 
     def submit(self, job: Job) -> bool:
         """Have `job()` awaited soon; False when the queue is full. Makes no task, never blocks."""
         if len(self._jobs) >= self.queue:
             return False
         self._jobs.append(job)
+        if not self._waking:
+            self._wake()
+        return True
+
+    def _wake(self) -> None:
         if self._idle:
+            self._waking += 1
             self._idle.pop().set()
         elif self._wanted is not None:
             self._wanted.set()
-        return True
 
     async def run(self, group: TaskGroup) -> None:
         """Add workers to `group` whenever jobs wait and none is idle; runs until cancelled.
@@ -61,6 +73,7 @@ class Workers:
                 await self._wanted.wait()
         finally:
             self._wanted = None
+            self._waking = 0
             self._jobs.clear()
 
     async def idle(self) -> None:
@@ -71,10 +84,15 @@ class Workers:
     async def _work(self) -> None:
         try:
             while True:
+                called = 0
                 while self._jobs:
+                    job = self._jobs.popleft()
+                    if self._jobs and called < CALLS:
+                        called += 1
+                        self._wake()
                     self.running += 1
                     try:
-                        await self._jobs.popleft()()
+                        await job()
                     finally:
                         self.running -= 1
                         if not (self.running or self._jobs):
@@ -89,5 +107,6 @@ class Workers:
                     if call in self._idle:
                         self._idle.remove(call)
                     raise
+                self._waking = max(0, self._waking - 1)
         finally:
             self._total -= 1
