@@ -13,9 +13,10 @@ The first line of a row is raw Hypercorn: a bare ASGI app, no access log, the sa
 "ratio" is how many times better than that a server did; it is taken **within a round**, where all
 were measured one right after the other, and its median over the rounds is shown with the smallest
 and the largest. Machines drift by a quarter within minutes: compare ratios of one run, never the
-absolute medians of two. "cpu µs" is what a reply costs the server in CPU time: the figure to
-trust when others use the machine too. "load" is how busy the load generator was: near 100 % it is
-the load that was measured, and the server is better than it looks.
+absolute medians of two. "cpu µs" is what a reply costs the server in CPU time, and "cpu ×" how many
+times less than raw, paired like the ratio: the figures to trust when others use the machine too.
+"load" is how busy the load generator was: near 100 % it is the load that was measured, and the
+server is better than it looks.
 
 A round starts every server afresh; then, for each row, each server in turn is connected to, warmed
 up and measured while the others idle. The order turns round from one round to the next. The servers

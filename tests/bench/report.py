@@ -18,9 +18,9 @@ from tests.bench.figures import Figure, Figures
 from tests.bench.rounds import Results
 from tests.bench.scenarios import Row
 
-HEADS = ("row", "server", "median", "unit", "ratio", "min", "max", "cpu µs", "load")
+HEADS = ("row", "server", "median", "unit", "ratio", "min", "max", "cpu µs", "cpu ×", "load")
 FIGURE_HEADS = ("figure", "median", "unit", "goal", "reached", "min", "max")
-NUMBERS = frozenset(("median", "ratio", "min", "max", "cpu µs", "load", "goal"))
+NUMBERS = frozenset(("median", "ratio", "min", "max", "cpu µs", "cpu ×", "load", "goal"))
 BUSY = 0.95  # from this share of its core on, the load may be what was measured
 
 
@@ -109,6 +109,7 @@ def _lines(results: Results, row: Row) -> Iterator[tuple[str, ...]]:
             row.unit,
             *_ratio_cells(results, row, contestant),
             f"{results.cost(row, contestant):.1f}",
+            _savings_cell(results, row, contestant),
             f"{results.busy(row, contestant):.0%}",
         )
 
@@ -118,6 +119,11 @@ def _ratio_cells(results: Results, row: Row, contestant: Contestant) -> tuple[st
         return "1", "", ""
     ratio = results.ratio(row, contestant)
     return f"{ratio.median:.2f}", f"{ratio.low:.2f}", f"{ratio.high:.2f}"
+
+
+def _savings_cell(results: Results, row: Row, contestant: Contestant) -> str:
+    savings = None if contestant is BASELINE else results.savings(row, contestant)
+    return "" if savings is None else f"{savings:.2f}"
 
 
 def _figure_cells(figures: Figures, figure: Figure) -> tuple[str, ...]:
@@ -164,6 +170,7 @@ def _server_json(results: Results, row: Row, contestant: Contestant) -> dict[str
         "ratios": results.ratios(row, contestant),
         "ratio": {"median": ratio.median, "min": ratio.low, "max": ratio.high},
         "cpu": results.cost(row, contestant),
+        "savings": results.savings(row, contestant),
         "load": results.busy(row, contestant),
     }
 

@@ -53,6 +53,16 @@ class Results:
         pairs = zip(self.values(row, contestant), self.values(row, BASELINE), strict=True)
         return [base / value if row.lower else value / base for value, base in pairs]
 
+    def savings(self, row: Row, contestant: Contestant) -> float | None:
+        """Return how many times less CPU a reply cost than on the baseline, paired; the median.
+
+        None where the system does not tell.
+        """
+        own, base = (self.samples[row.name, one.name] for one in (contestant, BASELINE))
+        pairs = zip(own, base, strict=True)
+        ratios = [theirs.cost / mine.cost for mine, theirs in pairs if mine.cost and theirs.cost]
+        return median(ratios) if ratios else None
+
     def ratio(self, row: Row, contestant: Contestant) -> Ratio:
         """Sum the ratios up."""
         ratios = self.ratios(row, contestant)
