@@ -79,6 +79,16 @@ async def test_a_recording_tells_the_same_as_the_log(flow: Flow, tmp_path: Path)
     }
 
 
+async def test_of_an_http_answer_the_body_counts_whatever_its_status(flow: Flow) -> None:
+    flow.http("/push", method="POST", name="push").out >> flow.node(
+        lambda ev, ctx: ctx.emit("response", {"status": 404, "body": {"no": 1}}), name="refuse"
+    )
+    server = await flow.serve()
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.port}") as web:
+        assert (await web.post("/push")).status_code == 404
+    assert list(forms(usage(flow.log, SORTED), "push", "out", True)[""]["properties"]) == ["no"]
+
+
 async def test_routes_nobody_asks_for_are_left_out(flow: Flow) -> None:
     talkative(flow)
     await talk(flow)

@@ -70,3 +70,13 @@ class Row(NamedTuple):
     def value(self) -> Any:
         """What travelled: the same as `data` (a recorded row decodes it on demand)."""
         return self.data
+
+
+REPLY = frozenset({"status", "headers", "body"})
+
+
+def is_reply(data: Any) -> bool:
+    """Whether the row of an HTTP response tells of all of it, because its status is not 200 or its
+    headers are its own; elsewhere the row has its body alone.
+    """
+    return isinstance(data, dict) and data.keys() == REPLY

@@ -18,7 +18,7 @@ import anyio
 from .bodies import to_data
 from .compare import AFTER, BEFORE, Answer, Lane, Rules, Tally
 from .errors import ReplayError
-from .events import HAND
+from .events import HAND, is_reply
 from .lines import Entry
 from .redaction import Redaction
 from .report import BY_HAND, DROPPED, Errors
@@ -429,7 +429,7 @@ def _answered(entry: Entry) -> Answer:
     """Return a recorded HTTP response; its row is the body alone where all else is as usual."""
     told, body = entry.value, entry.value
     status, headers = 200, dict[str, Any]()
-    if isinstance(told, dict) and told.keys() == {"status", "headers", "body"}:
+    if is_reply(told):
         status, headers, body = told["status"], told["headers"], told["body"]
     usual = "text/plain" if isinstance(body, str) else "application/octet-stream"
     usual = usual if isinstance(body, str | bytes) else "application/json"

@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
+from .events import is_reply
 from .shapes import Shape
 
 
@@ -112,7 +113,9 @@ def usage(rows: Iterable[Told], triggers: Mapping[str, Sorting]) -> Usage:
             if who in route_of:
                 hear(route_of[who], "message", True, row.value)
             elif who is None and row.scope in asked:
-                hear(*asked[row.scope], True, row.value)
+                hear(
+                    *asked[row.scope], True, row.value["body"] if is_reply(row.value) else row.value
+                )
         elif row.node not in triggers:
             continue
         elif who is not None:

@@ -18,6 +18,7 @@ from ..bodies import to_json
 from ..clock import Alarm
 from ..context import Context
 from ..errors import ClientGoneError, ReplyError
+from ..events import is_reply
 from ..node import Host
 from ..path import PathTemplate
 from ..query import parse_query
@@ -255,7 +256,7 @@ def _made(reply: Any) -> Reply:
 def _told(made: Reply, body: Any) -> Any:
     """Return what the row says: the body, and with it status and headers where they are unusual."""
     usual = made.status == 200 and made.headers in {_TEXT, _JSON, _BYTES}
-    if usual and not (isinstance(body, dict) and body.keys() == {"status", "headers", "body"}):
+    if usual and not is_reply(body):
         return body
     return {"status": made.status, "headers": dict(made.headers), "body": body}
 
