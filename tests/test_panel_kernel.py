@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 from websockets.asyncio.client import connect
 
+from tests.bench import panel
 from tests.kernel import VERSIONS, Kernel
 from tests.kernelpage import KernelPage, comm_of
 
@@ -127,3 +128,11 @@ async def test_a_panel_of_a_flow_in_a_thread_answers_while_a_cell_awaits(kernel:
     assert "value" in await page.ask("status", "pause")
     assert await kernel.value("flow.paused")
     assert page.latest("status")["flow"] == "chat"
+
+
+async def test_under_load_a_page_is_told_ten_times_a_second_and_what_was_skipped() -> None:
+    """Promise P17: rows told and rows skipped add up to all there were, else this raises."""
+    figures = await panel.measure("newest", events=10_000, rounds=1, seconds=2)
+    assert min(figures.events) > 2_000  # a busy machine may not manage all
+    assert max(figures.updates) <= 10.5
+    assert figures.skipped > figures.told > 0

@@ -32,6 +32,8 @@ alone. ``--check`` does not judge it.
 With ``--check`` the exit status is 1 when the median ratio of wsflow is below 1.0 in any row. A run
 that failed (a server that did not start, answered wrongly or went silent) ends with 2.
 
+What an open panel costs a kernel is measured apart, in a real one: ``python -m tests.bench.panel``.
+
 How to add a row
 ----------------
 A `Row` in ``scenarios.py``: a name, a unit and a coroutine function that takes a `Target` and a
