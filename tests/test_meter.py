@@ -26,6 +26,11 @@ class Told:
     node: str = "chat"
     session: str | None = None
     elapsed: float | None = None
+    port: str = "out"
+    path: str = "/"
+    value: str = ""
+    size: int = 0
+    error: str | None = None
 
     @property
     def time(self) -> int:

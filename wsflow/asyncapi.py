@@ -10,13 +10,14 @@ import re
 from collections.abc import Iterable
 from typing import Any, NamedTuple, TypeAlias
 
+from .events import Told
 from .node import Node
 from .nodes.switch import Switch
 from .path import PathTemplate
 from .triggers.http import RequestTrigger
 from .triggers.multi import JUDGED, MultiTrigger
 from .triggers.websocket import WebSocketTrigger
-from .usage import Said, Sorting, Told, Usage, usage
+from .usage import Said, Sorting, Usage, usage
 
 Json: TypeAlias = dict[str, Any]
 Route: TypeAlias = WebSocketTrigger | RequestTrigger

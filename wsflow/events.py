@@ -5,7 +5,7 @@ A row is a plain immutable fact. Who writes rows is the tape's business (`tape.p
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias, get_args
 
 Kind: TypeAlias = Literal[
     "req",
@@ -23,25 +23,53 @@ Kind: TypeAlias = Literal[
     "mark",
 ]
 
-KINDS: tuple[Kind, ...] = (
-    "req",
-    "message",
-    "close",
-    "fire",
-    "route",
-    "response",
-    "send",
-    "broadcast",
-    "signal",
-    "error",
-    "drop",
-    "gap",
-    "mark",
-)
-
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 HAND = "hand"
 """The port of a `response` that a person gave in a panel: no handler did, nor will in a replay."""
+
+
+class Told(Protocol):
+    """A row, of a log or of a recording, as far as both have it."""
+
+    @property
+    def seq(self) -> int: ...
+
+    @property
+    def time(self) -> int: ...
+
+    @property
+    def scope(self) -> int: ...
+
+    @property
+    def cause(self) -> int: ...
+
+    @property
+    def kind(self) -> str: ...
+
+    @property
+    def node(self) -> str: ...
+
+    @property
+    def port(self) -> str: ...
+
+    @property
+    def session(self) -> str | None: ...
+
+    @property
+    def path(self) -> str: ...
+
+    @property
+    def value(self) -> Any: ...
+
+    @property
+    def size(self) -> int: ...
+
+    @property
+    def elapsed(self) -> float | None: ...
+
+    @property
+    def error(self) -> str | None: ...
 
 
 class Row(NamedTuple):

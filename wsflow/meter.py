@@ -11,7 +11,9 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Any, Protocol
+from typing import Any
+
+from .events import Told
 
 NEAT = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0)
 """Seconds a step, of which `rates` takes one."""
@@ -24,34 +26,6 @@ REMEMBERED = 100_000
 
 SAMPLE = 512
 """Handler times kept a step and node, at least half of them; the percentiles are of these."""
-
-
-class Told(Protocol):
-    """A row of a log or of a recording, as far as it matters here."""
-
-    @property
-    def seq(self) -> int: ...
-
-    @property
-    def time(self) -> int: ...
-
-    @property
-    def scope(self) -> int: ...
-
-    @property
-    def cause(self) -> int: ...
-
-    @property
-    def kind(self) -> str: ...
-
-    @property
-    def node(self) -> str: ...
-
-    @property
-    def session(self) -> str | None: ...
-
-    @property
-    def elapsed(self) -> float | None: ...
 
 
 @dataclass(frozen=True, slots=True)

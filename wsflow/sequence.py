@@ -3,34 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Protocol
+
+from .events import Told
 
 FLOW = "flow"
 
 NOTED = frozenset({"broadcast", "error", "fire"})
 """Kinds of rows that are shown though no session is theirs."""
-
-
-class Told(Protocol):
-    """A row of a log or of a recording."""
-
-    @property
-    def kind(self) -> str: ...
-
-    @property
-    def node(self) -> str: ...
-
-    @property
-    def path(self) -> str: ...
-
-    @property
-    def session(self) -> str | None: ...
-
-    @property
-    def error(self) -> str | None: ...
-
-    @property
-    def value(self) -> object: ...
 
 
 class Sequence(str):

@@ -7,32 +7,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
-from .events import is_reply
+from .events import Told, is_reply
 from .shapes import Shape
-
-
-class Told(Protocol):
-    """A row of a log or of a recording."""
-
-    @property
-    def kind(self) -> str: ...
-
-    @property
-    def node(self) -> str: ...
-
-    @property
-    def port(self) -> str: ...
-
-    @property
-    def session(self) -> str | None: ...
-
-    @property
-    def scope(self) -> int: ...
-
-    @property
-    def value(self) -> Any: ...
 
 
 class Sorting(NamedTuple):
