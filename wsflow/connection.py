@@ -43,6 +43,9 @@ STUCK_TIMEOUT = 2.0
 LINGER = 1.0
 """Seconds we go on discarding input after both sides have closed (no RST over our Close)."""
 
+LARGE = 2**14
+"""Bytes of a payload from which on a view is cheaper than a copy."""
+
 TEXT, BINARY = 0x81, 0x82  # FIN with opcodes 1 and 2: a whole message in one frame
 MASKED = 0x80
 
@@ -153,11 +156,10 @@ class Connection(asyncio.BufferedProtocol):
             rest += self._batch.view[:nbytes]
             if len(rest) < self._cut:
                 return
-            whole = bytes(rest)
-            rest.clear()
+            self._rest = bytearray()  # the old one is worked on as it is: it may be large
+            self._pump(rest)
         else:
-            whole = self._batch.view[:nbytes].tobytes()
-        self._pump(whole)
+            self._pump(self._batch.view[:nbytes].tobytes())
 
     def eof_received(self) -> bool:
         self._lost(None)
@@ -181,7 +183,7 @@ class Connection(asyncio.BufferedProtocol):
 
     # ---- in
 
-    def _pump(self, data: bytes) -> None:
+    def _pump(self, data: bytes | bytearray) -> None:
         """Work on the messages of one read; what they cause leaves when it is done."""
         batch = self._batch
         if batch.reading:  # a handler let a halted session go on: we are inside its read already
@@ -193,7 +195,7 @@ class Connection(asyncio.BufferedProtocol):
         finally:
             batch.flush()
 
-    def _read(self, data: bytes) -> None:
+    def _read(self, data: bytes | bytearray) -> None:
         session, max_size = self._session, self._max_size
         position, end, turn = 0, len(data), TURN
         self._cut = 0
@@ -232,7 +234,11 @@ class Connection(asyncio.BufferedProtocol):
             if stop > end:
                 self._cut = stop - position
                 break
-            payload = apply_mask(data[start:stop], data[start - 4 : start])
+            mask = data[start - 4 : start]
+            if length < LARGE:
+                payload = apply_mask(data[start:stop], mask)
+            else:
+                payload = apply_mask(memoryview(data)[start:stop], mask)
             position = stop
             if first == BINARY:
                 session.receive(payload, length)
@@ -258,7 +264,7 @@ class Connection(asyncio.BufferedProtocol):
         if not _may_be_valid(rest[0], rest[1], length, room):
             self._rare(bytes(rest))
 
-    def _rare(self, frame: bytes) -> int:
+    def _rare(self, frame: bytes | bytearray) -> int:
         """Have the library judge a frame that is no plain data frame; return its payload's size."""
         library, size = self._rules(), 0
         if frame[0] & 0x0F in _CONTROL and frame[1] & 0x7F > 125 and frame[1] >= MASKED:
