@@ -434,7 +434,7 @@ display(flow.log.frame(), flow.log.frame().style, flow.log, server.sessions, flo
 async def test_what_a_client_says_stays_text_everywhere(lab: Desk) -> None:
     evil = quote(EVIL)
     recordings = lab.lab.notebooks / "recordings"
-    await asyncio.to_thread(recordings.mkdir)
+    await asyncio.to_thread(recordings.mkdir, exist_ok=True)
     await asyncio.to_thread((recordings / f"{EVIL}.jsonl").write_text, EVIL)
     async with chatting(lab, SHOW_EVIL, height=2000) as (notebook, port):
         headers = {"X-Evil": EVIL, "Sec-WebSocket-Protocol": EVIL}
