@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from tests.footprint import forget_peak, memory, peak
 from tests.raw import (
@@ -299,6 +301,44 @@ async def test_forged_requests_get_no_further(
         assert (await raw.response()).status in status
     assert not server.sessions
     assert [row for row in flow.log.tail(100) if row.kind in {"req", "message", "error"}] == []
+    async with Raw.websocket(server.port) as session:
+        await answered(session)
+
+
+heads = st.sampled_from(
+    [
+        handshake(),
+        handshake("/", [("Sec-WebSocket-Protocol", "a, b"), ("Origin", "http://localhost")]),
+        request("/nowhere", [("Content-Type", "application/json")], method="POST", body=b"{}"),
+        request("/", [("Transfer-Encoding", "chunked")], method="POST") + b"2\r\n{}\r\n0\r\n\r\n",
+    ]
+)
+
+
+@settings(
+    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    head=heads,
+    bends=st.lists(st.tuples(st.integers(0, 200), st.binary(max_size=3)), min_size=1, max_size=4),
+    step=st.integers(1, 400),
+)
+async def test_heads_bent_anywhere_are_answered_in_http_or_dropped(
+    flow: Flow, server: Server, head: bytes, bends: list[tuple[int, bytes]], step: int
+) -> None:
+    bent = bytearray(head)
+    for at, bytes_ in bends:
+        bent[at % len(bent) : at % len(bent) + 1] = bytes_
+    async with Raw.tcp(server.port) as raw:
+        with contextlib.suppress(ConnectionError):
+            await raw.dribble(bytes(bent), step)
+            raw.half_close()
+        answer = b""
+        with contextlib.suppress(ConnectionError):
+            while data := await raw.receive():
+                answer += data
+    assert answer == b"" or answer.startswith(b"HTTP/1.1 ")
+    assert [row for row in flow.log.tail(20) if row.kind == "error"] == []
     async with Raw.websocket(server.port) as session:
         await answered(session)
 

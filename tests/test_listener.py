@@ -404,6 +404,16 @@ async def test_http_keeps_its_connection_for_the_next_request(flow: Flow, server
         assert (await raw.closed()).code == 1000
 
 
+async def test_a_client_that_says_no_more_is_let_go_after_its_answer(server: Server) -> None:
+    async with Raw.tcp(server.port) as raw:
+        await raw.send(request("/status", method="POST", body=b"{}"))
+        raw.half_close()
+        assert (await raw.response()).status == 200
+        began = time.monotonic()
+        assert await raw.rest() == b""
+        assert time.monotonic() - began < 2, "kept for a request that can not come"
+
+
 async def test_requests_in_one_write_are_answered_in_order(server: Server) -> None:
     async with Raw.tcp(server.port) as raw:
         bodies = [f"{number}".encode() for number in range(20)]

@@ -25,7 +25,7 @@ from hypercorn.asyncio.task_group import TaskGroup
 from hypercorn.asyncio.tcp_server import TCPServer
 from hypercorn.asyncio.worker_context import WorkerContext
 from hypercorn.config import Config
-from hypercorn.events import Closed, Event, RawData
+from hypercorn.events import Closed, Event, RawData, Updated
 from hypercorn.protocol.h11 import H11Protocol, H11WSConnection
 from hypercorn.typing import ConnectionState
 from hypercorn.utils import parse_socket_addr
@@ -214,7 +214,7 @@ class _Visitor(TCPServer):
         loop = asyncio.get_running_loop()
         super().__init__(listener.app, loop, listener.config, listener.context, {}, reader, writer)
         self.listener = listener
-        self.handed_over = False
+        self.handed_over = self.heard_out = False
         self.verdict: Verdict | None = None
         """On its first request, where that was a handshake and we decided already."""
         self.client: tuple[str, int] | None = None
@@ -275,12 +275,14 @@ class _Visitor(TCPServer):
             await self.protocol.handle(RawData(data))
         if not self.handed_over:
             await self.protocol.handle(Closed())
+        self.heard_out = True
         await self.idle_task.stop()  # the task group would wait for it: five seconds for nothing
 
     async def protocol_send(self, event: Event) -> None:
         """As upstream, but a client that reads nothing of its answer is dropped."""
         if not isinstance(event, RawData):
-            await super().protocol_send(event)
+            if not (isinstance(event, Updated) and self.heard_out):  # no next request to wait for
+                await super().protocol_send(event)
             return
         transport = self.writer.transport
         async with self.send_lock:
