@@ -234,7 +234,7 @@ def one_time(flow: Flow) -> Talk:
 
     @flow.node
     def wait(event: MessageEvent, ctx: Context) -> None:
-        ctx.once("done", lambda what: ctx.emit("response", {"body": what}), timeout=0.03)
+        ctx.once("done", lambda what: ctx.emit("response", {"body": what}), timeout=0.3)
         ctx.route(event)
 
     @flow.node
@@ -244,7 +244,7 @@ def one_time(flow: Flow) -> Talk:
         ctx.emit("response", {"body": f"{heard} heard it"})
 
     flow.websocket("/chat").message >> wait >> work
-    return says("0.01", "0.06", count=3)
+    return says("0.01", "0.6", count=3)
 
 
 def gathering(flow: Flow) -> Talk:
