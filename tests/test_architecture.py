@@ -17,6 +17,7 @@ HOUSE = Path(__file__).parent.parent / "wsflow"
 # floor, tower: a module may import modules of lower floors, of its own tower or of no tower
 HOUSEPLAN: dict[str, tuple[int, str]] = {
     # words
+    "blame": (-1, ""),
     "errors": (0, ""),
     "types": (1, ""),
     "events": (1, ""),

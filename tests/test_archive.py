@@ -194,7 +194,7 @@ def test_convert_writes_parquet_or_says_what_to_install(
         assert Path("lesson.parquet").read_bytes()[:4] == b"PAR1"
     else:
         assert (status, out) == (2, "")
-        assert errors == "wsflow: Parquet needs its packages: pip install wsflow[parquet]\n"
+        assert errors == "wsflow: Parquet needs its packages: pip install 'wsflow[parquet]'\n"
         assert not Path("lesson.parquet").exists()
 
 

@@ -563,3 +563,14 @@ async def test_a_busy_port_is_an_error_in_the_cell_that_names_it(kernel: Kernel)
     async with await peer(kernel, "/"):
         assert await kernel.value("len(server.sessions)") == 1
     assert kernel.streams == []
+
+
+async def test_a_forgotten_await_is_named(kernel: Kernel) -> None:
+    """The cell has no error, and nothing happened: the one thing that shows is what says so."""
+    await kernel.run("from wsflow import Flow\nflow = Flow('chat')\nchat = flow.websocket('/chat')")
+    shown = (await kernel.run("flow.serve()")).result["text/plain"]
+    assert shown == "<serve() has not begun: write `await` before it, as in `await x.serve(...)`>"
+    others = await kernel.run("import asyncio\nnap = asyncio.sleep(0)\nnap")
+    assert others.result["text/plain"].startswith("<coroutine object sleep")
+    await kernel.run("await nap")
+    assert await kernel.ports() == []

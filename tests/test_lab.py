@@ -8,6 +8,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -131,7 +132,7 @@ def test_without_jupyterlab_it_says_what_to_install(
 ) -> None:
     monkeypatch.setitem(sys.modules, "jupyterlab", None)
     assert cli.main(["lab"]) == 2
-    said = "wsflow: wsflow lab needs its packages: pip install wsflow[lab]\n"
+    said = "wsflow: wsflow lab needs its packages: pip install 'wsflow[lab]'\n"
     assert capsys.readouterr() == ("", said)
 
 
@@ -196,11 +197,18 @@ def test_without_notebooks_it_asks_for_one(
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A wheel of this checkout."""
-    folder = tmp_path_factory.mktemp("wheel")
+    """A wheel of a checkout in which somebody worked."""
+    folder, source = tmp_path_factory.mktemp("wheel"), tmp_path_factory.mktemp("source")
+    for name in ("wsflow", "notebooks"):
+        shutil.copytree(ROOT / name, source / name)
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    left = source / "notebooks" / ".ipynb_checkpoints"
+    left.mkdir(exist_ok=True)
+    (left / "01-first-flow-checkpoint.ipynb").touch()
     isolation = ["--no-build-isolation"] if find_spec("hatchling") else []
     subprocess.run(
-        [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", *isolation, "-w", folder, ROOT],
+        [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", *isolation, "-w", folder, source],
         check=True,
     )
     (built,) = folder.glob("wsflow-*.whl")
@@ -212,6 +220,12 @@ def test_a_wheel_has_the_notebooks(wheel: Path) -> None:
     for path in (ROOT / "notebooks").glob("*.ipynb"):
         assert f"wsflow/notebooks/{path.name}" in names
     assert "wsflow/notebooks/images/first-flow.png" in names
+    assert not [name for name in names if "checkpoint" in name]
+    panel = ROOT / "wsflow" / "panel"
+    for path in (*panel.glob("*.js"), *panel.glob("*.css")):
+        assert f"wsflow/panel/{path.name}" in names
+    assert "wsflow/exercises/01-echo.jsonl" in names
+    assert "wsflow/py.typed" in names
     assert not [name for name in names if re.match(r"(notebooks|tests)/", name)]
 
 

@@ -10,7 +10,10 @@ import sys
 import weakref
 from collections.abc import Hashable
 from pathlib import PurePath
+from types import CoroutineType
 from typing import Any, Protocol
+
+from .blame import is_ours
 
 
 class Owned(Protocol):
@@ -94,6 +97,7 @@ class _Notebook:
         self._shell = shell
         shell.events.register("pre_run_cell", self._before)
         shell.events.register("post_run_cell", self._after)
+        _hint_at_await(shell)
         # the cell that imports wsflow has started already; the kernel still knows its id
         self.cell = _running_cell(shell)
         self._inside = self.cell is not None
@@ -142,6 +146,23 @@ def cited(file: str, line: int) -> str:
 def interactive() -> bool:
     """Say whether somebody types here: declaring a thing again means to change it."""
     return ipython() is not None or hasattr(sys, "ps1")
+
+
+def _hint_at_await(shell: Any) -> None:
+    """Show a coroutine of wsflow that a cell ends with as what it is: a forgotten `await`."""
+    formatters = getattr(getattr(shell, "display_formatter", None), "formatters", {})
+    plain = formatters.get("text/plain")
+    if plain is not None:
+        plain.for_type(CoroutineType, _print_coroutine)
+
+
+def _print_coroutine(coroutine: Any, printer: Any, _cycle: bool) -> None:
+    name = coroutine.__name__
+    printer.text(
+        f"<{name}() has not begun: write `await` before it, as in `await x.{name}(...)`>"
+        if is_ours(coroutine.cr_code) and coroutine.cr_frame is not None
+        else repr(coroutine)
+    )
 
 
 def _running_cell(shell: Any) -> str | None:

@@ -8,16 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from .blame import rendered
+
 
 class WsflowError(Exception):
-    """Root of all errors wsflow raises on purpose."""
+    """Root of all errors wsflow raises on purpose. Notebooks show it at the user's own line."""
+
+    def _render_traceback_(self) -> list[str]:
+        return rendered(self)
 
 
 class MissingPackageError(WsflowError, ImportError):
     """Something needs a package that comes with an extra of wsflow."""
 
     def __init__(self, what: str, extra: str) -> None:
-        super().__init__(f"{what} needs its packages: pip install wsflow[{extra}]")
+        super().__init__(f"{what} needs its packages: pip install 'wsflow[{extra}]'")
 
 
 # ---- misuse by the author of a flow

@@ -1,0 +1,65 @@
+"""Which part of a traceback is the user's: what a notebook shows of an error that wsflow raised.
+
+A learner who misspells a port needs the line with the port, not thirty lines of ours below it. All
+of it is still there for `%debug`, and `%xmode Verbose` shows it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import sysconfig
+from pathlib import Path
+from types import CodeType, TracebackType
+from typing import Any
+
+OURS = f"{Path(__file__).parent}{os.sep}"
+LIBRARIES = tuple(
+    f"{sysconfig.get_path(name)}{os.sep}" for name in ("stdlib", "purelib", "platlib")
+)
+
+
+def is_ours(code: CodeType) -> bool:
+    """Say whether that is code of wsflow."""
+    return code.co_filename.startswith(OURS)
+
+
+def theirs(traceback: TracebackType | None) -> TracebackType | None:
+    """Return a traceback without wsflow's frames, and those of libraries that wsflow called."""
+    kept: list[TracebackType] = []
+    inside = False
+    while traceback is not None:
+        frame = traceback.tb_frame
+        inside = is_ours(frame.f_code) or (
+            inside and frame.f_code.co_filename.startswith(LIBRARIES)
+        )
+        if not inside:
+            kept.append(traceback)
+        traceback = traceback.tb_next
+    shown = None
+    for one in reversed(kept):
+        shown = TracebackType(shown, one.tb_frame, one.tb_lasti, one.tb_lineno)
+    return shown
+
+
+def rendered(error: BaseException) -> list[str]:
+    """Return the lines IPython is to show of an error of wsflow (its `_render_traceback_`)."""
+    shell: Any = sys.modules["IPython"].get_ipython()
+    formatter = shell.InteractiveTB
+    if formatter.mode == "Verbose":
+        lines: list[str] = formatter.structured_traceback(type(error), error, error.__traceback__)
+        return lines
+    chain = error.__cause__, error.__context__, error.__suppress_context__
+    below = error.__cause__ or error.__context__
+    try:
+        if below is not None and _is_inner(below):
+            error.__cause__, error.__context__ = None, None
+        lines = formatter.structured_traceback(type(error), error, theirs(error.__traceback__))
+    finally:
+        error.__cause__, error.__context__, error.__suppress_context__ = chain
+    return lines
+
+
+def _is_inner(error: BaseException) -> bool:
+    """Say whether an error was caught by wsflow: its message says what is worth knowing of it."""
+    return error.__traceback__ is not None and is_ours(error.__traceback__.tb_frame.f_code)
