@@ -14,6 +14,7 @@ from .clock import Clock
 from .engine import Engine
 from .errors import WiringError
 from .folder import FOLDER, resolve
+from .ink import inked
 from .log import Log
 from .serving import Serving
 from .stage import on_stage
@@ -271,7 +272,7 @@ class Flow(Serving):
         nodes = list(self._graph.nodes.values())
         plain = f"{self!r}\n{diagram.text(nodes)}"
         return (
-            {"text/plain": plain, "text/vnd.mermaid": diagram.mermaid(nodes)}
+            {"text/plain": plain, "text/vnd.mermaid": inked(diagram.mermaid(nodes))}
             if nodes
             else {"text/plain": plain}
         )

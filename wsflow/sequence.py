@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from .events import Told
+from .ink import inked
 
 FLOW = "flow"
 
@@ -18,7 +19,7 @@ class Sequence(str):
     __slots__ = ()
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
-        return {"text/plain": str(self), "text/vnd.mermaid": str(self)}
+        return {"text/plain": str(self), "text/vnd.mermaid": inked(str(self))}
 
 
 def diagram(rows: Iterable[Told]) -> Sequence:
