@@ -446,7 +446,7 @@ def test_parquet_without_its_package_says_what_to_install(
 ) -> None:
     for name in ("pyarrow", "fastparquet"):
         monkeypatch.setitem(__import__("sys").modules, name, None)
-    with pytest.raises(ImportError, match=r"pip install wsflow\[parquet\]"):
+    with pytest.raises(ImportError, match=r"pip install 'wsflow\[parquet\]'"):
         log.to_parquet(tmp_path / "log.parquet")
 
 

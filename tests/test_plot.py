@@ -138,7 +138,7 @@ def test_plotly_does_where_there_is_no_matplotlib_and_nothing_names_the_extra(
     monkeypatch.setattr(wsflow.plot, "find_spec", lambda name: name in there or None)
     assert type(picture(story(), "story")).__module__.startswith("plotly.")
     there.clear()
-    with pytest.raises(MissingPackageError, match=r"pip install wsflow\[plots\]"):
+    with pytest.raises(MissingPackageError, match=r"pip install 'wsflow\[plots\]'"):
         picture(story(), "story")
 
 

@@ -265,7 +265,7 @@ def test_parquet_without_its_packages_says_what_to_install(
 ) -> None:
     for name in ("pyarrow", "fastparquet"):
         monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(MissingPackageError, match=r"pip install wsflow\[parquet\]"):
+    with pytest.raises(MissingPackageError, match=r"pip install 'wsflow\[parquet\]'"):
         story.to_parquet(tmp_path / "story.parquet")
 
 

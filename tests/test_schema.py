@@ -137,7 +137,7 @@ def test_true_and_false_are_schemas() -> None:
 
 def test_without_the_library_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "jsonschema", None)
-    with pytest.raises(MissingPackageError, match=r"pip install wsflow\[schema\]"):
+    with pytest.raises(MissingPackageError, match=r"pip install 'wsflow\[schema\]'"):
         Schema({})
 
 
