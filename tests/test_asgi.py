@@ -480,3 +480,9 @@ async def test_a_flow_that_can_not_start_fails_the_lifespan(flow: Flow) -> None:
     (message,) = driver.sent
     assert message["type"] == "lifespan.startup.failed"
     assert "setup of node 'store' failed" in message["message"]
+
+
+def test_the_application_tells_its_routes(flow: Flow) -> None:
+    assert repr(flow.asgi) == "<AsgiApp without WebSocket routes>"
+    flow.websocket("/chat/{room}")
+    assert repr(flow.asgi) == "<AsgiApp /chat/{room}>"

@@ -790,3 +790,19 @@ async def test_a_handler_that_never_ends_does_not_keep_the_flow_from_stopping(fl
         await flow.stop()
     assert cancelled == ["forever"]
     assert errors(flow) == []
+
+
+async def test_what_an_async_handler_returns_is_told_once(flow: Flow) -> None:
+    """As of a plain one: the commonest mistake of who comes from other frameworks."""
+
+    async def shout(ev: Any, ctx: Context) -> dict[str, str]:
+        return {"body": ev["message"]}
+
+    flow.websocket("/chat", name="chat").message >> flow.node(shout)
+    async with flow.client("/chat") as client:
+        await client.send("a")
+        await client.send("b")
+        await flow.log.until(kind="message", count=2)
+    await flow.stop()
+    (told,) = marks(flow)
+    assert told.startswith("handler 'shout' returned {'body': 'a'}; returned values go nowhere")

@@ -222,3 +222,9 @@ def test_an_exercise_shows_its_task_and_its_code() -> None:
     assert "@flow.node" in bundle["text/plain"]
     assert "01-echo" in exercises()._repr_html_()
     assert json.dumps(bundle)
+
+
+def test_arguments_the_wrong_way_round_are_told() -> None:
+    wrong: Any = Flow("mine")
+    with pytest.raises(WsflowError, match="the name of an exercise comes first, not <Flow mine"):
+        check(wrong, wrong)

@@ -85,7 +85,7 @@ def test_other_names_are_none(here: Path, name: Any) -> None:
     with pytest.raises(RecordingNameError) as caught:
         resolve(name, here)
     assert repr(name) in str(caught.value)
-    assert "Letters, digits" in str(caught.value)
+    assert "letters, digits" in str(caught.value)
     assert list(here.iterdir()) == []
 
 
@@ -306,3 +306,22 @@ def test_a_draft_on_a_full_disk_says_so_and_leaves_nothing(
     with pytest.raises(RecordingError, match=told), draft("x", here):
         pass
     assert list(here.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("a/b", "it has '/' in it"),
+        ("my lesson", "it has ' ' in it"),
+        ("", "it is empty"),
+        (".x", "it begins with '.'"),
+        ("x" * 101, "it has 101 characters"),
+        (5, "it is no text"),
+    ],
+)
+def test_a_name_that_can_not_be_is_told_why(here: Path, name: Any, why: str) -> None:
+    with pytest.raises(RecordingNameError, match=f"can not name a recording: {why}. A name has"):
+        resolve(name, here)
+    if not isinstance(name, str):
+        with pytest.raises(RecordingNameError, match=why):
+            find(name, here)

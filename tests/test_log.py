@@ -549,3 +549,13 @@ async def test_a_flow_drops_its_oldest_rows_and_says_how_many() -> None:
     assert flow.log.dropped + len(flow.log) == 201
     assert len(flow.log.frame()) == len(flow.log)
     await flow.stop()
+
+
+async def test_a_trace_takes_the_number_of_a_row(flow: Flow) -> None:
+    flow.websocket("/chat")
+    async with flow.client("/chat"):
+        seq: Any = np.int64(1)
+        assert [row.kind for row in flow.log.trace(seq)] == ["req"]
+    wrong: Any = "1"
+    with pytest.raises(WsflowError, match="trace takes the seq of a row, such as 1, not '1'"):
+        flow.log.trace(wrong)

@@ -11,6 +11,7 @@ from wsflow import (
     Client,
     Context,
     Flow,
+    PathError,
     ReceiveTimeoutError,
     RefusedError,
     ReplyError,
@@ -411,3 +412,9 @@ async def test_a_client_reaches_a_flow_in_a_thread_of_its_own(echo: Flow) -> Non
     async with echo.client("/echo/red") as client:
         await client.send("over there")
         assert await client.receive(timeout=2) == "over there"
+
+
+@pytest.mark.parametrize("path", ["chat/red", "ws://127.0.0.1:8000/chat/red", 5])
+def test_a_client_takes_a_path(flow: Flow, path: Any) -> None:
+    with pytest.raises(PathError, match="takes a path such as '/chat/red', not "):
+        flow.client(path)

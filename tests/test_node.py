@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from wsflow import Context, Flow, HandlerError, UnknownPortError, WiringError
+from wsflow import Context, Flow, HandlerError, UnknownPortError, WiringError, WsflowError
 from wsflow.node import arity, is_async
 
 EV, CTX = "the event", "the context"
@@ -420,3 +420,16 @@ def test_one_function_wired_twice_is_one_node(flow: Flow) -> None:
     a, b = flow.node(lambda: None, name="a"), flow.node(lambda: None, name="b")
     assert (a >> both) is (b >> both)
     assert set(flow.nodes) == {"a", "b", "both"}
+
+
+def test_a_name_in_the_place_of_the_function_is_told(flow: Flow) -> None:
+    decorate: Any = flow.node
+    with pytest.raises(HandlerError, match=r"takes a function, not 'shout': @flow.node, or"):
+        decorate("shout")
+
+
+def test_an_unknown_port_is_an_error_of_wsflow_and_no_attribute(flow: Flow) -> None:
+    chat = flow.websocket("/chat")
+    assert not hasattr(chat, "mesage")
+    with pytest.raises(WsflowError, match="has no 'mesage'; its ports: req, message, close"):
+        _ = chat.mesage

@@ -1,5 +1,6 @@
 """Route patterns: what they match, which one wins, and which are refused."""
 
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -155,3 +156,9 @@ def test_a_parameter_has_a_name(pattern: str) -> None:
 def test_a_parameter_is_named_once() -> None:
     with pytest.raises(PathError, match="names 'x' twice"):
         PathTemplate("/{x}/:x")
+
+
+@pytest.mark.parametrize("pattern", [5, None, b"/x"])
+def test_a_pattern_is_text(pattern: Any) -> None:
+    with pytest.raises(PathError, match=r"must begin with '/', as in '/chat/\{room\}'"):
+        PathTemplate(pattern)

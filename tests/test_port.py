@@ -36,3 +36,9 @@ def test_an_output_wired_to_a_node_gives_the_node(flow: Flow) -> None:
     a, b = (flow.node(lambda: None, name=name) for name in "ab")
     assert (a.out >> b) is b
     assert (a >> b["in"]) is b
+
+
+def test_one_sign_too_few_is_told(flow: Flow) -> None:
+    chat, shout = flow.websocket("/chat"), flow.node(lambda: None, name="shout")
+    with pytest.raises(WiringError, match=r"made with two signs: /chat\.message >> "):
+        _ = chat.message > shout

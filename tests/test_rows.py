@@ -6,7 +6,7 @@ import pytest
 
 from wsflow import Flow, Row
 from wsflow.context import Context
-from wsflow.rows import DEEPEST, Rows, Trace, data_text, line
+from wsflow.rows import DEEPEST, Rows, Trace, data_text, line, where
 from wsflow.types import MessageEvent
 
 
@@ -104,3 +104,9 @@ def test_a_line_names_the_port_and_the_error() -> None:
     text = line(row(7, error="ValueError: \x1b"))
     assert "shout.out" in text
     assert "\\x1b" in text
+
+
+def test_a_row_of_the_loop_is_of_no_node() -> None:
+    assert where(row(1)._replace(node="", port="loop")) == "loop"
+    assert where(row(1)._replace(node="chat", port="message")) == "chat.message"
+    assert where(row(1)._replace(node="chat", port="")) == "chat"

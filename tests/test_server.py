@@ -858,3 +858,23 @@ async def test_plain_http_is_judged_like_a_handshake(flow: Flow) -> None:
         refused = await client.get(url, headers={"Host": "evil.example"})
         assert refused.status_code == 403
         assert (await client.get(url)).text == "fine"
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"port": "8000"}, "port is a whole number from 0 to 65535, not '8000'"),
+        ({"port": 99999}, "port is a whole number from 0 to 65535, not 99999"),
+        ({"max_message_size": "1MB"}, "max_message_size is a whole number from 1 on, not '1MB'"),
+        ({"max_sessions": 0}, "max_sessions is a whole number from 1 on, not 0"),
+        ({"token": 5}, "token is text that clients bring, not int"),
+        ({"host": None}, "host is text such as '127.0.0.1', not None"),
+    ],
+)
+async def test_options_that_can_not_be_are_told_before_anything_stops(
+    flow: Flow, options: dict[str, Any], told: str
+) -> None:
+    async with flow.serving() as server:
+        with pytest.raises(ServeError, match=told):
+            await flow.serve(**options)
+        assert server.running

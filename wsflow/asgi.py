@@ -38,6 +38,10 @@ class AsgiApp:
     ) -> None:
         self.endpoint, self._startup, self._shutdown = endpoint, startup, shutdown
 
+    def __repr__(self) -> str:
+        paths = ", ".join(getattr(self.endpoint.routes, "paths", list)())
+        return f"<AsgiApp {paths:.60}>" if paths else "<AsgiApp without WebSocket routes>"
+
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Serve one connection (ASGI 3.0)."""
         match scope["type"]:

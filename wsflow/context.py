@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
-from .errors import WiringError
+from .errors import UnknownNameError, WiringError
 from .lifecycle import Lifecycle, NodeEvents
 from .state import State
 
@@ -120,7 +120,7 @@ class NodeContext:
         if name not in made:
             if name not in self._house.helpers:
                 known = ", ".join(self._house.helpers) or "none"
-                raise AttributeError(f"ctx has no {name!r}; helpers of this flow: {known}")
+                raise UnknownNameError(f"ctx has no {name!r}; helpers of this flow: {known}")
             made[name] = self._house.helpers[name][1](self)
         return made[name]
 

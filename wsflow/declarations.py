@@ -189,6 +189,11 @@ class Declarations(Shelf):
                 function, name=name, inputs=inputs, outputs=outputs, params=params, setup=setup
             )
         known = name or getattr(function, "__name__", None)
+        if known is None and not callable(function):
+            raise HandlerError(
+                f"flow.node takes a function, not {function!r}: @flow.node, or "
+                "@flow.node(name='...', outputs=(...)) above a def"
+            )
         if known is None or (known == "<lambda>" and name is None):
             raise HandlerError(f"{function!r} has no name of its own: flow.node(..., name='...')")
         handler_arity(function, known)

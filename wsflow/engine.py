@@ -276,7 +276,9 @@ class Engine:
             ctx._started = time.perf_counter()
             ctx._hops = 0  # it is no synchronous chain any more
             try:
-                await function(*args)
+                result = await function(*args)
+                if result is not None and function is ctx._node.call:
+                    self._hint_at_emit(ctx, result)
             except BaseException as error:
                 if not self.running:
                     raise  # the flow is stopping: this is our own cancellation
@@ -314,14 +316,18 @@ class Engine:
 
     def _returned(self, ctx: Context, result: Any) -> None:
         """Await what a plain function gave back, or tell a learner that values are not sent."""
-        node = ctx._node
         if inspect.isawaitable(result):
 
             async def wait() -> None:
                 await result
 
             self._start(ctx, wait, ())
-        elif not node.hinted and isinstance(result, str | bytes | dict | list):
+        else:
+            self._hint_at_emit(ctx, result)
+
+    def _hint_at_emit(self, ctx: Context, result: Any) -> None:
+        node = ctx._node
+        if not node.hinted and isinstance(result, str | bytes | dict | list):
             node.hinted = True
             self.mark(
                 node.name,

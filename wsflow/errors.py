@@ -44,6 +44,10 @@ class UnknownPortError(WiringError, LookupError):
         return str(self.args[0])
 
 
+class UnknownNameError(WsflowError, AttributeError):
+    """Something has no attribute of that name."""
+
+
 class PathError(WiringError):
     """A route pattern is malformed or taken."""
 
@@ -143,8 +147,8 @@ class RecordingNameError(RecordingError):
 
     def __init__(self, name: object, why: str) -> None:
         super().__init__(
-            f"{name!r} can not name a recording: {why}. "
-            "Letters, digits, '.', '_' and '-', beginning with a letter or digit, at most 100"
+            f"{name!r} can not name a recording: {why}. A name has at most 100 letters, digits, "
+            "'.', '_' and '-', and begins with a letter or digit; for another place: folder='...'"
         )
 
 

@@ -60,6 +60,11 @@ class Exercise:
             WsflowError: there is no such exercise.
             RecordingError: it can not be read.
         """
+        if not isinstance(name_or_path, str | Path):
+            raise WsflowError(
+                f"the name of an exercise comes first, not {name_or_path!r}: "
+                "wsflow.check('01-echo', flow)"
+            )
         if isinstance(name_or_path, str) and "/" not in name_or_path:
             path = SHIPPED / f"{name_or_path.removesuffix('.jsonl')}.jsonl"
             if not path.is_file():

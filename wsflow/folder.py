@@ -39,7 +39,7 @@ def resolve(name: str, folder: str | Path = FOLDER) -> Path:
     """
     stem = name.removesuffix(SUFFIX) if isinstance(name, str) else ""
     if not _NAME.fullmatch(stem) or len(stem) > MAX_NAME:
-        raise RecordingNameError(name, "it has other characters, or is too long")
+        raise RecordingNameError(name, _fault(name, stem))
     if _PART.fullmatch(Path(stem).suffix):
         raise RecordingNameError(name, "further parts of long recordings are called so")
     path = Path(folder) / (stem + SUFFIX)
@@ -48,12 +48,25 @@ def resolve(name: str, folder: str | Path = FOLDER) -> Path:
     return path
 
 
+def _fault(name: object, stem: str) -> str:
+    if not isinstance(name, str):
+        return "it is no text"
+    if len(stem) > MAX_NAME:
+        return f"it has {len(stem)} characters"
+    wrong = next((sign for sign in stem if not _NAME.fullmatch(f"a{sign}")), None)
+    if wrong is not None:
+        return f"it has {wrong!r} in it"
+    return f"it begins with {stem[0]!r}" if stem else "it is empty"
+
+
 def find(name_or_path: str | Path, folder: str | Path = FOLDER) -> Path:
     """Return the file of an existing recording, given by its name or by a path.
 
     Raises:
         RecordingNotFoundError: there is no such file.
     """
+    if not isinstance(name_or_path, str | Path):
+        raise RecordingNameError(name_or_path, "it is no text")
     if isinstance(name_or_path, Path) or "/" in name_or_path or "\\" in name_or_path:
         path = Path(name_or_path)
     else:

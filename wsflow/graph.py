@@ -92,7 +92,10 @@ class Graph:
             taken = next((one for one in others if one is not besides), None)
         if taken is not None and taken is not besides:
             pattern = getattr(node, "template", node).pattern
-            raise PathError(f"path {pattern!r} is taken by {taken!r}")
+            raise PathError(
+                f"path {pattern!r} is taken by {taken!r}: "
+                "wire the ports of that one, or choose another path"
+            )
 
     def _enter(self, node: Node) -> None:
         if isinstance(node, WebSocketTrigger):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
+from operator import index
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -93,6 +94,10 @@ class Log:
         Raises:
             WsflowError: there is no such row, or it was dropped.
         """
+        try:
+            seq = index(seq)
+        except TypeError:
+            raise WsflowError(f"trace takes the seq of a row, such as 1, not {seq!r}") from None
         rows = map(self._tape.row, self._tape.caused(seq))
         found = Trace(row for row in rows if row is not None)
         if not found or found[0].seq != seq:

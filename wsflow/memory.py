@@ -17,7 +17,7 @@ import anyio
 from .bell import Bell
 from .bodies import to_json
 from .endpoint import Endpoint
-from .errors import ReceiveTimeoutError, RefusedError, SessionClosedError
+from .errors import PathError, ReceiveTimeoutError, RefusedError, SessionClosedError
 from .session import Session
 from .types import Data
 from .wire import CLOSE_TOO_BIG, Refusal, Request
@@ -53,6 +53,11 @@ class Client:
         headers: Mapping[str, str],
         peer: str,
     ) -> None:
+        if not isinstance(path, str) or not path.startswith("/"):
+            raise PathError(
+                f"a client in memory takes a path such as '/chat/red', not {path!r}; "
+                "for an address: websockets.connect(server.url + '/chat/red')"
+            )
         self.path = path
         self._endpoint, self._start, self._home = endpoint, start, home
         route, _, query = path.partition("?")

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
-from .errors import HandlerError, UnknownPortError, WiringError
+from .errors import HandlerError, UnknownNameError, UnknownPortError, WiringError
 from .port import Input, Output, Port, Wire
 from .stage import on_stage
 from .types import Handler, Places
@@ -205,7 +205,7 @@ class Node:
         if name in ports:
             return ports[name]
         hint = f"; its ports: {', '.join(ports)}" if ports else ""
-        raise AttributeError(f"node {self.__dict__.get('name')!r} has no {name!r}{hint}")
+        raise UnknownNameError(f"node {self.__dict__.get('name')!r} has no {name!r}{hint}")
 
     def __rshift__(self, target: Any) -> Any:
         return self.host.connect(self, target)

@@ -19,7 +19,7 @@ class PathTemplate:
     __slots__ = ("names", "pattern", "shape")
 
     def __init__(self, pattern: str) -> None:
-        if not pattern.startswith("/"):
+        if not isinstance(pattern, str) or not pattern.startswith("/"):
             raise PathError(f"path {pattern!r} must begin with '/', as in '/chat/{{room}}'")
         if any(sign in pattern for sign in "?#*") or not pattern.isprintable():
             raise PathError(f"path {pattern!r} may not contain '?', '#', '*' or control characters")

@@ -6,7 +6,7 @@ sees either the old wiring or the new one, whichever thread rewired.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from .errors import WiringError
 
@@ -76,6 +76,9 @@ class Output(Port):
 
     def __rshift__(self, target: Any) -> Any:
         return self.node.host.connect(self, target)
+
+    def __gt__(self, other: object) -> NoReturn:
+        raise WiringError(f"a wire is made with two signs: {self.label} >> ..., not >")
 
     def where(self, field: str, *, name: str | None = None) -> Any:
         """Wire a Switch to this port: it sorts events by a field of the JSON they carry.

@@ -304,7 +304,7 @@ class Replay:
 def _check(
     speed: float | None, until: float | str | None, loop: int, max_gap: float | None
 ) -> None:
-    if speed is not None and not speed > 0:
+    if speed is not None and not (isinstance(speed, int | float) and speed > 0):
         raise ReplayError(f"speed is a number above 0, or None for as fast as possible: {speed!r}")
     if isinstance(until, int | float) and not until >= 0:
         raise ReplayError(f"until is a number of seconds, or the text of a mark: {until!r}")

@@ -84,7 +84,7 @@ def line(row: Row) -> str:
 
 def where(row: Row) -> str:
     """Return node and port as the user writes them."""
-    return f"{row.node}.{row.port}" if row.port else row.node
+    return f"{row.node}.{row.port}" if row.node and row.port else row.node or row.port
 
 
 def clock_text(time: int) -> str:

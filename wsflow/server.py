@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import socket
+import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
@@ -12,7 +13,7 @@ import anyio
 import anyio.lowlevel
 
 from .endpoint import Endpoint
-from .errors import PortInUseError
+from .errors import PortInUseError, ServeError
 from .policy import Policy, check_bind, networks
 from .session import Limits
 from .sessions import Sessions
@@ -29,6 +30,17 @@ PATIENT = 4.0
 
 BACKLOG = 64
 """Connections the system holds for us before we accept them (promise P11)."""
+
+
+MAX_PORT = 65535
+
+_BOUNDS = (
+    ("port", 0, MAX_PORT),
+    ("max_message_size", 1, sys.maxsize),
+    ("max_backlog", 1, sys.maxsize),
+    ("max_sessions", 1, sys.maxsize),
+)
+"""Numbers among the options, and between what they lie."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +62,17 @@ class Options:
     trusted_proxies: tuple[str, ...] = ()
     certfile: str | None = None
     keyfile: str | None = None
+
+    def __post_init__(self) -> None:
+        for name, least, most in _BOUNDS:
+            given = getattr(self, name)
+            if type(given) is not int or not least <= given <= most:
+                to = f" to {most}" if most == MAX_PORT else " on"
+                raise ServeError(f"{name} is a whole number from {least}{to}, not {given!r}")
+        if not isinstance(self.host, str):
+            raise ServeError(f"host is text such as '127.0.0.1', not {self.host!r}")
+        if self.token is not None and not isinstance(self.token, str):
+            raise ServeError(f"token is text that clients bring, not {type(self.token).__name__}")
 
     def limits(self) -> Limits:
         """The bounds of each session."""
