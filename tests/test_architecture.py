@@ -36,6 +36,7 @@ HOUSEPLAN: dict[str, tuple[int, str]] = {
     "bell": (0, ""),
     "plain": (0, ""),
     "ink": (0, ""),
+    "spelling": (1, ""),
     "stage": (0, ""),
     "progress": (0, ""),
     "virtual": (2, ""),

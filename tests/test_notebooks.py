@@ -36,7 +36,7 @@ TOLD = {
         "('12 €, thank you!', '30 €, thank you!')",
     ],
     "03-the-panel": [
-        "<Panel of help desk: sessions, composer, log, diagram, plots, freezer, client, player; ",
+        "<Panel of help desk: 8 parts; ",
         "'yes, a red one'",
         "'we close in ten minutes'",
         "KeyError: 'sunday' (cell In[",

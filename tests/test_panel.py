@@ -169,6 +169,8 @@ def test_the_same_parts_are_the_same_widget_until_it_is_closed(flow: Flow) -> No
 
 def test_panels_show_themselves(flow: Flow) -> None:
     assert repr(flow.panel("sessions")) == "<Panel of test: sessions; 0 pages>"
+    assert repr(flow.panel()) == "<Panel of test: 8 parts; 0 pages>"
+    assert repr(flow.panel) == "<Panels of test: all with flow.panel(), or a part>"
     assert "flow.panel()" in repr(flow.panel)
 
 

@@ -17,6 +17,7 @@ from .folder import FOLDER, resolve
 from .ink import inked
 from .log import Log
 from .serving import Serving
+from .spelling import Spelled
 from .stage import on_stage
 from .state import State
 from .tape import Tape
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from .virtual import VirtualLoop
 
 
-class Flow(Serving):
+class Flow(Serving, Spelled):
     """A graph of nodes, and the server that brings events into it.
 
     In a notebook `Flow("chat")` again is the same running flow; `flow.clear()` starts over.

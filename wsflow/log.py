@@ -15,6 +15,7 @@ from .errors import ReceiveTimeoutError, WsflowError
 from .events import KINDS, Row
 from .owner import waker
 from .rows import Rows, Trace, line, rows_table
+from .spelling import Spelled
 from .tape import Tape
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 SHOWN = 10
 
 
-class Log:
+class Log(Spelled):
     """What happened in a flow, newest last. Safe to read from any thread.
 
     End a cell with `flow.log` to see the last rows; `flow.log.frame()` is a pandas DataFrame.

@@ -19,6 +19,7 @@ from .bodies import to_json
 from .endpoint import Endpoint
 from .errors import PathError, ReceiveTimeoutError, RefusedError, SessionClosedError
 from .session import Session
+from .spelling import Spelled
 from .types import Data
 from .wire import CLOSE_TOO_BIG, Refusal, Request
 
@@ -36,7 +37,7 @@ class Home(Protocol):
     async def run(self, function: Callable[..., Awaitable[R]], *args: Any) -> R: ...
 
 
-class Client:
+class Client(Spelled):
     """A client of a flow. It connects at the first `await`, or with `async with`.
 
     >>> alice = flow.client("/chat/red")          # doctest: +SKIP

@@ -17,6 +17,7 @@ from .errors import PortInUseError, ServeError
 from .policy import Policy, check_bind, networks
 from .session import Limits
 from .sessions import Sessions
+from .spelling import Spelled
 from .wire import CLOSE_GOING_AWAY
 
 R = TypeVar("R")
@@ -100,7 +101,7 @@ class Home(Protocol):
     async def run(self, function: Callable[..., Awaitable[R]], *args: Any) -> R: ...
 
 
-class Server:
+class Server(Spelled):
     """A running server. `port`, `url` and `sessions` tell; `stop()` ends it."""
 
     def __init__(

@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ..errors import WsflowError
+from ..spelling import Spelled
 from .composer import History
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ PARTS = ("sessions", "composer", "log", "diagram", "plots", "freezer", "client",
 """In the order in which they stand on a page."""
 
 
-class Panels:
+class Panels(Spelled):
     """The panels of one flow. Call it for the whole; its methods give the parts alone.
 
     The same parts give the same widget: a cell that is run again shows it again.
@@ -106,4 +107,4 @@ class Panels:
         return self("player")
 
     def __repr__(self) -> str:
-        return f"<Panels of {self._flow.name}: {', '.join(PARTS)}; show them all: flow.panel()>"
+        return f"<Panels of {self._flow.name}: all with flow.panel(), or a part>"

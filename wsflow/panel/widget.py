@@ -98,4 +98,6 @@ class Panel(anywidget.AnyWidget):
         super().close()
 
     def __repr__(self) -> str:
-        return f"<Panel of {self._flow.name}: {', '.join(self.parts)}; {len(self._pages)} pages>"
+        count = len(self.parts)
+        parts = ", ".join(self.parts) if count < 4 else f"{count} parts"
+        return f"<Panel of {self._flow.name}: {parts}; {len(self._pages)} pages>"
