@@ -1,4 +1,4 @@
-"""What the second table asks of wsflow alone: one more node, an idle session, an import.
+"""What the second table asks of wsflow alone: one more node, a session, an import.
 
 Each is called in a process of its own (see `figures.py`) and gives one number.
 """
@@ -16,6 +16,7 @@ from typing import Any
 NODES = 10
 MESSAGES = 20_000
 SESSIONS = 500
+SAID = 20
 IMPORTS = 5
 
 
@@ -63,13 +64,18 @@ async def _cost(client: Any) -> float:
 
 def idle(folder: Path) -> float:
     """Return the KB of memory an idle session on a real socket takes, both ends apart."""
-    return asyncio.run(_idle())
+    return asyncio.run(_held(0))
 
 
-async def _idle() -> float:
+def active(folder: Path) -> float:
+    """Return the KB of memory a session takes that has said and heard something."""
+    return asyncio.run(_held(SAID))
+
+
+async def _held(messages: int) -> float:
     from wsflow import Flow
 
-    flow = Flow("bench")
+    flow = Flow("bench", log_rows=1_000)  # the sessions, not their log
 
     @flow.node
     def reply(ev: Any, ctx: Any) -> None:
@@ -77,9 +83,9 @@ async def _idle() -> float:
 
     flow.websocket("/").message >> reply
     server = await flow.serve()
-    clients = [await _clients(server.port, 100)]  # what is made once is made now
+    clients = [await _clients(server.port, 100, messages)]  # what is made once is made now
     before = _memory()
-    clients.append(await _clients(server.port, SESSIONS))
+    clients.append(await _clients(server.port, SESSIONS, messages))
     grown = _memory() - before
     for client in clients:
         client.kill()
@@ -88,11 +94,16 @@ async def _idle() -> float:
     return grown / SESSIONS / 1024
 
 
-async def _clients(port: int, count: int) -> asyncio.subprocess.Process:
-    """Connect so many from another process, which then sits there."""
+async def _clients(port: int, count: int, messages: int) -> asyncio.subprocess.Process:
+    """Connect so many from another process, have each say and hear so much, and sit there."""
     code = (
-        "from tests.bench.load import upgraded\n"
+        "from tests.bench.load import frame, upgraded\n"
         f"kept = [upgraded({port}, '/') for _ in range({count})]\n"
+        "for line in kept:\n"
+        "    line.setblocking(True)\n"
+        f"    for _ in range({messages}):\n"
+        "        line.sendall(frame(0x81, b'x' * 64, b'key!'))\n"
+        "        line.recv(1024)\n"
         "print('there', flush=True); input()"
     )
     started = await asyncio.create_subprocess_exec(

@@ -249,6 +249,7 @@ FIGURES = (
     Figure("log-frame", "log, DataFrame of 1,000,000 rows", "s CPU", 0.1, log_frame),
     Figure("chain", "one more node in a chain, logged", "µs CPU", 1.5, costs.chain),
     Figure("idle", "an idle session", "KB", 30, costs.idle),
+    Figure("active", "a session after 20 echoes", "KB", 30, costs.active),
     Figure("import", "import wsflow", "ms CPU", 150, costs.imported),
 )
 
