@@ -415,7 +415,7 @@ def complaint(folder: Path, capfd: pytest.CaptureFixture[str], *arguments: str) 
         ("two.py:make", "two.py:make is a function that returned 1, not a Flow"),
         ("bad.py", "bad.py:2: SyntaxError: '(' was never closed\n    flow = Flow('x'"),
         ("imports_bad.py", "bad.py:2: SyntaxError"),
-        ("waits.py", "serves the flow itself: leave `await flow.serve()` out of the file\n"),
+        ("waits.py", "serves the flow itself: leave `await flow.serve()` out\n"),
         ("app.py --host 0.0.0.0", "--host 0.0.0.0 would let other machines in without a password"),
         ("app.py --host 192.0.2.1 --token x", "port 8000 on 192.0.2.1 can not be had"),
         ("app.py --port 70000", "argument --port: '70000' is no port: 0 to 65535"),

@@ -152,7 +152,7 @@ def _unreadable(error: SyntaxError) -> CommandError:
     path = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
     line = f":{error.lineno}" if error.lineno else ""
     shown = "".join(traceback.format_exception_only(error)[1:-1]).rstrip()
-    told = f"{path}{line}: {type(error).__name__}: {error.msg}\n{shown}".rstrip()
-    if "'await' outside" in str(error.msg):
-        told += "\nwsflow run serves the flow itself: leave `await flow.serve()` out of the file"
-    return CommandError(told)
+    outside = "'await' outside" in str(error.msg)
+    hint = "; wsflow run serves the flow itself: leave `await flow.serve()` out" if outside else ""
+    said = f"{type(error).__name__}: {error.msg}{hint}"
+    return CommandError(f"{path}{line}: {said}\n{shown}".rstrip())
