@@ -397,7 +397,7 @@ export function logPart(bus, root) {
   }
 
   function show(told) {
-    const place = told.port ? `${told.node}.${told.port}` : told.node;
+    const place = placed(told.node, told.port);
     const facts = [["", `row ${count(told.seq)}`], ["", clock(told.time)], ["session", told.session], ["peer", told.peer], ["path", told.path],
       ["size", told.size ? bytes(told.size) : ""], ["after", told.elapsed === null ? "" : `${span(told.elapsed * 1000)} in the handler`]];
     const pieces = facts.filter(([, value]) => value).map(([name, value]) => h("span", { className: "wf-fact" }, name ? `${name} ` : "", h("b", {}, plain(value))));
@@ -420,7 +420,7 @@ export function logPart(bus, root) {
   }
 
   function branch([seq, depth, since, after, kind, node, port, who, data, error], current) {
-    const place = port ? `${node}.${port}` : node;
+    const place = placed(node, port);
     const button = h("button", { type: "button", className: "wf-branch", "aria-current": String(seq === current), onclick: () => open(seq),
       title: `row ${seq}, ${span(since)} since the first`, style: `padding-left: ${6 + depth * 16}px` },
       chip(kind), h("span", { className: "wf-place" }, plain(place)),
@@ -480,4 +480,9 @@ export function logPart(bus, root) {
     window.removeEventListener("pointerup", released);
     window.removeEventListener("pointercancel", released);
   };
+}
+
+// Node and port as the user writes them; what belongs to no node has only a port.
+function placed(node, port) {
+  return [node, port].filter(Boolean).join(".");
 }

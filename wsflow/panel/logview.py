@@ -159,7 +159,7 @@ class LogPart(Part):
                     seq,
                     time // 1_000_000,
                     kind,
-                    text(f"{node}.{port}" if port else node, 120),
+                    text(".".join(filter(None, (node, port))), 120),
                     "" if who is None else who.id,
                     one_line(data, size, budget),
                     "" if error is None else text(error),
