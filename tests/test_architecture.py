@@ -88,6 +88,7 @@ HOUSEPLAN: dict[str, tuple[int, str]] = {
     "listener": (15, "wire"),
     "server": (16, "wire"),
     # the record tower: what happened, and what was recorded
+    "dataframe": (9, "record"),
     "lines": (10, "record"),
     "folder": (10, "record"),
     "tape": (10, "record"),

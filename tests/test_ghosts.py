@@ -15,7 +15,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from tests.samples import FOLDER, chat, countdown
 from wsflow import Context, Flow, Recording, ReplayError, lines
 from wsflow.ghosts import ghosts
-from wsflow.haunting import Haunting
+from wsflow.haunting import Ghost, Haunting, Visit
 
 
 class Script:
@@ -362,3 +362,22 @@ async def test_a_recording_gives_its_own_ghosts() -> None:
     again = await Recording.open(FOLDER / "chat.jsonl").ghosts(n=6, seed=3).haunt(chat())
     assert report.sessions == again.sessions == 6
     assert (report.sent, report.answers) == (again.sent, again.answers)
+
+
+def test_what_a_recording_says_is_text_in_every_face_of_the_frame() -> None:
+    mark = "<img src=x onerror=alert(1)>"
+    ghost = Ghost(
+        number=0,
+        session=mark,
+        path=mark,
+        query=(),
+        headers=(),
+        arrives=0.0,
+        steps=(),
+        leaves=1.0,
+        code=1000,
+        reason=mark,
+    )
+    haunting = Haunting("hello", [Visit(ghost, code=1000, reason=mark)])
+    for page in (haunting.frame().style.to_html(), haunting.frame().to_html()):
+        assert "<img" not in page

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import csv
 import gc
-import html
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
@@ -17,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from .compare import Answer, Pair, Said
+from .dataframe import Frame
 from .errors import MissingPackageError
 from .events import Row
 from .lines import Entry
@@ -25,8 +25,6 @@ from .table import table
 from .tape import Block, Known, Place
 
 if TYPE_CHECKING:
-    from pandas.io.formats.style import Styler
-
     from .recording import Info
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -45,31 +43,6 @@ NUMBERS: dict[str, Any] = {
 
 PLACE = ("kind", "node", "port", "session", "path")
 """Columns of few names that come again and again."""
-
-
-class Frame(pd.DataFrame):
-    """A DataFrame whose Styler, too, shows what clients wrote as text, not as markup.
-
-    pandas escapes cells only in a frame's own HTML; a Styler's `format()` has to be told again.
-    """
-
-    @property
-    def _constructor(self) -> type[Frame]:
-        return Frame
-
-    @property
-    def style(self) -> Styler:
-        """Show it with pandas' Styler (needs jinja2)."""
-        styler: Styler = super().style.format(_cell)
-        for axis in (0, 1):
-            styler.format_index(_cell, axis=axis)
-        return styler
-
-
-def _cell(value: object) -> str:
-    if isinstance(value, float):
-        return f"{value:.{pd.get_option('styler.format.precision')}f}"
-    return html.escape(str(value))
 
 
 def build(blocks: list[Block], places: list[Place], sessions: dict[int, Known]) -> pd.DataFrame:

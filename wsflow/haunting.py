@@ -117,7 +117,7 @@ class Haunting:
 
     def frame(self) -> pd.DataFrame:
         """Return one row a ghost: whom it repeats, what it sent and got, and how it ended."""
-        import pandas as pd
+        from .dataframe import Frame
 
         rows = [
             {
@@ -135,7 +135,7 @@ class Haunting:
             }
             for visit in self.visits
         ]
-        return pd.DataFrame(rows).astype({"code": "Int64"})
+        return Frame(rows).astype({"code": "Int64"})
 
     def __repr__(self) -> str:
         lines = [f"<Haunting {self.summary}>"]
