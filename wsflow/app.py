@@ -8,7 +8,6 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import inspect
-import os
 import sys
 import traceback
 from importlib.machinery import SourceFileLoader
@@ -16,6 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from .blame import OURS
 from .flow import Flow
 from .rows import data_text
 from .terminal import RAISED, CommandError
@@ -137,7 +137,7 @@ def their_traceback(error: BaseException) -> str:
 
 
 def _forget_ours(told: traceback.TracebackException) -> None:
-    ours = (f"{Path(__file__).parent}{os.sep}", "<frozen importlib")
+    ours = (OURS, "<frozen importlib")
     told.stack[:] = [frame for frame in told.stack if not frame.filename.startswith(ours)]
     for before in (told.__cause__, told.__context__, *(told.exceptions or ())):
         if before is not None:

@@ -1,4 +1,4 @@
-"""Which part of a traceback is the user's: what a notebook shows of an error that wsflow raised.
+"""Whose code is it: which part of a traceback is the user's, and which is wsflow's or a library's.
 
 A learner who misspells a port needs the line with the port, not thirty lines of ours below it. All
 of it is still there for `%debug`, and `%xmode Verbose` shows it.
@@ -8,20 +8,26 @@ from __future__ import annotations
 
 import os
 import sys
-import sysconfig
+from functools import cache
 from pathlib import Path
 from types import CodeType, TracebackType
 from typing import Any
 
 OURS = f"{Path(__file__).parent}{os.sep}"
-LIBRARIES = tuple(
-    f"{sysconfig.get_path(name)}{os.sep}" for name in ("stdlib", "purelib", "platlib")
-)
 
 
 def is_ours(code: CodeType) -> bool:
     """Say whether that is code of wsflow."""
     return code.co_filename.startswith(OURS)
+
+
+@cache
+def libraries() -> tuple[str, ...]:
+    """Return the folders of Python and of installed packages; asked for at the first error."""
+    import sysconfig
+
+    names = ("stdlib", "platstdlib", "purelib", "platlib")
+    return tuple({f"{path}{os.sep}" for name in names if (path := sysconfig.get_path(name))})
 
 
 def theirs(traceback: TracebackType | None) -> TracebackType | None:
@@ -31,7 +37,7 @@ def theirs(traceback: TracebackType | None) -> TracebackType | None:
     while traceback is not None:
         frame = traceback.tb_frame
         inside = is_ours(frame.f_code) or (
-            inside and frame.f_code.co_filename.startswith(LIBRARIES)
+            inside and frame.f_code.co_filename.startswith(libraries())
         )
         if not inside:
             kept.append(traceback)

@@ -15,9 +15,9 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from functools import partial
-from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
+from .blame import is_ours
 from .cells import cited
 from .context import Context, NodeContext
 from .errors import RunawayError, SetupError
@@ -440,9 +440,6 @@ class _MarkHandler(logging.Handler):
         self._mark(self._node, f"{record.levelname} {record.getMessage()}")
 
 
-_HERE = Path(__file__).parent
-
-
 def _has_plain(output: Output) -> bool:
     return not all(wire.target.node.is_async for wire in output.wires)
 
@@ -451,9 +448,8 @@ def _where(error: BaseException) -> str:
     """Return ` (app.py:31)`: the innermost line of the user's code; in a notebook its cell."""
     where = None
     for frame, line in traceback.walk_tb(error.__traceback__):  # reads no source: that is slow
-        file = frame.f_code.co_filename
-        if _HERE not in Path(file).parents:
-            where = file, line
+        if not is_ours(frame.f_code):
+            where = frame.f_code.co_filename, line
     return f" ({cited(*where)})" if where else ""
 
 

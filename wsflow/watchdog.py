@@ -9,16 +9,15 @@ from __future__ import annotations
 import linecache
 import os
 import sys
-import sysconfig
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
+from .blame import is_ours, libraries
 from .cells import cited
 from .types import Handler
 
@@ -267,7 +266,7 @@ def located(frame: FrameType, nodes: Iterable[Named] = ()) -> Spot | None:
     turn = _turn(frame)
     if turn and _is_selector(turn[0]):
         return None
-    inner = next((one for one in turn if _is_users(one.f_code.co_filename)), None)
+    inner = next((one for one in turn if _is_users(one.f_code)), None)
     if inner is None:
         if not turn:
             return None
@@ -303,20 +302,12 @@ def _is_selector(frame: FrameType) -> bool:
     )
 
 
-_OURS = str(Path(__file__).parent) + os.sep
-_LIBRARIES = tuple(
-    {
-        path + os.sep
-        for name in ("stdlib", "platstdlib", "purelib", "platlib")
-        if (path := sysconfig.get_path(name))
-    }
-)
-
-
-def _is_users(file: str) -> bool:
-    """Say whether a file is neither ours, nor Python's, nor an installed package's."""
+def _is_users(code: CodeType) -> bool:
+    """Say whether it is neither our code, nor Python's, nor an installed package's."""
+    file = code.co_filename
     return not (
-        file.startswith((_OURS, "<frozen", *_LIBRARIES))
+        is_ours(code)
+        or file.startswith(("<frozen", *libraries()))
         or f"{os.sep}site-packages{os.sep}" in file
         or f"{os.sep}dist-packages{os.sep}" in file
     )
