@@ -13,6 +13,7 @@ from urllib.parse import quote
 import anyio
 
 from .bell import Bell
+from .bodies import size_of
 from .endpoint import Endpoint
 from .errors import ClientGoneError
 from .session import Session
@@ -130,7 +131,7 @@ async def _read(session: Session, transport: _AsgiTransport, receive: Receive, l
             return
         text = message.get("text")
         data: Data = text if text is not None else message.get("bytes") or b""
-        size = len(data.encode()) if isinstance(data, str) else len(data)
+        size = size_of(data)
         if size > limit:
             session.end(CLOSE_TOO_BIG, f"a message may have {limit} bytes")
         else:

@@ -51,3 +51,12 @@ def to_data(body: Any) -> Data:
     if isinstance(body, bytes | bytearray | memoryview):
         return bytes(body)
     return to_json(body)
+
+
+def size_of(data: Data) -> int:
+    """Return how many bytes a message has on the wire, its frame's head apart.
+
+    Raises:
+        UnicodeEncodeError: the text is no UTF-8 (a lone surrogate).
+    """
+    return len(data.encode()) if isinstance(data, str) and not data.isascii() else len(data)

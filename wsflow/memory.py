@@ -15,7 +15,7 @@ from typing import Any, Protocol, TypeVar
 import anyio
 
 from .bell import Bell
-from .bodies import to_json
+from .bodies import size_of, to_json
 from .endpoint import Endpoint
 from .errors import PathError, ReceiveTimeoutError, RefusedError, SessionClosedError
 from .session import Session
@@ -106,8 +106,7 @@ class Client(Spelled):
         """
         if not isinstance(message, str | bytes):
             raise TypeError(f"send takes str or bytes, not {message!r:.80}; for JSON: send_json")
-        size = len(message.encode()) if isinstance(message, str) else len(message)
-        await self._run(self._send, message, size)
+        await self._run(self._send, message, size_of(message))
 
     async def _send(self, message: Data, size: int) -> None:
         transport, limit = self._there(), self._endpoint.limits.max_message_size
@@ -217,7 +216,7 @@ class MemoryTransport:
         self._news, self._resumed = Bell(), Bell()
 
     def send(self, data: Data) -> int:
-        size = len(data.encode()) if isinstance(data, str) else len(data)
+        size = size_of(data)
         self.inbox.append(data)
         self._news.ring()
         if len(self.inbox) >= INBOX and not self._full:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from threading import get_ident
 from typing import Any, Literal
 
-from .bodies import to_sendable
+from .bodies import size_of, to_sendable
 from .plain import plain
 from .stage import on_stage
 from .types import Data, Query
@@ -195,7 +195,7 @@ class Session:
         outbox = self._outbox
         while outbox and not self._blocked:
             data = outbox.popleft()
-            self.backlog -= _size(data)
+            self.backlog -= size_of(data)
             self.transport.send(data)
             self.messages_out += 1
         if not outbox and not self._blocked and self._ending is not None:
@@ -325,7 +325,7 @@ class Session:
                 self._evict(f"has read nothing for {limits.stall_timeout:g} s")
 
     def _keep(self, data: Data) -> int | None:
-        size = _size(data)
+        size = size_of(data)
         outbox = self._outbox
         if outbox is None:
             outbox = self._outbox = deque()
@@ -387,7 +387,3 @@ class Session:
             for name, value in facts.items()
         )
         return f"<table>{rows}</table>"
-
-
-def _size(data: Data) -> int:
-    return len(data) if isinstance(data, bytes) or data.isascii() else len(data.encode())

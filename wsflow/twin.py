@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 from urllib.parse import quote, urlencode
 
+from .bodies import size_of
 from .compare import EARLIER, NOBODY, Answer
 from .declarations import Declarations
 from .endpoint import Admission, Endpoint
@@ -328,8 +329,7 @@ class Guest:
     # ---- what its session calls
 
     def send(self, data: Data) -> int:
-        is_wide = type(data) is str and not data.isascii()
-        size = len(data.encode()) if is_wide else len(data)  # type: ignore[union-attr]
+        size = size_of(data)
         self._hear(data)
         return size
 

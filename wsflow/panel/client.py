@@ -11,6 +11,7 @@ from collections import deque
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 from urllib.parse import quote
 
+from ..bodies import size_of
 from ..errors import RefusedError, WsflowError
 from ..session import Session
 from ..types import Data
@@ -65,7 +66,7 @@ class Bridge:
     # ---- what the session calls, in the flow's loop
 
     def send(self, data: Data) -> int:
-        size = len(data.encode()) if isinstance(data, str) else len(data)
+        size = size_of(data)
         self._queue.append(Arrived(data, size))
         self._put += size
         if not self._full and self._is_much:
@@ -116,7 +117,7 @@ class Bridge:
         session = self.session
         if self.closed is not None or not session.is_open:
             raise WsflowError("the connection is closed: nothing was sent")
-        size = len(data.encode()) if isinstance(data, str) else len(data)
+        size = size_of(data)
         if size > self._limit:
             session.end(CLOSE_TOO_BIG, f"a message may have {self._limit} bytes")
         elif not session.halted and not self._ahead:
