@@ -6,6 +6,7 @@ writes go straight to a socket of ours: what was sent, and how the other side en
 
 import asyncio
 import contextlib
+import errno
 import os
 import socket
 import struct
@@ -305,8 +306,13 @@ class Raw:
         return poured
 
     def half_close(self) -> None:
-        """Send FIN and go on reading."""
-        self.sock.shutdown(socket.SHUT_WR)
+        """Send FIN and go on reading; ConnectionResetError when the other side was faster."""
+        try:
+            self.sock.shutdown(socket.SHUT_WR)
+        except OSError as error:
+            if error.errno != errno.ENOTCONN:
+                raise
+            raise ConnectionResetError(error.errno, error.strerror) from error
 
     def reset(self) -> None:
         """Drop the connection with RST."""

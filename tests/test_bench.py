@@ -141,8 +141,12 @@ def test_every_figure_can_be_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     for rows in (3_000, 2_000):
         figures.prepare(tmp_path, rows)
     for figure in FIGURES:
-        if figure.measure is not None:
+        if figure.measure is None:
+            continue
+        if figure.measure.__module__ == figures.__name__:
             assert figure.measure(tmp_path) > 0
+        else:  # memory only grows in a process that has none to spare
+            assert figures._measured(figure.name, tmp_path) > 0
 
 
 def test_a_recording_that_lacks_a_row_gives_no_figure(
