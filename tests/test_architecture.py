@@ -80,6 +80,7 @@ HOUSEPLAN: dict[str, tuple[int, str]] = {
     "policy": (10, "wire"),
     "sessions": (11, "wire"),
     "endpoint": (12, "wire"),
+    "loopback": (12, "wire"),
     "asgi": (13, "wire"),
     "memory": (13, "wire"),
     "connection": (13, "wire"),

@@ -18,6 +18,7 @@ from .bell import Bell
 from .bodies import size_of, to_json
 from .endpoint import Endpoint
 from .errors import PathError, ReceiveTimeoutError, RefusedError, SessionClosedError
+from .loopback import Loopback
 from .session import Session
 from .spelling import Spelled
 from .types import Data
@@ -204,14 +205,12 @@ class Client(Spelled):
         return f"<Client {self.path} {state} unread={unread}>"
 
 
-class MemoryTransport:
-    """The session's way to a `Client` (see `wire.Transport`); `inbox` is what it has not read."""
+class MemoryTransport(Loopback):
+    """The session's way to a `Client`; `inbox` is what it has not read."""
 
     def __init__(self) -> None:
-        self.session: Session
+        super().__init__()
         self.inbox: deque[Data] = deque()
-        self.closed: tuple[int | None, str] | None = None
-        self._taken = 0
         self._full = False
         self._news, self._resumed = Bell(), Bell()
 
@@ -224,36 +223,14 @@ class MemoryTransport:
             self.session.block()
         return size
 
-    def close(self, code: int, reason: str) -> None:
-        """A client in memory answers our Close at once."""
-        self.end(code, reason)
-
-    def abort(self) -> None:
-        self.end(None, "")
-
     def end(self, code: int | None, reason: str) -> None:
-        """The connection ends, whoever wished it."""
-        if self.closed is None:
-            self.closed = (code, reason)
-            self._news.ring()
-            self._resumed.ring()
-            error = None if code is not None else "connection dropped"
-            self.session.lost(code, reason, error)
+        """The connection ends, and whoever waits wakes up to see it."""
+        self._news.ring()
+        self._resumed.ring()
+        super().end(code, reason)
 
     def resume(self) -> None:
         self._resumed.ring()
-
-    def progress(self) -> int:
-        return self._taken
-
-    def settled(self) -> bool:
-        return True
-
-    def heard(self) -> bool:
-        return True
-
-    def ping(self) -> None:
-        """Nothing to keep alive."""
 
     def take(self) -> Data:
         """Return the oldest unread message."""

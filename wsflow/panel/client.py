@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from ..bodies import size_of
 from ..errors import RefusedError, WsflowError
-from ..session import Session
+from ..loopback import Loopback
 from ..types import Data
 from ..wire import CLOSE_GOING_AWAY, CLOSE_NORMAL, CLOSE_TOO_BIG, Refusal, Request, check_close
 from .body import message
@@ -50,16 +50,15 @@ class Arrived(NamedTuple):
     size: int
 
 
-class Bridge:
-    """The session's way to a client in a page (see `wire.Transport`)."""
+class Bridge(Loopback):
+    """The session's way to a client in a page; a page that is gone is noticed by its panel."""
 
     def __init__(self, flow: Flow, limit: int) -> None:
-        self.session: Session
-        self.closed: tuple[int | None, str] | None = None
+        super().__init__()
         self._flow, self._limit = flow, limit
         self._queue: deque[Arrived] = deque()
-        self._put = self._got = self._taken = 0
-        """Bytes put here (in the loop) and got from here (by the pulse), and messages got."""
+        self._put = self._got = 0
+        """Bytes put here (in the loop) and got from here (by the pulse)."""
         self._full = self._told_closed = False
         self._ahead: deque[tuple[Data, int]] = deque()
 
@@ -78,33 +77,8 @@ class Bridge:
     def _is_much(self) -> bool:
         return len(self._queue) >= QUEUE or self._put - self._got >= QUEUE_BYTES
 
-    def close(self, code: int, reason: str) -> None:
-        """A page answers our Close at once."""
-        self.end(code, reason)
-
-    def abort(self) -> None:
-        self.end(None, "")
-
-    def end(self, code: int | None, reason: str) -> None:
-        """The connection ends, whoever wished it."""
-        if self.closed is None:
-            self.closed = (code, reason)
-            self.session.lost(code, reason, None if code is not None else "connection dropped")
-
     def resume(self) -> None:
         self._flow.post(self._catch_up)
-
-    def progress(self) -> int:
-        return self._taken
-
-    def settled(self) -> bool:
-        return True
-
-    def heard(self) -> bool:
-        return True
-
-    def ping(self) -> None:
-        """Nothing to keep alive: a page that is gone is noticed by its panel."""
 
     # ---- what the page asks, in the flow's loop
 
