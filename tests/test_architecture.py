@@ -35,6 +35,7 @@ HOUSEPLAN: dict[str, tuple[int, str]] = {
     "owner": (2, ""),
     "bell": (0, ""),
     "plain": (0, ""),
+    "texts": (0, ""),
     "ink": (0, ""),
     "spelling": (1, ""),
     "stage": (0, ""),

@@ -21,6 +21,7 @@ from .spelling import Spelled
 from .stage import on_stage
 from .state import State
 from .tape import Tape
+from .texts import texts
 from .triggers.timer import Timer
 
 if TYPE_CHECKING:
@@ -189,8 +190,8 @@ class Flow(Serving, Spelled):
             opened,
             self._stage,
             speed=speed,
-            rules=Rules(_texts(ignore), ignore_times, ignore_ids, any_order, late),
-            sessions=None if sessions is None else frozenset(_texts(sessions)),
+            rules=Rules(texts(ignore), ignore_times, ignore_ids, any_order, late),
+            sessions=None if sessions is None else frozenset(texts(sessions)),
             until=until,
             loop=loop,
             max_gap=max_gap,
@@ -277,7 +278,3 @@ class Flow(Serving, Spelled):
             if nodes
             else {"text/plain": plain}
         )
-
-
-def _texts(given: Iterable[str]) -> tuple[str, ...]:
-    return (given,) if isinstance(given, str) else tuple(given)

@@ -31,6 +31,7 @@ from .server import Options, Server
 from .sessions import Sessions
 from .stage import on_stage
 from .tape import Tape
+from .texts import texts
 from .types import SessionView
 from .watchdog import Blocked
 from .wire import CLOSE_GOING_AWAY, CLOSE_RESTART, Routes
@@ -132,11 +133,11 @@ class Serving(Declarations):
             max_sessions=max_sessions,
             compression=compression,
             page=page,
-            allowed_origins=_texts(allowed_origins),
-            allowed_hosts=_texts(allowed_hosts),
+            allowed_origins=texts(allowed_origins),
+            allowed_hosts=texts(allowed_hosts),
             token=token,
             allow_unauthenticated=allow_unauthenticated,
-            trusted_proxies=_texts(trusted_proxies),
+            trusted_proxies=texts(trusted_proxies),
             certfile=certfile,
             keyfile=keyfile,
         )
@@ -386,7 +387,3 @@ class Serving(Declarations):
             self._engine.mark(node, text)
         else:
             owner.post(self._engine.mark, node, text)
-
-
-def _texts(given: Iterable[str]) -> tuple[str, ...]:
-    return (given,) if isinstance(given, str) else tuple(given)
