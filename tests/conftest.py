@@ -1,11 +1,18 @@
 """What most tests start from: a flow of their own that is stopped when they end."""
 
+from __future__ import annotations
+
 import sys
 from collections.abc import AsyncIterator, Iterator
+from typing import TYPE_CHECKING
 
 import pytest
+import pytest_asyncio
 
 from wsflow import Flow, ManualClock
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -38,6 +45,15 @@ async def timed(clock: ManualClock) -> AsyncIterator[Flow]:
     flow = Flow("timed", clock=clock)
     yield flow
     await flow.stop()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    """A Chromium for the tests of one file, which run in the loop of their module."""
+    from tests.panelpage import chromium  # and with it playwright, which only they need
+
+    async with chromium() as running:
+        yield running
 
 
 @pytest.fixture

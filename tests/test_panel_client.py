@@ -14,7 +14,7 @@ import trustme
 from ipywidgets import Widget
 from playwright.async_api import Browser, Locator, Page, expect
 
-from tests.panelpage import chromium, shown
+from tests.panelpage import shown
 from wsflow import Flow, RefusedError, WsflowError
 from wsflow.panel.client import AHEAD, MOST, QUEUE, SHOWN, ClientPart
 from wsflow.panel.part import News
@@ -264,12 +264,6 @@ async def test_a_bridge_works_to_a_flow_in_a_thread_of_its_own(
 # ---- in a browser
 
 browsing = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    async with chromium() as running:
-        yield running
 
 
 @pytest_asyncio.fixture(loop_scope="module")

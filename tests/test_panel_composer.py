@@ -12,7 +12,7 @@ from ipywidgets import Widget
 from playwright.async_api import Browser, Locator, Page, expect
 from websockets.asyncio.client import connect
 
-from tests.panelpage import chromium, shown
+from tests.panelpage import shown
 from wsflow import Client, Flow, ReceiveTimeoutError, ReplyError, WsflowError
 from wsflow.panel.composer import KEPT, ComposerPart, History
 from wsflow.panel.part import News
@@ -370,12 +370,6 @@ def test_a_history_weighs_no_more_than_it_may() -> None:
 # ---- in a browser
 
 browsing = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    async with chromium() as running:
-        yield running
 
 
 @pytest_asyncio.fixture(loop_scope="module")

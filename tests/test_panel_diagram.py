@@ -13,7 +13,7 @@ import pytest_asyncio
 from ipywidgets import Widget
 from playwright.async_api import Browser, Locator, Page, expect
 
-from tests.panelpage import chromium, shown
+from tests.panelpage import shown
 from wsflow import Flow
 from wsflow.panel import diagram
 from wsflow.panel.diagram import DiagramPart
@@ -274,12 +274,6 @@ async def test_a_row_that_was_dropped_lights_nothing(flow: Flow, part: DiagramPa
 # ---- in a browser
 
 in_browser = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    async with chromium() as running:
-        yield running
 
 
 @pytest_asyncio.fixture(loop_scope="module")

@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, expect
 
-from tests.panelpage import chromium, shown
+from tests.panelpage import shown
 from tests.turns import turns
 from wsflow import Flow, WsflowError
 from wsflow.panel import icebox as iceboxes
@@ -356,12 +356,6 @@ async def test_the_head_and_the_table_of_sessions_say_who_waits(flow: Flow, page
 
 
 # ---- in a browser
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    async with chromium() as started:
-        yield started
 
 
 @pytest.mark.asyncio(loop_scope="module")

@@ -13,7 +13,7 @@ import pytest_asyncio
 from ipywidgets import Widget
 from playwright.async_api import Browser, Locator, Page, expect
 
-from tests.panelpage import chromium, shown
+from tests.panelpage import shown
 from wsflow import Flow, WsflowError
 from wsflow.panel import cell, logview
 from wsflow.panel.logview import BURST, LOOKED, SHOWN, LogPart
@@ -399,12 +399,6 @@ def test_nothing_a_client_sends_breaks_the_channel(flow: Flow, part: LogPart) ->
 # ---- in a browser
 
 in_browser = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    async with chromium() as running:
-        yield running
 
 
 @pytest_asyncio.fixture(loop_scope="module")

@@ -13,7 +13,7 @@ import pytest_asyncio
 from ipywidgets import Widget
 from playwright.async_api import Browser, Locator, Page, expect
 
-from tests.panelpage import chromium, shown
+from tests.panelpage import shown
 from wsflow import Client, Flow
 
 pytestmark = [
@@ -22,12 +22,6 @@ pytestmark = [
 ]
 
 EVIL = "<img src=x onerror=alert(1)>"
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    async with chromium() as running:
-        yield running
 
 
 @pytest_asyncio.fixture(loop_scope="module")

@@ -17,7 +17,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, expect
 
-from tests.panelpage import chromium, shown
+from tests.panelpage import shown
 from tests.playing import Script, tell
 from wsflow import Flow, RecordingError, WsflowError
 from wsflow.panel import deck as decks
@@ -39,12 +39,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "recordings").mkdir()
     changed("")
     return tmp_path / "recordings"
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    async with chromium() as started:
-        yield started
 
 
 def chat(name: str = "chat") -> Flow:

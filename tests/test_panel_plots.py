@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-import pytest_asyncio
 from playwright.async_api import Browser, expect
 
-from tests.panelpage import chromium, shown
+from tests.panelpage import shown
 from tests.playing import tell
 from wsflow import Flow
 from wsflow.clock import ManualClock
@@ -245,12 +243,6 @@ def test_there_is_one_gauge_for_all_pages() -> None:
 
 
 # ---- in a browser
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    async with chromium() as started:
-        yield started
 
 
 @pytest.mark.asyncio(loop_scope="module")

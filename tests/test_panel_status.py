@@ -4,23 +4,17 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import AsyncIterator
 from typing import Any
 
-import pytest_asyncio
+import pytest
 from playwright.async_api import Browser, expect
 
-from tests.panelpage import chromium, shown
+from tests.panelpage import shown
 from tests.playing import hear, open_client
 from wsflow import Flow
 
 
-@pytest_asyncio.fixture
-async def browser() -> AsyncIterator[Browser]:
-    async with chromium() as started:
-        yield started
-
-
+@pytest.mark.asyncio(loop_scope="module")
 async def test_a_handler_that_blocks_is_named_while_it_blocks(browser: Browser) -> None:
     flow = Flow("stage")
     chat = flow.websocket("/chat")
