@@ -8,13 +8,22 @@ from typing import Any
 
 import httpx
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
 from wsflow import Context, Flow, Server
 
-from .panelpage import chromium
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 EVIL = "<img src=x onerror=alert(1)>"
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def flow() -> AsyncIterator[Flow]:
+    """A flow with nothing in it, in the loop of the browser."""
+    flow = Flow("test")
+    yield flow
+    await flow.stop()
 
 
 def whole(flow: Flow) -> None:
@@ -108,13 +117,7 @@ async def test_an_empty_flow_has_a_page_that_says_how_to_begin(flow: Flow) -> No
 # ---- in a browser
 
 
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    async with chromium() as browser:
-        yield browser
-
-
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def page(browser: Browser) -> AsyncIterator[Page]:
     """A page on which every error, dialog and foreign request fails the test."""
     page = await browser.new_page()
@@ -125,6 +128,7 @@ async def page(browser: Browser) -> AsyncIterator[Page]:
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     yield page
+    await page.close()
     assert wrong == []
     assert {url.split("/")[2] for url in asked} == {page.url.split("/")[2]}
 
