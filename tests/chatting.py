@@ -28,7 +28,7 @@ async def record_chat(name: str = "chat") -> Path:
         async with flow.client("/chat/carol") as carol:
             await carol.send("Grüß euch")
             await carol.receive()
-        await alice.receive(timeout=1)
+        await alice.receive()
         await alice.close(4000, "tired")
         await bob.send("alone")
         await bob.close()

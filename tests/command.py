@@ -100,7 +100,7 @@ class Running:
     def stop(self, number: int = signal.SIGINT) -> tuple[int, str, str]:
         """Send a signal; return exit status, the rest of stdout, and stderr."""
         self.process.send_signal(number)
-        out, errors = self.process.communicate(timeout=20)
+        out, errors = self.process.communicate(timeout=50)
         return self.process.returncode, out, errors
 
     def client(self, path: str = "", **options: Any) -> AbstractContextManager[ClientConnection]:
@@ -134,5 +134,5 @@ def is_free(port: int) -> bool:
 def ask(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Run a command that ends by itself."""
     return subprocess.run(
-        [*WSFLOW, *arguments], capture_output=True, text=True, check=False, timeout=30
+        [*WSFLOW, *arguments], capture_output=True, text=True, check=False, timeout=50
     )

@@ -30,7 +30,7 @@ async def ask(client: ClientConnection, *messages: str | bytes) -> list[str | by
 
 
 async def hear(client: ClientConnection) -> str | bytes:
-    with anyio.fail_after(10):
+    with anyio.fail_after(20):
         return await client.recv()
 
 
@@ -41,7 +41,7 @@ async def record(
     async with flow.serving() as server:
         with flow.record(name, folder=folder):
             await talk(server)
-            with anyio.fail_after(10):
+            with anyio.fail_after(20):
                 await flow.sessions.emptied()
             flow.log.tail(1)
     return Recording.open(name, folder=folder)
@@ -62,7 +62,7 @@ async def tell(client: Client, *messages: str | bytes) -> list[str | bytes]:
     answers = []
     for message in messages:
         await client.send(message)
-        answers.append(await client.receive(timeout=10))
+        answers.append(await client.receive())
     return answers
 
 

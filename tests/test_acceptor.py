@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from tests.beats import Beats
 from tests.raw import Raw, close, descriptors, eventually, handshake, text
 from wsflow import Context, Flow, acceptor
 from wsflow.acceptor import Acceptor
@@ -52,7 +53,10 @@ async def test_who_finds_room_is_let_in_and_does_not_block(door: Door) -> None:
     assert door.notes == []
 
 
-async def test_who_is_refused_hears_503_and_no_reset(door: Door) -> None:
+async def test_who_is_refused_hears_503_and_no_reset(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(acceptor, "LINGER", 30.0)
     door.why = "the house is full"
     async with Raw.tcp(door.port) as raw:
         response = await raw.response()
@@ -87,15 +91,17 @@ async def test_only_so_many_of_the_refused_may_linger(
 
 
 async def test_a_flood_of_the_refused_is_told_once_a_second(door: Door) -> None:
-    door.why = "full"
+    def told() -> list[int]:
+        return [int(note.split()[1]) for note in door.notes]
+
+    door.why, began = "full", time.monotonic()
     for _ in range(50):
         async with Raw.tcp(door.port) as raw:
             assert (await raw.response()).status == 503
-    await eventually(lambda: len(door.notes) >= 2)
+    await eventually(lambda: sum(told()) >= 50)
     assert door.notes[0] == "full: 1 refused with 503"
-    told = [int(note.split()[1]) for note in door.notes]
-    assert sum(told) == 50
-    assert len(told) <= 4
+    assert sum(told()) == 50
+    assert len(told()) <= 2 + time.monotonic() - began
 
 
 async def test_where_tls_is_spoken_nobody_is_answered_in_plain_text() -> None:
@@ -239,7 +245,7 @@ class Starved:
 
     def end(self) -> tuple[list[str], str]:
         """Stop it; return what it told of drops and errors, and its stderr."""
-        out, complaints = self.process.communicate("q", timeout=20)
+        out, complaints = self.process.communicate("q", timeout=50)
         return out.splitlines(), complaints
 
 
@@ -277,10 +283,10 @@ async def test_p11_out_of_descriptors_by_clients_some_are_left_for_the_flow(
         for raw in inside[:10]:
             await raw.send(close(1000))
             await raw.closed()
-        began = time.monotonic()
-        while await refused(starved.port):
-            assert time.monotonic() - began < 2
-            await asyncio.sleep(0.05)  # a client that comes again
+        async with Beats() as beats:
+            while await refused(starved.port):
+                assert beats.seconds < 2
+                await asyncio.sleep(0.05)  # a client that comes again
     told, complaints = starved.end()
     assert complaints == ""
     assert told
@@ -297,9 +303,9 @@ async def test_p11_out_of_descriptors_by_others_newcomers_hear_503_and_it_recove
             await before.send(text("still served"))
             assert (await before.frame()).payload == b"still served"
         assert starved.tell("g") == "given back"
-        began = time.monotonic()
-        assert not await refused(starved.port)
-        assert time.monotonic() - began < 2
+        async with Beats() as beats:
+            assert not await refused(starved.port)
+            assert beats.seconds < 2
         await before.send(text("and on"))
         assert (await before.frame()).payload == b"and on"
     told, complaints = starved.end()

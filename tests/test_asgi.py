@@ -107,7 +107,7 @@ async def test_the_close_of_the_client_tells_code_and_reason(echo: Flow) -> None
     async with served(echo.asgi) as host:
         async with connect(f"ws://{host}/echo/red", proxy=None) as client:
             await client.close(4001, "enough")
-        await echo.log.until(kind="close", timeout=5)
+        await echo.log.until(kind="close")
     assert kept == [(4001, "enough")]
 
 
@@ -118,7 +118,7 @@ async def test_an_end_of_ours_sends_the_message_then_code_and_reason(echo: Flow)
         with pytest.raises(ConnectionClosed):
             await client.recv()
         assert (client.close_code, client.close_reason) == (4000, "bye")
-        await echo.log.until(kind="close", timeout=5)
+        await echo.log.until(kind="close")
     assert len(echo.log.frame(kind="close")) == 1
 
 
@@ -209,7 +209,7 @@ async def test_a_client_that_vanishes_is_told_once(echo: Flow) -> None:
         await client.send("x")
         await client.recv()
         client.transport.abort()
-        await echo.log.until(kind="close", timeout=5)
+        await echo.log.until(kind="close")
     assert len(echo.log.frame(kind="close")) == 1
     assert len(echo.sessions) == 0
 
@@ -305,7 +305,7 @@ class Driver:
         self.sent.append(message)
 
     async def run(self) -> None:
-        with anyio.fail_after(5):
+        with anyio.fail_after(20):
             await self.app(self.scope, self.receive, self.send)
 
 
@@ -321,7 +321,7 @@ async def test_a_conversation_in_messages(echo: Flow) -> None:
     driver = Driver(echo, dict(CONNECT), text("a"), text("end"))
     async with anyio.create_task_group() as group:
         group.start_soon(driver.run)
-        await echo.log.until(kind="close", timeout=5)
+        await echo.log.until(kind="close")
         driver.give(dict(GONE))
     assert driver.sent == [
         {"type": "websocket.accept", "subprotocol": None},

@@ -19,6 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from websockets.asyncio.client import connect
 
+from tests.beats import Beats
 from tests.raw import (
     BINARY,
     CLOSE,
@@ -268,7 +269,7 @@ async def test_a_flood_of_pings_from_a_client_that_never_reads_costs_no_memory(e
         for _ in range(90):
             await raw.send(thousand)
         await raw.send(text("over"))
-        await echo.flow.log.until(kind="message", timeout=40)
+        await echo.flow.log.until(kind="message", timeout=55)
         assert memory() - before < 8 * 2**20, "pongs pile up"
         got = await raw.frame()
         while got.opcode == PONG:
@@ -624,9 +625,10 @@ async def test_who_goes_on_pouring_after_a_violation_is_cut_off_and_costs_no_mem
     async with Raw.websocket(echo.port) as raw:
         await raw.send(frame(BINARY, b"", length=2**62))
         assert (await raw.closed()).code == 1009
-        before, started = memory(), time.monotonic()
-        poured = await raw.pour(bytes(2**16))
-        assert time.monotonic() - started < 4
+        before = memory()
+        async with Beats() as beats:
+            poured = await raw.pour(bytes(2**16))
+            assert beats.seconds < 4
         assert poured > 10 * 2**20
         assert memory() - before < 8 * 2**20
 
@@ -740,7 +742,7 @@ def messages(draw: st.DrawFn) -> Message:
 examples = settings(
     deadline=None,
     max_examples=60,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
 

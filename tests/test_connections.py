@@ -64,7 +64,7 @@ async def test_everybody_gets_a_broadcast(
     delivery = manager.broadcast(body)
     assert delivery == Delivery(tuple(ids), {})
     assert delivery
-    assert [await client.receive(timeout=1) for client in clients] == [data, data]
+    assert [await client.receive() for client in clients] == [data, data]
 
 
 async def test_a_broadcast_to_nobody_reaches_nobody(manager: Connections) -> None:
@@ -162,7 +162,7 @@ async def test_a_client_that_does_not_keep_up_is_missed_and_said_so(
     body, deliveries = "x" * 1_000_000, list[Delivery]()
     while len(deliveries) < INBOX + 50 and manager.sessions[0] == ann:
         deliveries.append(manager.broadcast(body))
-        await bob.receive(timeout=1)
+        await bob.receive()
     assert deliveries[-1].missed == {ann: SLOW}
     assert all(deliveries[:-1])
 
@@ -177,7 +177,7 @@ async def test_a_client_that_left_delays_nobody_and_is_not_asked_again(
     (ann, bob), ids = await guests(flow, "ann", "bob")
     await ann.close()
     assert manager.broadcast("x") == Delivery((ids[1],), {})
-    assert await bob.receive(timeout=1) == "x"
+    assert await bob.receive() == "x"
 
 
 @pytest.mark.parametrize(
@@ -221,7 +221,7 @@ async def test_the_port_takes_a_body_or_a_mapping(
 ) -> None:
     (ann,), _ = await guests(flow, "ann")
     await posted(flow, event)
-    assert await ann.receive(timeout=1) == "hi"
+    assert await ann.receive() == "hi"
 
 
 async def test_the_port_takes_a_group_and_whom_to_leave_out(
@@ -239,7 +239,7 @@ async def test_the_port_sends_a_mapping_without_a_body_as_it_is(
 ) -> None:
     (ann,), _ = await guests(flow, "ann")
     await posted(flow, {"price": 3})
-    assert await ann.receive_json(timeout=1) == {"price": 3}
+    assert await ann.receive_json() == {"price": 3}
 
 
 async def test_a_bad_body_at_the_port_is_an_error_row(flow: Flow, manager: Connections) -> None:
@@ -281,7 +281,7 @@ async def test_another_thread_may_broadcast_send_and_join(flow: Flow, manager: C
 
     deliveries = await anyio.to_thread.run_sync(elsewhere)
     assert [one.reached for one in deliveries] == [(id,), (id,)]
-    assert [await ann.receive(timeout=1) for _ in range(2)] == ["1", "2"]
+    assert [await ann.receive() for _ in range(2)] == ["1", "2"]
 
 
 async def test_a_broadcast_of_a_handler_reaches_all_and_a_response_only_its_own(
@@ -314,7 +314,7 @@ async def test_a_message_event_routed_to_broadcast_sends_what_was_said_and_no_ha
     (ann,), _ = await guests(flow, "ann")
     teller = await flow.client("/told", headers={"Cookie": "id=secret"})
     await teller.send("news")
-    assert await ann.receive(timeout=1) == "news"
+    assert await ann.receive() == "news"
     assert not any("secret" in repr(row) for row in flow.log.tail(100))
 
 

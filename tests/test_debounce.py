@@ -29,7 +29,7 @@ def quiet(flow: Flow, seconds: float = 1.0) -> Debounce:
 
 
 async def heard(client: Any, count: int) -> list[Any]:
-    return [await client.receive(timeout=5) for _ in range(count)]
+    return [await client.receive() for _ in range(count)]
 
 
 async def test_only_the_last_of_a_burst_passes_once_it_is_quiet(
@@ -69,7 +69,7 @@ async def test_one_alarm_a_session_however_many_events(timed: Flow, clock: Manua
         tasks, alarms = len(asyncio.all_tasks()), len(clock._alarms)
         for number in range(100):
             await client.send(str(number))
-            await client.receive(timeout=5)
+            await client.receive()
         assert (len(asyncio.all_tasks()), len(clock._alarms)) == (tasks, alarms)
         assert client.session is not None
         assert len(client.session._leaving or ()) == 1

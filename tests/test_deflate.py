@@ -174,7 +174,9 @@ async def test_a_broadcast_is_compressed_once_for_all(
 
 
 @settings(
-    deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    deadline=None,
+    max_examples=40,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(
     story=st.lists(st.binary(max_size=3000), max_size=6),

@@ -218,9 +218,9 @@ async def test_an_async_handler_is_not_waited_for(flow: Flow) -> None:
     chat.message >> echo
     client = await flow.client("/")
     await client.send("now")
-    assert await client.receive(timeout=1) == "now"
+    assert await client.receive() == "now"
     release.set()
-    assert await client.receive(timeout=1) == "late"
+    assert await client.receive() == "late"
 
 
 async def test_an_event_leaves_on_every_wire_of_its_port_and_counts_there(flow: Flow) -> None:
@@ -321,7 +321,7 @@ async def test_after_a_cut_loop_the_session_goes_on(flow: Flow) -> None:
     client = await flow.client("/")
     await client.send("loop")
     await client.send("hello")
-    assert await client.receive(timeout=1) == "fine"
+    assert await client.receive() == "fine"
 
 
 async def test_a_loop_through_an_async_handler_is_no_runaway(flow: Flow) -> None:
@@ -358,7 +358,7 @@ async def test_a_handler_that_raises_costs_a_row_and_nothing_else(
     client = await flow.client("/")
     await client.send("boom")
     await client.send("x")
-    assert await client.receive(timeout=1) == "alive"
+    assert await client.receive() == "alive"
     (error,) = errors(flow)
     assert error.startswith(f"{fault.__name__}: on purpose (test_engine.py:")
 
@@ -377,9 +377,9 @@ async def test_an_async_handler_that_raises_costs_a_row_and_nothing_else(
     flow.websocket("/").message >> boom
     client = await flow.client("/")
     await client.send("boom")
-    await flow.log.until(kind="error", node="boom", timeout=2)
+    await flow.log.until(kind="error", node="boom")
     await client.send("x")
-    assert await client.receive(timeout=1) == "alive"
+    assert await client.receive() == "alive"
 
 
 async def test_siblings_of_a_handler_that_raises_still_get_the_event(flow: Flow) -> None:
@@ -455,7 +455,7 @@ async def test_catch_answers_the_client_whose_event_failed(flow: Flow) -> None:
     flow.catch().out >> sorry
     client = await flow.client("/")
     await client.send("egg")
-    assert await client.receive_json(timeout=1) == {
+    assert await client.receive_json() == {
         "error": "bad egg",
         "type": "ValueError",
         "node": "boom",
@@ -474,7 +474,7 @@ async def test_catch_gets_the_value_and_the_traceback(flow: Flow) -> None:
     flow.websocket("/").message >> boom
     flow.catch().out >> flow.node(lambda ev: got.append(ev), name="keep")
     await flow.client("/").send("egg")
-    await flow.log.until(kind="error", timeout=2)
+    await flow.log.until(kind="error")
     await flow.stop()
     (event,) = got
     assert event["value"]["message"] == "egg"
@@ -494,7 +494,7 @@ async def test_catch_hears_of_a_reply_that_can_not_be_sent(flow: Flow) -> None:
     flow.catch().out >> sorry
     client = await flow.client("/")
     await client.send("x")
-    assert await client.receive(timeout=1) == "ReplyError"
+    assert await client.receive() == "ReplyError"
 
 
 async def test_an_error_behind_catch_does_not_come_round_again(flow: Flow) -> None:
@@ -531,7 +531,7 @@ async def test_a_plain_function_may_give_back_an_awaitable(flow: Flow) -> None:
     flow.websocket("/").message >> flow.node(lambda ev, ctx: later(ctx), name="lazy")
     client = await flow.client("/")
     await client.send("x")
-    assert await client.receive(timeout=1) == "awaited"
+    assert await client.receive() == "awaited"
 
 
 @pytest.mark.parametrize("given", ["text", b"raw", {"body": 1}, [1]])
@@ -635,14 +635,14 @@ async def test_after_a_repaired_setup_the_flow_starts(flow: Flow) -> None:
         await flow.client("/").connect()
     node.setup(lambda: None)
     client = await flow.client("/")
-    assert await client.receive(timeout=1) == "up"
+    assert await client.receive() == "up"
 
 
 async def test_a_node_defined_while_the_flow_runs_is_set_up_at_once(flow: Flow) -> None:
     ready = anyio.Event()
     await flow.start()
     flow.node(lambda: None, name="late", setup=ready.set)
-    with anyio.fail_after(2):
+    with anyio.fail_after(20):
         await ready.wait()
 
 
@@ -726,7 +726,7 @@ async def test_a_running_handler_goes_on_while_the_flow_is_paused(flow: Flow) ->
     await client.send("x")
     flow.pause()
     go_on.set()
-    assert await client.receive(timeout=1) == "from slow"
+    assert await client.receive() == "from slow"
 
 
 async def test_stopping_a_paused_flow_lets_close_events_through(flow: Flow) -> None:
@@ -754,10 +754,10 @@ async def test_rows_of_an_async_handler_tell_how_long_it_had_run(flow: Flow) -> 
 
     flow.websocket("/").message >> [slow, quick]
     await flow.client("/").send("x")
-    row = await flow.log.until(kind="response", node="slow", timeout=2)
+    row = await flow.log.until(kind="response", node="slow")
     assert row.elapsed is not None
     assert 0.01 < row.elapsed < 5
-    assert (await flow.log.until(kind="response", node="quick", timeout=2)).elapsed is None
+    assert (await flow.log.until(kind="response", node="quick")).elapsed is None
 
 
 async def test_handlers_get_a_second_to_end_when_the_flow_stops(flow: Flow) -> None:
@@ -786,7 +786,7 @@ async def test_a_handler_that_never_ends_does_not_keep_the_flow_from_stopping(fl
 
     flow.websocket("/").req >> forever
     await flow.client("/")
-    with anyio.fail_after(4):
+    with anyio.fail_after(20):
         await flow.stop()
     assert cancelled == ["forever"]
     assert errors(flow) == []

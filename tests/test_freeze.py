@@ -91,9 +91,9 @@ async def test_what_is_edited_in_the_block_goes_on_when_it_ends(
             assert ev["message"] == "helo"
             assert ev["sessionId"] == started(alice)
             ev["message"] = "hello"
-    assert await alice.receive(timeout=1) == "HELLO"
+    assert await alice.receive() == "HELLO"
     await alice.send("second")
-    assert await alice.receive(timeout=1) == "SECOND"
+    assert await alice.receive() == "SECOND"
 
 
 async def test_the_log_tells_what_came_that_it_was_held_and_what_went_on(
@@ -134,7 +134,7 @@ async def test_an_error_in_the_block_lets_it_go_on_as_it_came(flow: Flow, seen: 
     await alice.send("x")
     with pytest.raises(ZeroDivisionError):
         await task
-    assert await alice.receive(timeout=1) == "X"
+    assert await alice.receive() == "X"
     assert flow.log.tail(2)[0].data["headers"]
 
 
@@ -147,7 +147,7 @@ async def test_a_dropped_event_reaches_no_handler(flow: Flow, seen: list[Any]) -
             assert not ev.drop()
             assert not ev.release()
     await alice.send("y")
-    assert await alice.receive(timeout=1) == "Y"
+    assert await alice.receive() == "Y"
     assert seen == ["req", "y"]
     (row,) = [row for row in flow.log.tail(100) if row.kind == "drop"]
     assert (row.node, row.port, row.data["message"]) == ("chat", "message", "x")
@@ -161,7 +161,7 @@ async def test_an_interrupted_wait_is_over(flow: Flow, seen: list[Any]) -> None:
     await asyncio.wait([task])
     assert flow.freezes == []
     await alice.send("x")
-    assert await alice.receive(timeout=1) == "X"
+    assert await alice.receive() == "X"
 
 
 async def test_an_event_with_other_parts_edited_arrives_as_a_plain_dict(flow: Flow) -> None:
@@ -346,7 +346,7 @@ async def test_another_event_can_go_on_in_its_place(flow: Flow, seen: list[Any])
     with pytest.raises(FreezeError, match=r"chat.message sends {.*'hello' can not go on"):
         freeze.release("hello")
     assert freeze.release({**freeze.held, "message": "other"})
-    assert await alice.receive(timeout=1) == "OTHER"
+    assert await alice.receive() == "OTHER"
 
 
 async def test_step_lets_one_go_and_holds_the_next(flow: Flow, seen: list[Any]) -> None:
@@ -444,7 +444,7 @@ async def test_a_match_that_raises_ends_the_freeze_and_lets_the_event_pass(
     task, got = await later(flow.freeze(flow.nodes["chat"].message, match=lambda ev: ev["nothing"]))
     await alice.send("x")
     await task
-    assert await alice.receive(timeout=1) == "X"
+    assert await alice.receive() == "X"
     assert "match= of <Freeze chat.message waiting> raised KeyError('nothing')" in str(got[0])
     assert "match= of flow.freeze raised KeyError: 'nothing'" in str(flow.log.tail(2)[0].error)
 
@@ -466,7 +466,7 @@ async def test_another_thread_can_look_edit_and_let_go(flow: Flow, thread: bool)
     await alice.send("x")
     held.set()
     await anyio.to_thread.run_sync(elsewhere)
-    assert await alice.receive(timeout=5) == "X!"
+    assert await alice.receive() == "X!"
     assert done == [True]
     assert seen == ["req", "x!"]
 
@@ -479,7 +479,7 @@ async def test_a_block_here_holds_an_event_of_a_flow_in_a_thread(flow: Flow) -> 
         group.start_soon(alice.send, "x")
         async with flow.freeze(flow.nodes["chat"].message, timeout=10) as ev:
             ev["message"] = "edited"
-    assert await alice.receive(timeout=5) == "EDITED"
+    assert await alice.receive() == "EDITED"
 
 
 # ---- how else it ends
@@ -520,7 +520,7 @@ async def test_a_stopped_flow_lets_go_of_all(flow: Flow, seen: list[Any]) -> Non
     await alice.close()
     carol = await flow.client("/chat")
     await carol.send("3")
-    assert await carol.receive(timeout=1) == "3"
+    assert await carol.receive() == "3"
 
 
 async def test_edits_that_came_too_late_are_an_error(flow: Flow, seen: list[Any]) -> None:
@@ -740,7 +740,7 @@ async def test_what_was_held_unedited_replays_as_it_was(flow: Flow, tmp_path: Pa
             await alice.send(number)
         freeze.release()
         for number in "123":
-            assert await alice.receive(timeout=1) == number
+            assert await alice.receive() == number
         await alice.close()
     report = await flow.replay(recorder.path)
     assert report.ok

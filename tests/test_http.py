@@ -388,7 +388,7 @@ async def test_without_a_response_in_two_minutes_the_client_gets_504(
     timed.http("/pull").out >> timed.node(lambda: None, name="forgets")
     async with at(await timed.serve()) as web:
         request = asyncio.create_task(web.get("/pull"))
-        await timed.log.until(kind="req", timeout=5)
+        await timed.log.until(kind="req")
         clock.advance(119.9)
         assert not request.done()
         clock.advance(0.1)
@@ -411,7 +411,7 @@ async def test_a_response_after_the_504_is_dropped(timed: Flow, clock: ManualClo
     timed.http("/pull").out >> timed.node(lambda ev, ctx: kept.append(ctx), name="forgets")
     async with at(await timed.serve()) as web:
         request = asyncio.create_task(web.get("/pull"))
-        await timed.log.until(kind="req", timeout=5)
+        await timed.log.until(kind="req")
         clock.advance(120)
         assert (await request).status_code == 504
     assert kept[0].emit("response", {"body": "late"}) == 0
@@ -433,7 +433,7 @@ async def test_stopping_ends_a_request_that_waits(flow: Flow) -> None:
     flow.http("/pull").out >> flow.node(lambda: None, name="forgets")
     async with at(await flow.serve()) as web:
         request = asyncio.create_task(web.get("/pull"))
-        await flow.log.until(kind="req", timeout=5)
+        await flow.log.until(kind="req")
         await asyncio.wait_for(flow.stop(), 5)
         with pytest.raises(httpx.HTTPError):
             (await request).raise_for_status()
@@ -457,7 +457,7 @@ async def test_a_push_over_http_reaches_the_sockets_and_answers_the_request(
     client = await flow.client("/chat")
     got = await web.post("/push", json={"news": 1})
     assert (got.status_code, got.json()) == (202, {"reached": 1})
-    assert json.loads(await client.receive(timeout=1)) == {"news": 1}
+    assert json.loads(await client.receive()) == {"news": 1}
 
 
 async def test_a_request_is_a_row_and_its_response_another(

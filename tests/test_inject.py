@@ -173,11 +173,11 @@ async def test_a_replay_injects_what_was_injected_and_once(flow: Flow, tmp_path:
     push = announcing(flow)
     async with recording_in_memory(flow, tmp_path), flow.client("/chat") as alice:
         push()
-        assert await alice.receive(timeout=5) == '{"news":1}'
+        assert await alice.receive() == '{"news":1}'
         await alice.send("by a handler")
-        assert await alice.receive(timeout=5) == "by a handler"
+        assert await alice.receive() == "by a handler"
         push(b"\x00")
-        assert await alice.receive(timeout=5) == b"\x00"
+        assert await alice.receive() == b"\x00"
     heard = len(flow.log)
     for speed in (None, 100.0):
         report = await flow.replay("lesson", folder=tmp_path, speed=speed)
@@ -190,7 +190,7 @@ async def test_what_is_changed_behind_it_shows(flow: Flow, tmp_path: Path) -> No
     push = announcing(flow)
     async with recording_in_memory(flow, tmp_path), flow.client("/chat") as alice:
         push("x")
-        await alice.receive(timeout=5)
+        await alice.receive()
     flow.remove(push)
     report = await flow.replay("lesson", folder=tmp_path)
     assert (report.ok, report.tally.missing) == (False, 1)
@@ -204,9 +204,9 @@ async def test_a_live_server_is_not_blamed_for_what_nobody_can_inject_there(
     flow.nodes["further"] >> flow.nodes["connections"].broadcast
     async with recording_in_memory(flow, tmp_path), flow.client("/chat") as alice:
         push("x")
-        assert [await alice.receive(timeout=5) for _ in range(2)] == ["x", "routed"]
+        assert [await alice.receive() for _ in range(2)] == ["x", "routed"]
         await alice.send("asked")
-        assert [await alice.receive(timeout=5) for _ in range(2)] == ["asked", "routed"]
+        assert [await alice.receive() for _ in range(2)] == ["asked", "routed"]
     server = await flow.serve()
     report = await replay_to(server.url, Recording.open("lesson", folder=tmp_path))
     assert report.ok, report.diff

@@ -58,7 +58,7 @@ async def test_a_setup_run_again_does_not_double_the_callbacks(flow: Flow) -> No
     await flow.start()
     node.setup(lambda ctx: ctx.events.on("stop", lambda: seen.append("new stop")))
     flow.node(lambda: None, name="last", setup=lambda ctx: ctx.log.info("all is set up"))
-    await flow.log.until(kind="mark", node="last", timeout=2)
+    await flow.log.until(kind="mark", node="last")
     await flow.stop()
     assert seen == ["start", "new stop"]
 

@@ -52,7 +52,7 @@ async def test_a_client_connects_at_its_first_send_and_once(echo: Flow) -> None:
     client = echo.client("/echo/red")
     await client.send("x")
     await client.connect()
-    assert await client.receive(timeout=1) == "x"
+    assert await client.receive() == "x"
     assert len(echo.sessions) == 1
 
 
@@ -125,14 +125,14 @@ async def test_a_refused_client_may_try_again(flow: Flow) -> None:
 async def test_messages_come_back_as_they_were_sent(echo: Flow, message: str | bytes) -> None:
     client = await echo.client("/echo/red")
     await client.send(message)
-    back = await client.receive(timeout=1)
+    back = await client.receive()
     assert (back, type(back)) == (message, type(message))
 
 
 async def test_json_goes_and_comes_as_json(echo: Flow) -> None:
     client = await echo.client("/echo/red")
     await client.send_json({"a": ["ü", None]})
-    assert await client.receive_json(timeout=1) == {"a": ["ü", None]}
+    assert await client.receive_json() == {"a": ["ü", None]}
     with pytest.raises(ReplyError):
         await client.send_json({1, 2})
 
@@ -147,7 +147,7 @@ async def test_messages_are_received_in_the_order_they_were_sent(echo: Flow) -> 
     client = await echo.client("/echo/red")
     for n in range(500):
         await client.send(str(n))
-    assert [await client.receive(timeout=1) for n in range(500)] == [str(n) for n in range(500)]
+    assert [await client.receive() for n in range(500)] == [str(n) for n in range(500)]
 
 
 async def test_a_message_larger_than_the_limit_closes_with_1009(flow: Flow) -> None:
@@ -167,7 +167,7 @@ async def test_receiving_nothing_times_out_and_says_where_to_look(echo: Flow) ->
     with pytest.raises(ReceiveTimeoutError, match=r"nothing arrived .* 0\.01 s; look at flow.log"):
         await client.receive(timeout=0.01)
     await client.send("still alive")
-    assert await client.receive(timeout=1) == "still alive"
+    assert await client.receive() == "still alive"
 
 
 async def test_a_time_out_of_zero_takes_what_is_there(echo: Flow) -> None:
@@ -182,7 +182,7 @@ async def test_a_waiting_client_is_woken_by_a_message(flow: Flow, kept: dict[str
     client, got = await flow.client("/push/ann"), list[str | bytes]()
 
     async def wait() -> None:
-        got.append(await client.receive(timeout=5))
+        got.append(await client.receive())
 
     async with anyio.create_task_group() as group:
         group.start_soon(wait)
@@ -197,7 +197,7 @@ async def test_two_tasks_that_wait_both_get_a_message(flow: Flow, kept: dict[str
     async def wait() -> None:
         got.append(await client.receive(timeout=30))
 
-    with anyio.fail_after(2):
+    with anyio.fail_after(20):
         async with anyio.create_task_group() as group:
             group.start_soon(wait)
             group.start_soon(wait)
@@ -244,9 +244,9 @@ async def test_what_came_before_the_close_is_still_received(
     client = await flow.client("/push/ann")
     end = {"body": "last", "end": 1, "code": 4000, "reason": "bye"}
     kept["ann"].emit("response", end)
-    assert await client.receive(timeout=1) == "last"
+    assert await client.receive() == "last"
     with pytest.raises(SessionClosedError, match=r"with code 4000: bye") as caught:
-        await client.receive(timeout=1)
+        await client.receive()
     assert (caught.value.code, caught.value.reason) == (4000, "bye")
 
 
@@ -256,7 +256,7 @@ async def test_a_waiting_client_is_woken_by_the_close(flow: Flow, kept: dict[str
 
         async def wait() -> None:
             with pytest.raises(SessionClosedError):
-                await client.receive(timeout=5)
+                await client.receive()
 
         group.start_soon(wait)
         await turns()
@@ -269,7 +269,7 @@ async def test_stopping_the_flow_closes_clients_with_1001(echo: Flow) -> None:
     assert client.closed is not None
     assert client.closed[0] == 1001
     with pytest.raises(SessionClosedError):
-        await client.receive(timeout=1)
+        await client.receive()
 
 
 async def test_a_dropped_client_has_no_code(flow: Flow) -> None:
@@ -278,7 +278,7 @@ async def test_a_dropped_client_has_no_code(flow: Flow) -> None:
     flow.sessions[0].transport.abort()
     assert client.closed == (None, "")
     with pytest.raises(SessionClosedError, match="was closed without a close code"):
-        await client.receive(timeout=1)
+        await client.receive()
 
 
 # ---- back-pressure
@@ -315,7 +315,7 @@ async def test_a_client_that_sends_too_fast_waits_for_the_handlers(flow: Flow) -
 
 async def test_many_tasks_that_send_too_fast_all_get_through(flow: Flow) -> None:
     client, go_on, seen = await hold(flow)
-    with anyio.fail_after(5):
+    with anyio.fail_after(20):
         async with anyio.create_task_group() as group:
             for n in range(250):
                 group.start_soon(client.send, str(n))
@@ -349,7 +349,7 @@ async def test_a_client_that_reads_late_gets_everything_in_order(
     for n in range(3 * INBOX):
         assert kept["ann"].emit("response", {"body": str(n)}) == 1
     assert flow.sessions[0].backlog > 0
-    got = [await client.receive(timeout=1) for _ in range(3 * INBOX)]
+    got = [await client.receive() for _ in range(3 * INBOX)]
     assert got == [str(n) for n in range(3 * INBOX)]
     assert flow.sessions[0].backlog == 0
 
@@ -364,7 +364,7 @@ async def test_a_client_that_never_reads_is_closed_with_1013(
     assert client.closed is not None
     assert client.closed[0] == 1013
     kept["bob"].emit("response", {"body": "unaffected"})
-    assert await other.receive(timeout=1) == "unaffected"
+    assert await other.receive() == "unaffected"
     assert len(flow.sessions) == 1
 
 
@@ -375,7 +375,7 @@ async def test_a_client_that_never_reads_is_noticed_by_time(timed: Flow, clock: 
     for _ in range(INBOX + 1):
         kept[0].emit("response", {"body": "x"})
     clock.advance(6)
-    await timed.log.until(kind="close", timeout=5)
+    await timed.log.until(kind="close")
     assert client.closed is not None
     assert client.closed[0] == 1013
 
@@ -411,7 +411,7 @@ async def test_a_client_reaches_a_flow_in_a_thread_of_its_own(echo: Flow) -> Non
     await echo.serve(thread=True)
     async with echo.client("/echo/red") as client:
         await client.send("over there")
-        assert await client.receive(timeout=2) == "over there"
+        assert await client.receive() == "over there"
 
 
 @pytest.mark.parametrize("path", ["chat/red", "ws://127.0.0.1:8000/chat/red", 5])

@@ -316,7 +316,7 @@ async def test_an_error_of_the_coroutine_is_the_callers(owner: Owner) -> None:
 async def test_a_waker_wakes_from_any_thread_and_before_the_wait() -> None:
     wake, wait = waker()
     await anyio.to_thread.run_sync(wake)
-    with anyio.fail_after(2):
+    with anyio.fail_after(20):
         await wait()
 
 
@@ -375,4 +375,4 @@ async def test_a_flow_can_be_changed_and_read_from_another_thread(flow: Flow) ->
 
     assert await anyio.to_thread.run_sync(elsewhere) == 2
     await client.send("x")
-    assert await client.receive(timeout=1) == "new"
+    assert await client.receive() == "new"

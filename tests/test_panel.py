@@ -78,7 +78,7 @@ class Wire:
         self.told.clear()
         asked = {"part": part, "action": action, "given": given, "number": 7}
         self.say({"page": page, "op": "ask", **asked})
-        with anyio.fail_after(10):
+        with anyio.fail_after(20):
             while not self._answers():
                 await anyio.lowlevel.checkpoint()
         (answer,) = self._answers()
@@ -734,7 +734,7 @@ async def test_running_the_cell_again_leaks_no_page_and_no_thread(
     assert len(panel._msg_callbacks.callbacks) == 1
     wire.say({"page": "p19", "op": "bye"})
     assert ended(pulse)
-    with anyio.fail_after(5):
+    with anyio.fail_after(20):
         while threading.active_count() != threads:  # noqa: ASYNC110 (threads ring no bell)
             await anyio.sleep(0.01)
 

@@ -50,7 +50,7 @@ async def test_a_log_shows_itself_as_a_picture(flow: Flow) -> None:
     )
     async with flow.client("/") as alice:
         await alice.send("hello")
-        await alice.receive(timeout=1)
+        await alice.receive()
     figure = flow.log.plot(step=1.0)
     assert labels(figure) == ["messages a second", "handler time, ms", "errors in 1 s", "open"]
     assert re.fullmatch(

@@ -1033,7 +1033,7 @@ async def heard(replay: Replay, *orders: Callable[[], None]) -> float:
     """Give orders and wait until they have been followed; return where that was."""
     for order in orders:
         order()
-    with anyio.fail_after(10):
+    with anyio.fail_after(20):
         return await replay.until_paused()
 
 
@@ -1140,7 +1140,7 @@ async def test_a_pause_comes_at_once_also_between_two_events(tmp_path: Path) -> 
     await here.run_in_executor(None, time.sleep, 0.15)
     assert (len(ticks), replay.position) == (count, position)
     replay.stop()
-    with anyio.fail_after(5):
+    with anyio.fail_after(20):
         report = await replay
     assert (report.events, report.ok) == (1, True)
 
@@ -1152,7 +1152,7 @@ async def test_stopping_ends_it_at_once_and_tells_of_what_was_played(
     await heard(replay, lambda: replay.seek(1.5), replay.pause)
     replay.resume()
     replay.stop()
-    with anyio.fail_after(5):
+    with anyio.fail_after(20):
         report = await replay
     assert (report.events, report.tally.same, report.ok) == (3, 1, True)
     never = shouting.replay(lesson)
@@ -1169,7 +1169,7 @@ async def test_interrupting_who_awaits_it_stops_it(
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
-    with anyio.fail_after(5):
+    with anyio.fail_after(20):
         report = await other
     assert report.events <= 1
     assert replay.done
@@ -1180,7 +1180,7 @@ async def test_a_time_out_round_it_stops_it(shouting: Flow, lesson: Recording) -
     with anyio.move_on_after(0.05) as scope:
         await replay
     assert scope.cancelled_caught
-    with anyio.fail_after(5):
+    with anyio.fail_after(20):
         assert (await replay).events <= 1
 
 

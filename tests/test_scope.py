@@ -126,7 +126,7 @@ async def test_a_response_also_calls_those_who_listen_for_it(flow: Flow) -> None
     flow.websocket("/").message >> watch
     client = await flow.client("/")
     await client.send("x")
-    assert await client.receive(timeout=1) == "hi"
+    assert await client.receive() == "hi"
     assert heard == [{"body": "hi"}]
 
 
@@ -149,7 +149,7 @@ async def test_an_async_callback_is_awaited(flow: Flow) -> None:
     flow.websocket("/").message >> listen
     client = await flow.client("/")
     await client.send("x")
-    assert await client.receive(timeout=1) == "awaited"
+    assert await client.receive() == "awaited"
 
 
 async def test_a_callback_that_listens_again_hears_the_next_signal_only(flow: Flow) -> None:

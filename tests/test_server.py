@@ -23,6 +23,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect as connect_in_thread
 
+from tests.beats import Beats
 from tests.raw import (
     BINARY,
     Raw,
@@ -104,7 +105,7 @@ async def echoes(server: Server) -> bool:
 async def ending(peer: ClientConnection) -> tuple[int | None, str | None]:
     """Wait for the end of a connection; return code and reason as the client saw them."""
     with contextlib.suppress(ConnectionClosed):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             async for _ in peer:
                 pass
     return peer.close_code, peer.close_reason
@@ -117,6 +118,20 @@ def tasks() -> set[str]:
 def threads() -> set[str]:
     """Return the threads there are, without those the loop keeps for `to_thread`."""
     return {t.name for t in threading.enumerate() if not t.name.startswith("asyncio_")}
+
+
+class Before:
+    """What there was of tasks, threads and descriptors; what tests before left may go meanwhile."""
+
+    def __init__(self) -> None:
+        gc.collect()
+        self.tasks, self.threads, self.files = tasks(), threads(), open_files()
+
+    def assert_nothing_more(self) -> None:
+        gc.collect()
+        assert tasks() - self.tasks == set()
+        assert threads() - self.threads == set()
+        assert open_files() <= self.files
 
 
 # ---- starting
@@ -148,7 +163,7 @@ async def test_a_client_that_comes_while_the_flow_is_still_being_set_up_is_serve
 
 
 async def test_a_port_in_use_is_named_and_nothing_is_left_behind(flow: Flow, taken: int) -> None:
-    before = tasks(), threads(), open_files()
+    before = Before()
     with pytest.raises(PortInUseError, match=str(taken)) as caught:
         await flow.serve(port=taken)
     assert isinstance(caught.value, OSError)
@@ -157,8 +172,7 @@ async def test_a_port_in_use_is_named_and_nothing_is_left_behind(flow: Flow, tak
     assert flow.server is None
     assert not flow.running
     del caught
-    gc.collect()
-    assert (tasks(), threads(), open_files()) == before
+    before.assert_nothing_more()
     assert await echoes(await flow.serve())
 
 
@@ -175,10 +189,10 @@ async def test_a_setup_that_raises_leaves_no_port_task_or_thread(flow: Flow, thr
         raise ValueError("no database")
 
     node = flow.node(lambda: None, name="broken", setup=broken)
-    before, port = (tasks(), threads()), free_port()
+    before, port = Before(), free_port()
     with pytest.raises(SetupError, match="'broken' failed: ValueError: no database"):
         await flow.serve(port=port, thread=thread)
-    assert (tasks(), threads()) == before
+    before.assert_nothing_more()
     assert flow.server is None
     flow.remove(node)
     assert (await flow.serve(port=port)).port == port
@@ -312,9 +326,9 @@ async def test_idle_clients_see_1001_and_stop_takes_no_time(flow: Flow) -> None:
     async with contextlib.AsyncExitStack() as stack:
         peers = [await stack.enter_async_context(connect(f"{server.url}/")) for _ in range(100)]
         endings = asyncio.gather(*map(ending, peers))
-        started = time.monotonic()
-        await flow.stop()
-        assert time.monotonic() - started < 0.5
+        async with Beats() as beats:
+            await flow.stop()
+            assert beats.seconds < 0.5
         assert await endings == [(1001, "server stopped")] * 100
     assert [ev["code"] for ev in closes] == [1001] * 100
     assert len(server.sessions) == 0
@@ -323,9 +337,9 @@ async def test_idle_clients_see_1001_and_stop_takes_no_time(flow: Flow) -> None:
 async def test_mute_clients_do_not_delay_a_stop(flow: Flow) -> None:
     server = await flow.serve()
     async with Raw.websocket(server.port) as mute, Raw.tcp(server.port) as silent:
-        started = time.monotonic()
-        await flow.stop()
-        assert time.monotonic() - started < 0.5
+        async with Beats() as beats:
+            await flow.stop()
+            assert beats.seconds < 0.5
         assert (await mute.frame()).code == 1001
         await mute.gone()
         await silent.gone()
@@ -342,12 +356,12 @@ async def test_clients_that_never_read_delay_a_stop_by_less_than_five_seconds(fl
             await blocked.send(frame(BINARY, bytes(2**20)))
         await flow.log.until(kind="response", count=6)
         assert server.sessions[0].backlog > 2**20
-        started = time.monotonic()
-        stopping = asyncio.create_task(flow.stop())
-        assert await ending(healthy) == (1001, "server stopped")
-        assert time.monotonic() - started < 0.5, "the healthy one needs not wait"
-        await stopping
-        assert time.monotonic() - started < 5
+        async with Beats() as beats:
+            stopping = asyncio.create_task(flow.stop())
+            assert await ending(healthy) == (1001, "server stopped")
+            assert beats.seconds < 0.5, "the healthy one needs not wait"
+            await stopping
+            assert beats.seconds < 5
     assert descriptors(server.port) == []
 
 
@@ -359,9 +373,9 @@ async def test_clients_that_stay_after_their_close_do_not_outlive_a_stop(
     async with Raw.websocket(server.port) as raw:
         await raw.send(sent)
         await raw.closed()
-        started = time.monotonic()
-        await flow.stop()
-        assert time.monotonic() - started < 0.5
+        async with Beats() as beats:
+            await flow.stop()
+            assert beats.seconds < 0.5
         assert descriptors(server.port) == []
 
 
@@ -372,9 +386,9 @@ async def test_a_request_nobody_answers_does_not_delay_a_stop(flow: Flow) -> Non
     async with Raw.tcp(server.port) as raw:
         await raw.send(request("/slow"))
         await asked.wait()
-        started = time.monotonic()
-        await flow.stop()
-        assert time.monotonic() - started < 1
+        async with Beats() as beats:
+            await flow.stop()
+            assert beats.seconds < 1
         await raw.gone()
     assert descriptors(server.port) == []
 
@@ -415,9 +429,9 @@ async def test_a_handler_that_hangs_delays_a_stop_by_about_a_second(flow: Flow) 
     async with Raw.websocket(server.port) as raw:
         await raw.send(text("hang"))
         await flow.log.until(kind="message")
-        started = time.monotonic()
-        await flow.stop()
-        assert time.monotonic() - started < 2
+        async with Beats() as beats:
+            await flow.stop()
+            assert beats.seconds < 2
     assert hung == ["cancelled"]
 
 
@@ -431,7 +445,7 @@ async def test_a_handler_may_stop_its_own_flow(flow: Flow) -> None:
     async with connect(f"{server.url}/") as peer:
         await peer.send("off")
         assert (await ending(peer))[0] == 1001
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await flow.stop()
     assert not flow.running
 
@@ -454,14 +468,12 @@ async def test_sessions_and_manager_are_harmless_after_a_stop(flow: Flow) -> Non
 async def test_twenty_starts_and_stops_leak_nothing(flow: Flow) -> None:
     assert await echoes(await flow.serve())
     await flow.stop()
-    gc.collect()
-    before = tasks(), threads(), open_files()
+    before = Before()
     for thread in [False] * 20 + [True] * 5:
         server = await flow.serve(thread=thread)
         assert await echoes(server)
         await flow.stop()
-    gc.collect()
-    assert (tasks(), threads(), open_files()) == before
+    before.assert_nothing_more()
 
 
 # ---- `async with`
@@ -508,20 +520,20 @@ async def test_a_cancelled_caller_does_not_take_the_server_with_it(flow: Flow) -
 
 
 class Caller(threading.Thread):
-    """A client in a thread: echoes without end, and notes when."""
+    """A client in a thread: echoes without end, and counts."""
 
     def __init__(self, url: str) -> None:
         super().__init__(name="caller")
         self.url = url
-        self.answered: list[float] = []
+        self.answered = 0
         self.busy, self.enough = threading.Event(), threading.Event()
 
     def run(self) -> None:
         with connect_in_thread(self.url) as peer:
             while not self.enough.is_set():
                 peer.send("tick")
-                assert peer.recv(5) == "tick"
-                self.answered.append(time.monotonic())
+                assert peer.recv(30) == "tick"
+                self.answered += 1
                 self.busy.set()
 
 
@@ -529,13 +541,14 @@ async def test_a_server_in_a_thread_answers_while_this_loop_is_blocked(flow: Flo
     server = await flow.serve(thread=True)
     caller = Caller(f"{server.url}/")
     caller.start()
-    await asyncio.to_thread(caller.busy.wait, 5)
-    began = time.monotonic()
-    time.sleep(0.5)  # noqa: ASYNC251 (a cell that blocks is what this is about)
-    ended = time.monotonic()
+    await asyncio.to_thread(caller.busy.wait, 30)
+    before, limit = caller.answered, time.monotonic() + 30
+    while caller.answered < before + 20 and time.monotonic() < limit:
+        time.sleep(0.01)  # noqa: ASYNC251 (a cell that blocks is what this is about)
+    answered = caller.answered - before
     caller.enough.set()
-    await asyncio.to_thread(caller.join, 5)
-    assert len([when for when in caller.answered if began < when < ended]) > 20
+    await asyncio.to_thread(caller.join)
+    assert answered >= 20
 
 
 async def test_a_server_in_a_thread_runs_its_handlers_there(flow: Flow) -> None:
@@ -582,11 +595,11 @@ async def test_stopping_a_server_in_a_thread_closes_its_clients_and_ends_the_thr
 ) -> None:
     before = threads()
     server = await flow.serve(thread=True)
-    assert threads() > before
+    assert threads() - before
     async with connect(f"{server.url}/") as peer:
         await flow.stop()
         assert await ending(peer) == (1001, "server stopped")
-    assert threads() == before
+    assert threads() <= before
     with pytest.raises(ConnectionRefusedError):
         await connect(f"{server.url}/").__aenter__()
 
@@ -595,7 +608,7 @@ async def test_a_port_in_use_is_told_to_the_caller_of_a_thread_too(flow: Flow, t
     before = threads()
     with pytest.raises(PortInUseError, match=str(taken)):
         await flow.serve(port=taken, thread=True)
-    assert threads() == before
+    assert threads() <= before
 
 
 async def test_a_flow_moves_between_loop_and_thread(flow: Flow) -> None:
@@ -604,7 +617,7 @@ async def test_a_flow_moves_between_loop_and_thread(flow: Flow) -> None:
         server = await flow.serve(thread=thread)
         assert await echoes(server)
         await flow.stop()
-    assert threads() == before
+    assert threads() <= before
 
 
 # ---- the process around it
@@ -619,7 +632,7 @@ class Script:
 
     async def ended(self) -> tuple[int, str]:
         """Wait until it has ended; return its exit status and what it wrote to stderr."""
-        _, errors = await asyncio.wait_for(self.process.communicate(), 20)
+        _, errors = await asyncio.wait_for(self.process.communicate(), 50)
         assert self.process.returncode is not None
         return self.process.returncode, errors.decode()
 
@@ -638,7 +651,7 @@ async def script(source: str) -> AsyncIterator[Script]:
     )
     try:
         assert process.stdout is not None
-        line = await asyncio.wait_for(process.stdout.readline(), 20)
+        line = await asyncio.wait_for(process.stdout.readline(), 50)
         if not line:
             raise AssertionError((await process.communicate())[1].decode())
         yield Script(process, int(line))

@@ -55,5 +55,5 @@ async def test_nodes_share_the_state_and_it_outlives_a_stop(flow: Flow) -> None:
     await flow.stop()
     client = await flow.client("/")
     await client.send("x")
-    assert await client.receive_json(timeout=1) == 2
+    assert await client.receive_json() == 2
     assert flow.state.get("n") == 2

@@ -243,7 +243,7 @@ async def recorded(flow: Flow, clock: ManualClock, folder: Path) -> None:
         for said in ("one", "two", "three"):
             await alice.send(said)
             clock.advance(1)
-            assert said in str(await alice.receive(timeout=5))
+            assert said in str(await alice.receive())
 
 
 async def test_a_replay_ticks_when_it_ticked(

@@ -34,7 +34,7 @@ async def test_another_code_is_an_error_and_the_session_is_kept(flow: Flow, code
     client, taken = await replied(flow, {"body": "x", "end": True, "code": code}, {"body": "y"})
     assert client.closed is None
     assert taken == [0, 1]
-    assert await client.receive(timeout=1) == "y"
+    assert await client.receive() == "y"
     (error,) = flow.log.frame(kind="error")["error"]
     assert f"close code {code!r} may not be sent" in error
 
@@ -63,7 +63,7 @@ async def test_any_true_end_ends(flow: Flow, end: Any) -> None:
 async def test_a_false_end_does_not_end_whatever_code_stands_beside(flow: Flow, end: Any) -> None:
     client, taken = await replied(flow, {"body": "x", "end": end, "code": "nonsense"})
     assert (client.closed, taken) == (None, [1])
-    assert await client.receive(timeout=1) == "x"
+    assert await client.receive() == "x"
 
 
 @pytest.mark.parametrize("reply", [None, "text", b"raw", 3, ["body"], ("body", "x"), object()])
@@ -79,7 +79,7 @@ async def test_any_mapping_is_a_reply(flow: Flow) -> None:
 
     client, taken = await replied(flow, MappingProxyType({"body": "x"}), {"unknown": 1}, {})
     assert taken == [1, 1, 1]
-    assert await client.receive(timeout=1) == "x"
+    assert await client.receive() == "x"
     assert flow.log.frame(kind="error").empty
 
 

@@ -41,7 +41,7 @@ async def test_jobs_start_in_the_order_they_were_submitted() -> None:
         assert seen == list(range(200))
         assert workers.running == 200
         go_on.set()
-        with anyio.fail_after(2):
+        with anyio.fail_after(20):
             await workers.idle()
 
 
@@ -52,7 +52,7 @@ async def test_jobs_of_many_rounds_start_in_order() -> None:
             for n in range(turn):
                 workers.submit(noting(seen, (turn, n)))
             await anyio.lowlevel.checkpoint()
-        with anyio.fail_after(2):
+        with anyio.fail_after(20):
             await workers.idle()
     assert seen == [(turn, n) for turn in range(20) for n in range(turn)]
 
@@ -75,7 +75,7 @@ async def test_no_more_than_the_limit_run_and_the_rest_follow() -> None:
         await anyio.wait_all_tasks_blocked()
         assert seen == [0, 1, 2]
         go_on.set()
-        with anyio.fail_after(2):
+        with anyio.fail_after(20):
             await workers.idle()
     assert seen == list(range(10))
 
@@ -88,7 +88,7 @@ async def test_a_full_queue_refuses() -> None:
         await anyio.wait_all_tasks_blocked()
         assert [workers.submit(noting(seen, n)) for n in (1, 2, 3)] == [True, True, False]
         go_on.set()
-        with anyio.fail_after(2):
+        with anyio.fail_after(20):
             await workers.idle()
     assert seen == [0, 1, 2]
 
@@ -135,7 +135,7 @@ async def test_a_job_runs_whole_inside_one_task() -> None:
 
 async def test_idle_is_at_once_when_nothing_runs() -> None:
     async with running(Workers()) as workers:
-        with anyio.fail_after(1):
+        with anyio.fail_after(20):
             await workers.idle()
 
 
@@ -149,7 +149,7 @@ async def test_everybody_who_waits_for_idle_is_told() -> None:
             await workers.idle()
             told.append(n)
 
-        with anyio.fail_after(2):
+        with anyio.fail_after(20):
             async with anyio.create_task_group() as group:
                 group.start_soon(wait, 1)
                 group.start_soon(wait, 2)
@@ -167,7 +167,7 @@ async def test_stopping_cancels_jobs_and_forgets_those_that_wait() -> None:
         await anyio.wait_all_tasks_blocked()
     async with running(workers):
         workers.submit(noting(seen, "next run"))
-        with anyio.fail_after(2):
+        with anyio.fail_after(20):
             await workers.idle()
     assert seen == ["runs", "next run"]
 
@@ -179,7 +179,7 @@ async def test_a_pool_can_be_run_again(rounds: int) -> None:
     for n in range(rounds):
         async with running(workers):
             workers.submit(noting(seen, n))
-            with anyio.fail_after(2):
+            with anyio.fail_after(20):
                 await workers.idle()
     assert seen == list(range(rounds))
 
@@ -221,7 +221,7 @@ async def test_a_job_may_wait_for_one_submitted_after_it() -> None:
                 second.set()
 
             workers.submit(wait)
-            with anyio.fail_after(5):
+            with anyio.fail_after(20):
                 while len(seen) < 2 * turn:
                     await anyio.lowlevel.checkpoint()
     assert seen == ["second", "first"] * 3
