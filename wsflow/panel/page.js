@@ -89,7 +89,7 @@ function render({ model, el }) {
       broken(inside, error.message ?? error);
     };
     try {
-      const own = { ...bus, on: (part, hear) => bus.on(part, (news) => {
+      const on = (part, hear) => bus.on(part, (news) => {
         if (failed) return;
         if (news.broken) return fail(news.broken);
         try {
@@ -97,9 +97,8 @@ function render({ model, el }) {
         } catch (error) {
           fail(error);
         }
-      }) };
-      Object.defineProperty(own, "selected", { get: () => bus.selected });
-      Object.defineProperty(own, "state", { get: () => bus.state });
+      });
+      const own = Object.assign(Object.create(bus), { on }); // the bus, but hears with care
       const ending = make(own, inside);
       if (ending) endings.push(ending);
     } catch (error) {
