@@ -9,6 +9,7 @@ import os
 import time
 from asyncio import selector_events
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -39,6 +40,7 @@ from tests.raw import (
     text,
 )
 from wsflow import Context, Flow, ManualClock, Row, connection
+from wsflow.connection import CROWD
 from wsflow.server import Server
 
 LIMIT = 2**20
@@ -91,6 +93,12 @@ async def echo() -> AsyncIterator[Echo]:
         flow.connect(socket.message, answer)
         flow.connect(socket.close, remember)
         yield made
+
+
+@pytest.fixture
+def lingering(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that goes on discarding for as long as a busy machine may need."""
+    monkeypatch.setattr(connection, "LINGER", 30.0)
 
 
 def memory() -> int:
@@ -165,22 +173,59 @@ async def test_a_large_frame_may_arrive_in_many_reads(echo: Echo) -> None:
         assert (await raw.frame()).payload == blob
 
 
-async def test_replies_to_one_read_leave_in_order_and_in_one_write(
-    echo: Echo, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    writes: list[int] = []
+@pytest.fixture
+def writes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many bytes each write of a server took to a socket, as long as the test runs."""
+    sizes: list[int] = []
     write = selector_events._SelectorSocketTransport.write  # type: ignore[attr-defined]
 
     def counting(self: Any, data: bytes) -> None:
-        writes.append(len(data))
+        sizes.append(len(data))
         write(self, data)
 
+    monkeypatch.setattr(selector_events._SelectorSocketTransport, "write", counting)  # type: ignore[attr-defined]
+    return sizes
+
+
+async def test_replies_to_one_read_leave_in_order_and_in_one_write(
+    echo: Echo, writes: list[int]
+) -> None:
     async with Raw.websocket(echo.port) as raw:
-        monkeypatch.setattr(selector_events._SelectorSocketTransport, "write", counting)  # type: ignore[attr-defined]
+        writes.clear()
         await raw.send(*(text(f"message {i}") for i in range(500)))
         got = [(await raw.frame()).payload.decode() for _ in range(500)]
     assert got == [f"message {i}" for i in range(500)]
     assert len(writes) <= 3, "500 replies ought to travel together"
+
+
+@pytest.mark.parametrize(("messages", "at_once"), [(1, False), (2, True)])
+async def test_a_crowd_is_written_to_before_its_last_member_is_told_and_once_a_read(
+    writes: list[int], messages: int, at_once: bool
+) -> None:
+    flow = Flow("crowd")
+    socket, everybody = flow.websocket("/"), flow.connections()
+    socket.req >> everybody.req
+    socket.message >> everybody.broadcast
+    told_before: list[int] = []
+
+    def watch(row: Row) -> None:
+        if row.kind == "response" and row.data == "1" and not writes:
+            told_before.append(row.seq)
+
+    async with flow.serving() as server, AsyncExitStack() as stack:
+        crowd = [
+            await stack.enter_async_context(Raw.websocket(server.port)) for _ in range(3 * CROWD)
+        ]
+        await eventually(lambda: len(everybody.sessions) == len(crowd))
+        flow.log.watch(watch)
+        writes.clear()
+        await crowd[0].send(*(text(f"{number}") for number in range(1, messages + 1)))
+        for one in crowd:
+            assert [frame.payload for frame in await one.frames(messages)] == [b"1", b"2"][
+                :messages
+            ]
+    assert (len(told_before) == len(crowd)) is at_once
+    assert len([size for size in writes if size == 3 * messages]) == len(crowd)
 
 
 async def test_messages_sent_with_the_handshake_are_not_lost(echo: Echo) -> None:
@@ -546,6 +591,7 @@ VIOLATIONS: dict[str, tuple[bytes, int, str]] = {
 }
 
 
+@pytest.mark.usefixtures("lingering")
 @pytest.mark.parametrize("name", VIOLATIONS)
 async def test_a_violation_is_answered_with_its_code_then_fin_and_never_a_reset(
     echo: Echo, name: str
@@ -577,6 +623,7 @@ async def test_nothing_in_the_same_read_behind_a_violation_is_heard(echo: Echo, 
     assert "behind" not in echo.heard
 
 
+@pytest.mark.usefixtures("lingering")
 @pytest.mark.parametrize("name", VIOLATIONS)
 async def test_a_violation_is_found_when_it_arrives_in_crumbs(echo: Echo, name: str) -> None:
     sent, code, _ = VIOLATIONS[name]
@@ -779,6 +826,7 @@ garbage = st.binary(min_size=1, max_size=2000) | st.lists(
 ).map(b"".join)
 
 
+@pytest.mark.usefixtures("lingering")
 @examples
 @given(junk=garbage, step=st.integers(1, 3000))
 async def test_garbage_ends_its_own_session_and_nothing_else(

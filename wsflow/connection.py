@@ -34,6 +34,10 @@ beside its (inflated) payload: 1,024 small messages, about 6 ms."""
 CORK = 64 * 1024
 """Bytes of replies that are held back while the messages of one read are worked on."""
 
+CROWD = 16
+"""To how many connections the last message of a read may lead before they are written to: the first
+members of a large room need not wait until the last one's turn has come."""
+
 CLOSE_TIMEOUT = 5.0
 """Seconds a client may take to answer our Close frame."""
 
@@ -62,6 +66,7 @@ class Batch:
         "last_data",
         "last_frame",
         "last_size",
+        "more",
         "packed",
         "reading",
         "view",
@@ -70,6 +75,8 @@ class Batch:
     def __init__(self) -> None:
         self.view = memoryview(bytearray(BUFFER))
         self.reading = False
+        self.more = False
+        """Whether messages of this read follow the one that is worked on."""
         self.dirty: list[Connection] = []
         self.connections: set[Connection] = set()
         """Those that are open, also after their session has ended."""
@@ -81,11 +88,17 @@ class Batch:
 
     def flush(self) -> None:
         """Write what this read gave rise to."""
-        self.reading = False
         dirty = self.dirty
         for connection in dirty:
             connection.flush()
         dirty.clear()
+
+    def wants(self, connection: Connection) -> None:
+        """Note who has something to write; of many nobody waits longer than for `CROWD` others."""
+        dirty = self.dirty
+        dirty.append(connection)
+        if len(dirty) >= CROWD and not self.more:
+            self.flush()
 
 
 class Connection(asyncio.BufferedProtocol):
@@ -193,10 +206,11 @@ class Connection(asyncio.BufferedProtocol):
         try:
             self._read(data)
         finally:
+            batch.reading = False
             batch.flush()
 
     def _read(self, data: bytes | bytearray) -> None:
-        session, max_size = self._session, self._max_size
+        session, batch, max_size = self._session, self._batch, self._max_size
         position, end, turn = 0, len(data), TURN
         self._cut = 0
         while end - position >= 6:  # the shortest frame a client may send: header and mask
@@ -240,11 +254,12 @@ class Connection(asyncio.BufferedProtocol):
             else:
                 payload = apply_mask(memoryview(data)[start:stop], mask)
             position = stop
+            batch.more = position < end
             if first == BINARY:
                 session.receive(payload, length)
                 continue
             try:
-                text = str(payload, "utf-8")
+                text = payload.decode()
             except UnicodeDecodeError:
                 self._no_utf8(payload)
                 return
@@ -379,7 +394,10 @@ class Connection(asyncio.BufferedProtocol):
             else:
                 payload, head = cast(bytes, data), BINARY
             size = len(payload)
-            frame = bytes((head, size)) + payload if size < 126 else framed(head, payload)
+            if size < 126 and head == TEXT:
+                frame = _SHORT_TEXT[size] + payload
+            else:
+                frame = framed(head, payload)
             batch.last_data, batch.last_frame, batch.last_size = data, frame, size
         out = self._out  # as `_write` does, without the call
         out.append(frame)
@@ -387,7 +405,7 @@ class Connection(asyncio.BufferedProtocol):
         if not batch.reading or self._out_size > CORK:
             self.flush()
         elif len(out) == 1:
-            batch.dirty.append(self)
+            batch.wants(self)
         return batch.last_size
 
     def _write(self, frame: bytes) -> None:
@@ -397,7 +415,7 @@ class Connection(asyncio.BufferedProtocol):
         if not batch.reading or self._out_size > CORK:
             self.flush()
         elif len(self._out) == 1:
-            batch.dirty.append(self)
+            batch.wants(self)
 
     def flush(self) -> None:
         """Give what was held back to the operating system."""
@@ -485,6 +503,8 @@ class Connection(asyncio.BufferedProtocol):
 _CONTROL = frozenset({Opcode.CLOSE, Opcode.PING, Opcode.PONG})
 _DATA = frozenset({Opcode.CONT, Opcode.TEXT, Opcode.BINARY})
 _IN_THE_MIDDLE = "the client left in the middle of a message"
+_SHORT_TEXT = [bytes((TEXT, size)) for size in range(126)]
+"""What stands before most messages, made once: as cheap as looking it up gets."""
 _utf8 = codecs.getincrementaldecoder("utf-8")
 
 

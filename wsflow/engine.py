@@ -33,6 +33,9 @@ from .workers import Workers
 MAX_HOPS = 1_000
 """Synchronous hops of one event after which a loop counts as endless."""
 
+LONG_HOPS = MAX_HOPS - 32
+"""From here on the names of the nodes are noted, to be told if it is one."""
+
 MAX_DELIVERIES = 100_000
 """Deliveries of one scope after which a loop that also fans out counts as endless."""
 
@@ -244,7 +247,7 @@ class Engine:
                 node.events_in += 1
                 scope.deliveries += 1
                 ctx = Context(self, node, target.name, scope, cause, hops, caught)
-                if (hops > MAX_HOPS - 32 or scope.deliveries > MAX_DELIVERIES) and self._is_runaway(
+                if (hops > LONG_HOPS or scope.deliveries > MAX_DELIVERIES) and self._is_runaway(
                     ctx, value
                 ):
                     continue
@@ -302,7 +305,7 @@ class Engine:
         scope, hops = ctx._scope, ctx._hops
         if self._looping is not scope:
             self._looping, self._trail = scope, []
-        if hops > MAX_HOPS - 32:
+        if hops > LONG_HOPS:
             self._trail.append(ctx._node.name)
         if hops <= MAX_HOPS and not (scope.deliveries > MAX_DELIVERIES and hops > 16):
             return False

@@ -15,7 +15,7 @@ from ..node import Host
 from ..path import PathTemplate
 from ..scope import Scope
 from ..snapshot import describe
-from ..types import CloseEvent, Data, MessageEvent, Query, SessionView, SocketEvent
+from ..types import CloseEvent, Data, Query, SessionView, SocketEvent
 from ..wire import CLOSE_NORMAL, check_close
 from .base import Pulse, Trigger
 
@@ -41,6 +41,7 @@ class WebSocketTrigger(Trigger):
             self.outputs["message"],
             self.outputs["close"],
         )
+        self._respond = self.respond  # bound once, not for every scope
         self._req_place = place("req", name, "req", path)
         self._message_place = place("message", name, "message", path)
         self._close_place = place("close", name, "close", path)
@@ -55,11 +56,12 @@ class WebSocketTrigger(Trigger):
 
     def received(self, session: SessionView, data: Data, size: int) -> None:
         """Fire `message`: a message arrived."""
-        scope = self.pulse.scope(session, self.respond)
-        seq = self.pulse.tell(self._message_place, session.number, scope.number, 0, data, size)
-        event = cast(MessageEvent, _event(session))
+        pulse, number = self.pulse, session.number
+        scope = pulse.scope(session, self._respond)
+        seq = pulse.tell(self._message_place, number, scope.number, 0, data, size)
+        event: Any = _event(session)
         event["message"] = data
-        self.pulse.fire(self._message, event, scope, seq)
+        pulse.fire(self._message, event, scope, seq)
 
     def closed(
         self, session: SessionView, code: int | None, reason: str, error: str | None
