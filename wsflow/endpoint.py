@@ -7,7 +7,7 @@ they bring a `Transport` and get a `Session`.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import unquote
 
 import anyio
@@ -39,8 +39,7 @@ BODY_TIMEOUT = 30.0
 """Seconds a client may take to send a request's body."""
 
 
-@dataclass(frozen=True, slots=True)
-class Admission:
+class Admission(NamedTuple):
     """A handshake that may go on: its route, its facts and the subprotocol to answer with."""
 
     route: SocketRoute

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from threading import get_ident
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from .bodies import size_of, to_sendable
 from .plain import plain
@@ -45,8 +45,7 @@ class Limits:
     """A client not heard of for so long is dropped."""
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(NamedTuple):
     """What a handshake said, once the endpoint believed it."""
 
     peer: str

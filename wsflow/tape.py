@@ -11,7 +11,7 @@ import threading
 from array import array
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import count, islice, repeat, takewhile
 from time import time_ns
@@ -95,8 +95,7 @@ class Block:
         return len(self.time)
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(NamedTuple):
     """The facts of a session's handshake, secrets redacted, kept once."""
 
     id: str
@@ -201,9 +200,8 @@ class Tape:
         with self._lock:
             known = self._sessions.get(number)
             if known is not None:
-                self._sessions[number] = replace(
-                    known, closed=self._clock(), code=code, reason=reason
-                )
+                end = self._clock()
+                self._sessions[number] = known._replace(closed=end, code=code, reason=reason)
             self._ended.add(number)
 
     def _seal(self, weight: int, session: int) -> None:

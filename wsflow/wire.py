@@ -7,8 +7,7 @@ and the in-memory client are the same to it.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from .errors import ReplyError
 from .snapshot import describe
@@ -51,8 +50,7 @@ def check_close(code: object, reason: object) -> tuple[int, str]:
 _CODES = frozenset({1000, 1001, 1002, 1003, *range(1007, 1015)})
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """A handshake or an HTTP request as it came, before anybody believed any of it."""
 
     method: str
@@ -72,8 +70,7 @@ class Request:
         return ", ".join(values) if values else None
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(NamedTuple):
     """A handshake or request that gets no further: an HTTP status and a text for the client."""
 
     status: int
@@ -137,8 +134,7 @@ class HttpRoute(Protocol):
     ) -> Reply | Refusal: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """An HTTP response, ready to leave."""
 
     status: int

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import anyio
-from anyio.abc import TaskGroup
 
 from .bell import Bell
+
+if TYPE_CHECKING:
+    from anyio.abc import TaskGroup
 
 Job: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 
