@@ -91,6 +91,7 @@ HOUSEPLAN: dict[str, tuple[int, str]] = {
     "server": (16, "wire"),
     # the record tower: what happened, and what was recorded
     "dataframe": (9, "record"),
+    "alignment": (9, "record"),
     "lines": (10, "record"),
     "folder": (10, "record"),
     "tape": (10, "record"),

@@ -16,13 +16,9 @@ from dataclasses import dataclass, field
 from itertools import groupby, islice, zip_longest
 from typing import Any, Literal, NamedTuple, Protocol, TypeAlias, get_args
 
+from .alignment import STEPS, Span, aligned, unordered
+
 Status: TypeAlias = Literal["same", "changed", "missing", "extra", "late"]
-
-EDITS = 64
-"""Changes that are weighed against each other at a time."""
-
-STEPS = 500_000
-"""Steps of that in one report, about a second; beyond, first is paired with first."""
 
 _TIME = re.compile(
     r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:Z|[+-]\d{2}:?\d{2})?"
@@ -32,13 +28,11 @@ _ID = re.compile(
     r"\b[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\b|\b[0-9a-fA-F]{16,}\b|\bs\d+-[0-9a-f]{4}\b"
 )
 
-
 NEAR = 0.005
 """Seconds within which answers to different events may change places: who was first was chance."""
 
 AFTER = "after the end"
 """Why an answer is excused that came when nothing was recorded any more."""
-
 
 UNCAUSED = "caused by no event"
 """Why an answer is excused that a task of its own gave, or a person."""
@@ -47,7 +41,6 @@ NOBODY, EARLIER = -1, -2
 """The event of such an answer, and of one that a handler gave who had begun before."""
 
 BEFORE = "begun before the recording"
-
 
 EXCUSES = {NOBODY: UNCAUSED, EARLIER: BEFORE}
 
@@ -357,9 +350,9 @@ def compare(
     known = not rules.any_order and all(one.event or one.excuse for one in (*old, *new))
     before, after = _keys(old, rules, known=known), _keys(new, rules, known=known)
     if rules.any_order:
-        spans: Iterator[Span] = _unordered(before, after)
+        spans: Iterator[Span] = unordered(before, after)
     else:
-        spans = _aligned(before, after, tally)
+        spans = aligned(before, after, tally)
     for equal, group in groupby(spans, key=lambda span: span[2]):
         then, now = list[Said](), list[Said]()
         for left, right, _ in group:
@@ -389,7 +382,7 @@ def _by_event(then: list[Said], now: list[Said], rules: Rules, tally: Tally) -> 
     found = [
         (before[i] if i is not None else None, after[j] if j is not None else None)
         for before, after in events.values()
-        for left, right, _ in _aligned(_keys(before, rules), _keys(after, rules), tally)
+        for left, right, _ in aligned(_keys(before, rules), _keys(after, rules), tally)
         for i, j in zip_longest(left, right)
     ]
     extra: dict[Any, deque[Said]] = {}
@@ -421,9 +414,6 @@ def _in_order(matches: list[Match], rules: Rules) -> Iterator[Match]:
 
 Match: TypeAlias = tuple[Said | None, Said | None]
 """An answer then and the one that stands for it now."""
-
-Span: TypeAlias = tuple[range | list[int], range | list[int], bool]
-"""Answers then and now that belong together (by position), and whether they are equal."""
 
 
 def _owed(then: list[Said], now: list[Said]) -> tuple[list[Said], list[Said]]:
@@ -464,119 +454,6 @@ def _when(pair: Match) -> float:
 
 def _moment(pair: Pair) -> float:
     return _when((pair.old, pair.new))
-
-
-# ---- in order
-
-
-def _aligned(before: list[Any], after: list[Any], tally: Tally) -> Iterator[Span]:
-    """Give spans that belong together, found with few changes while there are steps for it."""
-    i = j = 0
-    common = set(before) & set(after)
-    while i < len(before) and j < len(after):
-        start_i, start_j = i, j
-        while i < len(before) and j < len(after) and before[i] == after[j]:
-            i, j = i + 1, j + 1
-        if i > start_i:
-            yield range(start_i, i), range(start_j, j), True
-            continue
-        if tally.steps > 0 and common:
-            for left, right, equal in _edited(before, after, i, j, tally):
-                yield left, right, equal
-                i, j = left.stop, right.stop
-            continue
-        while i < len(before) and j < len(after) and before[i] != after[j]:
-            i, j = i + 1, j + 1
-        yield range(start_i, i), range(start_j, j), False
-    yield range(i, len(before)), range(j, len(after)), False
-
-
-def _edited(
-    before: list[Any], after: list[Any], i0: int, j0: int, tally: Tally
-) -> list[tuple[range, range, bool]]:
-    """Return spans from `(i0, j0)` on with the fewest changes, up to `EDITS` of them.
-
-    Diagonal by diagonal (`j - i`), how far one gets with so many changes: Ukkonen, "Algorithms
-    for approximate string matching", 1985.
-    """
-    n, m = len(before), len(after)
-
-    def slide(i: int, k: int) -> int:
-        start = i
-        while i < n and i + k < m and before[i] == after[i + k]:
-            i += 1
-        tally.steps -= i - start + 1
-        return i
-
-    fronts = [{j0 - i0: slide(i0, j0 - i0)}]
-    while fronts[-1].get(m - n) != n and len(fronts) <= EDITS:
-        front = fronts[-1]
-        reached = {}
-        for k in range(min(front) - 1, max(front) + 2):
-            ways = _ways(front, k, n, m)
-            if ways:
-                reached[k] = slide(max(ways)[0], k)
-        fronts.append(reached)
-        if tally.steps <= 0:
-            break
-    return _way_back(fronts, i0, j0, n, m)
-
-
-def _ways(front: dict[int, int], k: int, n: int, m: int) -> list[tuple[int, int, int]]:
-    """Return how far each kind of change leads on a diagonal: where, rank, from which diagonal."""
-    ways = []
-    i = front.get(k)
-    if i is not None and i < n and i + k < m:
-        ways.append((i + 1, 3, k))  # changed
-    i = front.get(k - 1)
-    if i is not None and i + k - 1 < m:
-        ways.append((i, 2, k - 1))  # extra
-    i = front.get(k + 1)
-    if i is not None and i < n:
-        ways.append((i + 1, 1, k + 1))  # missing
-    return ways
-
-
-def _way_back(
-    fronts: list[dict[int, int]], i0: int, j0: int, n: int, m: int
-) -> list[tuple[range, range, bool]]:
-    """Return the spans that lead to where the last front got farthest, first to last."""
-    front = fronts[-1]
-    k = m - n if front.get(m - n) == n else max(front, key=lambda k: 2 * front[k] + k)
-    i = front[k]
-    spans: list[tuple[range, range, bool]] = []
-
-    for earlier in reversed(fronts[:-1]):
-        reached, _, origin = max(_ways(earlier, k, n, m))
-        came = earlier[origin]
-        if i > reached:
-            spans.append((range(reached, i), range(reached + k, i + k), True))
-        spans.append((range(came, reached), range(came + origin, reached + k), False))
-        i, k = came, origin
-    if i > i0:
-        spans.append((range(i0, i), range(j0, i + k), True))
-    spans.reverse()
-    return spans
-
-
-# ---- in any order
-
-
-def _unordered(before: list[Any], after: list[Any]) -> Iterator[Span]:
-    left: dict[Any, deque[int]] = {}
-    for index, key in enumerate(after):
-        left.setdefault(key, deque()).append(index)
-    same: tuple[list[int], list[int]] = ([], [])
-    missing = []
-    for index, key in enumerate(before):
-        there = left.get(key)
-        if there:
-            same[0].append(index)
-            same[1].append(there.popleft())
-        else:
-            missing.append(index)
-    yield *same, True
-    yield missing, sorted(index for group in left.values() for index in group), False
 
 
 def _comparable(body: Any) -> Any:
