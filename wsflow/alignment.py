@@ -53,7 +53,7 @@ def aligned(before: list[Any], after: list[Any], work: Work) -> Iterator[Span]:
 def _edited(
     before: list[Any], after: list[Any], i0: int, j0: int, work: Work
 ) -> list[tuple[range, range, bool]]:
-    """Return spans from `(i0, j0)` on with the fewest changes, up to `EDITS` of them.
+    """Return spans from `(i0, j0)` on, where they differ, with the fewest changes up to `EDITS`.
 
     Diagonal by diagonal (`j - i`), how far one gets with so many changes: Ukkonen, "Algorithms
     for approximate string matching", 1985.
@@ -67,7 +67,7 @@ def _edited(
         work.steps -= i - start + 1
         return i
 
-    fronts = [{j0 - i0: slide(i0, j0 - i0)}]
+    fronts = [{j0 - i0: i0}]
     while fronts[-1].get(m - n) != n and len(fronts) <= EDITS:
         front = fronts[-1]
         reached = {}
@@ -78,7 +78,7 @@ def _edited(
         fronts.append(reached)
         if work.steps <= 0:
             break
-    return _way_back(fronts, i0, j0, n, m)
+    return _way_back(fronts, n, m)
 
 
 def _ways(front: dict[int, int], k: int, n: int, m: int) -> list[tuple[int, int, int]]:
@@ -96,9 +96,7 @@ def _ways(front: dict[int, int], k: int, n: int, m: int) -> list[tuple[int, int,
     return ways
 
 
-def _way_back(
-    fronts: list[dict[int, int]], i0: int, j0: int, n: int, m: int
-) -> list[tuple[range, range, bool]]:
+def _way_back(fronts: list[dict[int, int]], n: int, m: int) -> list[tuple[range, range, bool]]:
     """Return the spans that lead to where the last front got farthest, first to last."""
     front = fronts[-1]
     k = m - n if front.get(m - n) == n else max(front, key=lambda k: 2 * front[k] + k)
@@ -111,8 +109,6 @@ def _way_back(
             spans.append((range(reached, i), range(reached + k, i + k), True))
         spans.append((range(came, reached), range(came + origin, reached + k), False))
         i, k = came, origin
-    if i > i0:
-        spans.append((range(i0, i), range(j0, i + k), True))
     spans.reverse()
     return spans
 
