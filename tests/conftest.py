@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Iterator
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import pytest
@@ -67,6 +69,14 @@ async def browser() -> AsyncIterator[Browser]:
 
     async with chromium() as running:
         yield running
+
+
+@pytest.fixture
+def parquet() -> None:
+    """What a test of Parquet files needs. It is part of the test extra, so CI has it."""
+    if find_spec("pyarrow") is None:
+        give_up = pytest.fail if os.environ.get("CI") else pytest.skip
+        give_up("to_parquet needs: pip install wsflow[parquet]")
 
 
 @pytest.fixture

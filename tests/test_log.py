@@ -433,8 +433,8 @@ def test_csv_has_all_columns_and_rows(story: Tape, log: Log, tmp_path: Path) -> 
     assert table["data"][2] == "{'n': 1}"
 
 
+@pytest.mark.usefixtures("parquet")
 def test_parquet_comes_back_with_text_and_bytes(story: Tape, log: Log, tmp_path: Path) -> None:
-    pytest.importorskip("pyarrow", reason="to_parquet needs: pip install wsflow[parquet]")
     table = pd.read_parquet(log.to_parquet(tmp_path / "log.parquet"))
     assert list(table["data"])[1:4] == ["hi", "{'n': 1}", "HI"]
     assert table["bytes"][4] == b"\x00"

@@ -251,8 +251,8 @@ def test_a_spreadsheet_gets_no_formulas(tmp_path: Path) -> None:
     assert float(told[0]["t"]) == 0.5
 
 
+@pytest.mark.usefixtures("parquet")
 def test_parquet_comes_back_as_it_was(story: Recording, tmp_path: Path) -> None:
-    pytest.importorskip("pyarrow")
     back = pd.read_parquet(story.to_parquet(tmp_path / "story.parquet"))
     assert list(back["seq"]) == list(range(1, 9))
     assert back["bytes"][3] == b"\x00\xff"
