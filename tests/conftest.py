@@ -71,6 +71,17 @@ async def browser() -> AsyncIterator[Browser]:
         yield running
 
 
+@pytest_asyncio.fixture(loop_scope="module")
+async def stage() -> AsyncIterator[Flow]:
+    """A flow with nothing in it for a page to show, in the loop of the browser."""
+    from ipywidgets import Widget
+
+    flow = Flow("stage")
+    yield flow
+    await flow.stop()
+    Widget.close_all()  # a registry keeps them until then
+
+
 @pytest.fixture
 def parquet() -> None:
     """What a test of Parquet files needs. It is part of the test extra, so CI has it."""

@@ -132,6 +132,7 @@ class Kernel:
             transport="ipc",  # no port that another process could take in between
             ip=str(self.folder / "ipc"),
         )
+        self._manager.shutdown_wait_time = 40.0  # seconds until it is killed: it says goodbye first
         self._log: IO[bytes] | None = None
         self._client: AsyncKernelClient | None = None
         self._pumps: list[asyncio.Task[None]] = []

@@ -13,7 +13,8 @@ from collections import deque
 from collections.abc import AsyncIterator
 from typing import Any
 
-from playwright.async_api import Browser, Page, async_playwright
+import pytest
+from playwright.async_api import Browser, Locator, Page, async_playwright
 
 from tests.browser import CHROMIUM, FLAGS
 from wsflow import Flow
@@ -22,6 +23,9 @@ from wsflow.panel.widget import Panel
 
 EVERYWHERE_HERE = "--host-resolver-rules=MAP *.example.org 127.0.0.1"
 """Lets a page seem to come from another machine (see `shown`)."""
+
+in_browser = pytest.mark.asyncio(loop_scope="module")
+"""Marks a test that uses the `browser`: it runs in the loop of that."""
 
 SHELL = """<!doctype html><meta charset="utf-8"><title>panel</title>
 <style>:root { color-scheme: light dark } body { margin: 12px }</style>
@@ -80,6 +84,13 @@ async def shown(
     finally:
         await wire.cut()
         await page.close()
+
+
+async def top(locator: Locator) -> float:
+    """Return how far down the page something is."""
+    box = await locator.bounding_box()
+    assert box is not None
+    return box["y"]
 
 
 class _Wire:

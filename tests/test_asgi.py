@@ -45,11 +45,11 @@ async def served(app: Any, **options: Any) -> AsyncIterator[str]:
     server = Uvicorn(app, **options)
     task = asyncio.create_task(server.serve([sock]))
     try:
-        await asyncio.wait_for(server.ready.wait(), 10)
+        await asyncio.wait_for(server.ready.wait(), 30)
         yield "127.0.0.1:{}".format(*sock.getsockname()[1:])
     finally:
         server.should_exit = True
-        await asyncio.wait_for(task, 10)
+        await asyncio.wait_for(task, 30)
 
 
 @pytest.fixture

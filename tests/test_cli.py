@@ -91,11 +91,11 @@ def test_a_signal_closes_clients_with_1001_and_frees_the_port(
             "Ctrl-C stops it",
         ]
         alice.send("hello")
-        assert alice.recv(timeout=10) == "hello"
+        assert alice.recv(timeout=30) == "hello"
         server.process.send_signal(number)
         with pytest.raises(ConnectionClosed) as closed:
-            alice.recv(timeout=10)
-        out, errors = server.process.communicate(timeout=10)
+            alice.recv(timeout=30)
+        out, errors = server.process.communicate(timeout=30)
         assert closed.value.rcvd is not None
         assert closed.value.rcvd.code == 1001
         assert (server.process.returncode, errors) == (0, "")
@@ -162,8 +162,8 @@ def test_a_flow_that_stops_itself_ends_the_command(folder: Path) -> None:
     with Running(folder, "short.py", "--port", "0") as server, server.client() as alice:
         alice.send("x")
         with pytest.raises(ConnectionClosed):
-            alice.recv(timeout=10)
-        assert server.process.wait(timeout=10) == 0
+            alice.recv(timeout=30)
+        assert server.process.wait(timeout=30) == 0
         assert "stopped after" in server.until("stopped")[-1]
 
 
@@ -172,7 +172,7 @@ def test_a_terminal_that_is_not_read_holds_nobody_up(folder: Path) -> None:
         with server.client() as alice:
             for number in range(2_000):  # 6000 rows, many times what a pipe takes
                 alice.send(f"{number} {'x' * 100}")
-                assert alice.recv(timeout=10) == f"{number} {'x' * 100}"
+                assert alice.recv(timeout=30) == f"{number} {'x' * 100}"
         status, out, errors = server.stop()
     assert (status, errors) == (0, "")
     shown = len(re.findall(r" (?:req|message|response|close) ", out))
@@ -188,8 +188,8 @@ def test_the_log_is_a_line_a_row_without_control_characters(folder: Path) -> Non
         with server.client("/echo/red%1b]0;x%07%0a") as alice:
             for message in ("\x1b[2J\r\nhi \u202e", b"\x00\x9b", "boom"):
                 alice.send(message)
-            assert alice.recv(timeout=10) == "\x1b[2J\r\nhi \u202e"
-            assert alice.recv(timeout=10) == b"\x00\x9b"
+            assert alice.recv(timeout=30) == "\x1b[2J\r\nhi \u202e"
+            assert alice.recv(timeout=30) == b"\x00\x9b"
         server.until(" close ")
         status, out, errors = server.stop()
     lines = [line[13:] for line in server.said[4:]]
@@ -226,7 +226,7 @@ def test_a_terminal_gets_lines_of_its_width_in_colour(folder: Path) -> None:
             server.until("echo.close", terminal)
             server.process.send_signal(signal.SIGINT)
             server.until("stopped", terminal)
-        assert server.process.wait(timeout=10) == 0
+        assert server.process.wait(timeout=30) == 0
     plain = [colourless(line) for line in server.said]
     assert "\x1b[36mmessage" in "".join(server.said)
     assert max(map(len, plain)) == 80
@@ -238,7 +238,7 @@ def test_trouble_is_printed_unasked(folder: Path) -> None:
         with server.client() as alice:
             alice.send("boom")
             alice.send("fine")
-            assert alice.recv(timeout=10) == "fine"
+            assert alice.recv(timeout=30) == "fine"
         server.until("ValueError")
         with pytest.raises(InvalidStatus), server.client("/nowhere"):
             pass
@@ -257,7 +257,7 @@ def test_options_reach_the_server(folder: Path) -> None:
         with server.client(origin="https://example.org") as alice:
             alice.send("x" * 1025)
             with pytest.raises(ConnectionClosed) as closed:
-                alice.recv(timeout=10)
+                alice.recv(timeout=30)
         with pytest.raises(InvalidStatus), server.client(origin="https://evil.example"):
             pass
     assert closed.value.rcvd is not None
@@ -335,7 +335,7 @@ def test_what_happens_is_recorded(folder: Path, arguments: str) -> None:
             assert f"  records to recordings/lesson.jsonl{previous}" in server.said
             with server.client() as alice:
                 alice.send("hello")
-                assert alice.recv(timeout=10) == "hello"
+                assert alice.recv(timeout=30) == "hello"
             status, out, errors = server.stop()
         assert (status, errors) == (0, "")
         assert re.search(r"^recorded \d rows; look: wsflow show lesson$", out, re.MULTILINE)
@@ -353,7 +353,7 @@ def test_a_function_of_a_module_makes_the_flow(folder: Path) -> None:
         server.client() as me,
     ):
         me.send("/who")
-        assert me.recv(timeout=10) == "you are name, one of 1"
+        assert me.recv(timeout=30) == "you are name, one of 1"
 
 
 def test_a_module_of_the_current_folder(folder: Path) -> None:

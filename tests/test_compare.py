@@ -342,19 +342,19 @@ MANY = 100_000
 
 @pytest.mark.parametrize("any_order", [False, True])
 def test_a_hundred_thousand_equal_answers_are_quick(any_order: bool) -> None:
-    began = time.monotonic()
+    began = time.process_time()
     tally = tallied(said(*["ok"] * MANY), said(*["ok"] * MANY), Rules(any_order=any_order))
     assert tally.same == MANY
-    assert time.monotonic() - began < 5
+    assert time.process_time() - began < 5
 
 
 @pytest.mark.parametrize("letters", [2, 26, 10**6])
 def test_wildly_different_ones_are_bounded(letters: int) -> None:
     chance = random.Random(letters)
     old, new = ([str(chance.randrange(letters)) for _ in range(MANY)] for _ in range(2))
-    began = time.monotonic()
+    began = time.process_time()
     tally = tallied(said(*old), said(*new))
-    assert time.monotonic() - began < 20
+    assert time.process_time() - began < 20
     assert tally.same + tally.changed + tally.missing == MANY
     assert len(tally.differing) <= tally.kept
 
@@ -362,12 +362,12 @@ def test_wildly_different_ones_are_bounded(letters: int) -> None:
 def test_the_work_is_bounded_over_all_sessions() -> None:
     chance = random.Random(1)
     tally = Tally()
-    began = time.monotonic()
+    began = time.process_time()
     for _ in range(1_000):
         old, new = (said(*chance.choices("ab", k=200)) for _ in range(2))
         for pair in compare("s", old, new, NO_RULES, tally):
             tally.add(pair)
-    assert time.monotonic() - began < 20
+    assert time.process_time() - began < 20
     assert tally.steps < 10_000
 
 

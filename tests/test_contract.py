@@ -29,13 +29,13 @@ async def flow() -> AsyncIterator[Flow]:
 
 
 async def replies(client: ClientConnection, count: int) -> list[str | bytes]:
-    return [await asyncio.wait_for(client.recv(), 5) for _ in range(count)]
+    return [await asyncio.wait_for(client.recv(), 30) for _ in range(count)]
 
 
 async def ends(client: ClientConnection) -> tuple[int, str]:
     """Wait for the end of a connection; return the close code and reason the client saw."""
     with pytest.raises(ConnectionClosed):
-        await asyncio.wait_for(client.recv(), 5)
+        await asyncio.wait_for(client.recv(), 30)
     return client.close_code or 0, client.close_reason or ""
 
 

@@ -29,7 +29,7 @@ def run(width: int = 80, **environment: str) -> str:
         env={**os.environ, "COLUMNS": str(width), **environment},
         capture_output=True,
         check=False,
-        timeout=30,
+        timeout=50,
     )
     assert (done.returncode, done.stderr) == (0, b""), done.stderr.decode()
     return done.stdout.decode()
@@ -265,7 +265,7 @@ def elsewhere() -> Flow:
 @pytest.mark.parametrize(
     ("make", "patience", "text"),
     [
-        (mute, 1.0, "the demo waited 1 s for a message in vain"),
+        (mute, 3.0, "the demo waited 3 s for a message in vain"),
         (gossip, 10.0, "got 'somebody asked'"),
         (elsewhere, 10.0, "the demo failed: InvalidStatus: server rejected"),
     ],

@@ -756,7 +756,7 @@ async def test_rows_of_an_async_handler_tell_how_long_it_had_run(flow: Flow) -> 
     await flow.client("/").send("x")
     row = await flow.log.until(kind="response", node="slow")
     assert row.elapsed is not None
-    assert 0.01 < row.elapsed < 5
+    assert 0.01 < row.elapsed < 60
     assert (await flow.log.until(kind="response", node="quick")).elapsed is None
 
 

@@ -459,7 +459,7 @@ async def test_another_thread_can_look_edit_and_let_go(flow: Flow, thread: bool)
     held = threading.Event()
 
     def elsewhere() -> None:
-        assert held.wait(5)
+        assert held.wait(30)
         freeze.held["message"] += "!"
         done.append(freeze.release())
 

@@ -127,7 +127,7 @@ async def test_an_hour_takes_as_long_as_its_work(flow: Flow, script: Script) -> 
     script.opened("a").says(1800.0, "a", "half time").leaves(3600.0, "a", 1000)
     haunting = await ghosts(script.recording(), 20).haunt(flow)
     assert haunting.answers == 20
-    assert haunting.seconds < 10
+    assert haunting.seconds < 50
     assert all(visit.seconds > 3000 for visit in haunting.visits)
 
 
@@ -205,7 +205,7 @@ async def test_an_interrupted_haunting_ends(flow: Flow, once: Recording) -> None
             group.cancel_scope.cancel()
     finally:
         release.set()
-    assert await anyio.to_thread.run_sync(cancelled.wait, 10)
+    assert await anyio.to_thread.run_sync(cancelled.wait, 30)
 
 
 # ---- faults

@@ -434,7 +434,7 @@ async def test_stopping_ends_a_request_that_waits(flow: Flow) -> None:
     async with at(await flow.serve()) as web:
         request = asyncio.create_task(web.get("/pull"))
         await flow.log.until(kind="req")
-        await asyncio.wait_for(flow.stop(), 5)
+        await asyncio.wait_for(flow.stop(), 30)
         with pytest.raises(httpx.HTTPError):
             (await request).raise_for_status()
 

@@ -304,7 +304,7 @@ def test_a_server_that_shakes_no_hands_is_not_waited_for_forever(
 def test_a_server_that_leaves_early_is_no_disaster(
     chat: Recording, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(livereplay, "PATIENCE", 0.2)
+    monkeypatch.setattr(livereplay, "PATIENCE", 1.0)
 
     def brief(connection: ServerConnection) -> None:
         connection.send(f"{connection.recv()!s}, and goodbye")

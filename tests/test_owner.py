@@ -241,7 +241,7 @@ async def test_a_blocked_loop_is_named_to_the_caller(
     monkeypatch.setattr(wsflow.owner, "CALL_TIMEOUT", 0.05)
     await owner.start(thread=True)
     free = threading.Event()
-    owner.post(free.wait, 5)
+    owner.post(free.wait, 30)
     with pytest.raises(NotRunningError, match=r"the loop of flow 'test' did not answer"):
         owner.call(lambda: None)
     free.set()
@@ -359,7 +359,7 @@ async def test_handlers_of_a_flow_in_a_thread_run_there_while_this_one_blocks(fl
     client = await flow.client("/")
     assert client.session is not None
     flow.call(client.session.receive, "x", 1)
-    assert heard.wait(5)
+    assert heard.wait(30)
     assert seen[0] != threading.get_ident()
 
 

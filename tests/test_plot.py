@@ -171,7 +171,7 @@ def test_a_picture_needs_no_pyplot() -> None:
         with_matplotlib(story(), "story")._repr_png_()
         print("matplotlib.pyplot" in sys.modules)
     """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=50)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=55)
     assert done.stdout.strip() == "False", done.stderr
 
 

@@ -147,5 +147,5 @@ def test_it_is_loaded_when_it_is_needed() -> None:
         "assert 'jsonschema' not in sys.modules; flow.multi('/y', schema={});"
         "assert 'jsonschema' in sys.modules"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=50)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=55)
     assert done.returncode == 0, done.stderr

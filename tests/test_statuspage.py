@@ -11,19 +11,18 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
+from tests.panelpage import in_browser
 from wsflow import Context, Flow, Server
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = in_browser
 
 EVIL = "<img src=x onerror=alert(1)>"
 
 
-@pytest_asyncio.fixture(loop_scope="module")
-async def flow() -> AsyncIterator[Flow]:
-    """A flow with nothing in it, in the loop of the browser."""
-    flow = Flow("test")
-    yield flow
-    await flow.stop()
+@pytest.fixture
+def flow(stage: Flow) -> Flow:
+    """It lives in the loop of the browser here."""
+    return stage
 
 
 def whole(flow: Flow) -> None:
