@@ -11,10 +11,9 @@ import anyio.lowlevel
 import pytest
 import pytest_asyncio
 import trustme
-from ipywidgets import Widget
 from playwright.async_api import Browser, Locator, Page, expect
 
-from tests.panelpage import shown
+from tests.panelpage import in_browser, shown
 from wsflow import Flow, RefusedError, WsflowError
 from wsflow.panel.client import AHEAD, MOST, QUEUE, SHOWN, ClientPart
 from wsflow.panel.part import News
@@ -263,20 +262,15 @@ async def test_a_bridge_works_to_a_flow_in_a_thread_of_its_own(
 
 # ---- in a browser
 
-browsing = pytest.mark.asyncio(loop_scope="module")
 
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def talk() -> AsyncIterator[Flow]:
+@pytest.fixture
+def talk(stage: Flow) -> Flow:
     """A flow that says everything again."""
-    flow = Flow("talk")
-    chat = flow.websocket("/chat/{room}")
-    chat.message >> flow.node(
+    chat = stage.websocket("/chat/{room}")
+    chat.message >> stage.node(
         lambda ev, ctx: ctx.emit("response", {"body": ev["message"]}), name="echo"
     )
-    yield flow
-    await flow.stop()
-    Widget.close_all()
+    return stage
 
 
 def guest(page: Page, name: str = "alice") -> Locator:
@@ -348,7 +342,7 @@ async def hub() -> AsyncIterator[str]:
         yield f"http://hub.example.org:{port}/lab"
 
 
-@browsing
+@in_browser
 async def test_a_page_on_this_machine_goes_straight_to_the_port(
     browser: Browser, talk: Flow, lab: str
 ) -> None:
@@ -376,7 +370,7 @@ async def test_a_page_on_this_machine_goes_straight_to_the_port(
         assert not list(talk.sessions)
 
 
-@browsing
+@in_browser
 @pytest.mark.parametrize("token", ["s3cret", "two words/ü"])
 async def test_the_token_is_brought_along(
     browser: Browser, talk: Flow, token: str, lab: str
@@ -387,7 +381,7 @@ async def test_the_token_is_brought_along(
         assert len(talk.sessions) == 1
 
 
-@browsing
+@in_browser
 async def test_a_client_is_told_at_once_where_a_server_is_that_moved(
     browser: Browser, talk: Flow, lab: str
 ) -> None:
@@ -409,7 +403,7 @@ async def test_a_client_is_told_at_once_where_a_server_is_that_moved(
         await expect(lines(guest(page)).last).to_contain_text("there you are")
 
 
-@browsing
+@in_browser
 async def test_a_page_from_elsewhere_takes_the_channel(
     browser: Browser, talk: Flow, hub: str
 ) -> None:
@@ -436,7 +430,7 @@ async def test_a_page_from_elsewhere_takes_the_channel(
         await expect(lines(alice).last).to_contain_text("closed: 1000")
 
 
-@browsing
+@in_browser
 async def test_several_clients_talk_side_by_side_and_leave_with_their_page(
     browser: Browser, talk: Flow
 ) -> None:
@@ -460,7 +454,7 @@ async def test_several_clients_talk_side_by_side_and_leave_with_their_page(
     assert codes == [1000, 1001]
 
 
-@browsing
+@in_browser
 async def test_a_path_nobody_answers_is_refused_with_the_routes(
     browser: Browser, talk: Flow, lab: str
 ) -> None:
@@ -476,7 +470,7 @@ async def test_a_path_nobody_answers_is_refused_with_the_routes(
         await expect(guest(page)).to_contain_text("the path needs a value for room")
 
 
-@browsing
+@in_browser
 async def test_a_transcript_keeps_the_last_two_hundred_and_what_is_read_stays(
     browser: Browser, talk: Flow
 ) -> None:
@@ -503,7 +497,7 @@ async def test_a_transcript_keeps_the_last_two_hundred_and_what_is_read_stays(
         assert await log.evaluate(seen) == before
 
 
-@browsing
+@in_browser
 @pytest.mark.parametrize("token", [None, "s3cret"])
 async def test_a_page_from_elsewhere_goes_through_jupyters_proxy_where_there_is_one(
     browser: Browser, talk: Flow, token: str | None
@@ -536,7 +530,7 @@ async def test_a_page_from_elsewhere_goes_through_jupyters_proxy_where_there_is_
         await expect(button(alice, "Connect")).to_be_enabled()
 
 
-@browsing
+@in_browser
 async def test_a_proxy_that_does_not_answer_leaves_the_channel(
     browser: Browser, talk: Flow, hub: str
 ) -> None:
@@ -555,7 +549,7 @@ async def test_a_proxy_that_does_not_answer_leaves_the_channel(
         await expect(guest(page).get_by_role("status").first).to_have_text("channel")
 
 
-@browsing
+@in_browser
 @pytest.mark.parametrize(("trusted", "via"), [(True, "direct"), (False, "channel")])
 async def test_a_server_with_a_certificate_is_reached_where_the_browser_trusts_it(
     browser: Browser, talk: Flow, lab: str, tmp_path: Path, trusted: bool, via: str
@@ -575,7 +569,7 @@ async def test_a_server_with_a_certificate_is_reached_where_the_browser_trusts_i
         await expect(lines(guest(page)).last).to_contain_text("hello")
 
 
-@browsing
+@in_browser
 async def test_a_page_the_kernel_forgot_says_that_its_clients_are_gone(
     browser: Browser, talk: Flow
 ) -> None:
@@ -598,7 +592,7 @@ async def test_a_page_the_kernel_forgot_says_that_its_clients_are_gone(
         await expect(alice).to_contain_text("The flow does not run.")
 
 
-@browsing
+@in_browser
 async def test_what_is_sent_while_a_tab_is_hidden_stands_there_afterwards(
     browser: Browser, talk: Flow
 ) -> None:

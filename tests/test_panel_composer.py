@@ -8,11 +8,10 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from ipywidgets import Widget
 from playwright.async_api import Browser, Locator, Page, expect
 from websockets.asyncio.client import connect
 
-from tests.panelpage import shown
+from tests.panelpage import in_browser, shown
 from wsflow import Client, Flow, ReceiveTimeoutError, ReplyError, WsflowError
 from wsflow.panel.composer import KEPT, ComposerPart, History
 from wsflow.panel.part import News
@@ -369,18 +368,13 @@ def test_a_history_weighs_no_more_than_it_may() -> None:
 
 # ---- in a browser
 
-browsing = pytest.mark.asyncio(loop_scope="module")
-
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def talk() -> AsyncIterator[Flow]:
+async def talk(stage: Flow) -> Flow:
     """A flow whose clients wait for somebody to answer by hand."""
-    flow = Flow("talk")
-    flow.websocket("/chat/{room}")
-    await flow.start()
-    yield flow
-    await flow.stop()
-    Widget.close_all()
+    stage.websocket("/chat/{room}")
+    await stage.start()
+    return stage
 
 
 def box(page: Page) -> Locator:
@@ -395,7 +389,7 @@ async def choose(page: Page, whom: str) -> None:
     await page.get_by_label("To whom").select_option(label=whom)
 
 
-@browsing
+@in_browser
 async def test_a_click_on_a_session_and_enter_answer_its_message(
     browser: Browser, talk: Flow
 ) -> None:
@@ -423,7 +417,7 @@ async def test_a_click_on_a_session_and_enter_answer_its_message(
             await alice.receive(timeout=0.01)
 
 
-@browsing
+@in_browser
 async def test_everybody_gets_a_broadcast_and_who_could_not_be_reached_is_listed(
     browser: Browser, talk: Flow
 ) -> None:
@@ -444,7 +438,7 @@ async def test_everybody_gets_a_broadcast_and_who_could_not_be_reached_is_listed
         await expect(outcome(page).locator("li")).to_have_text("s3: session has ended")
 
 
-@browsing
+@in_browser
 async def test_a_group_is_written_to_and_stays_chosen_when_it_is_empty(
     browser: Browser, talk: Flow
 ) -> None:
@@ -475,7 +469,7 @@ async def test_a_group_is_written_to_and_stays_chosen_when_it_is_empty(
             await alice.receive(timeout=0.01)
 
 
-@browsing
+@in_browser
 async def test_a_session_that_leaves_stays_chosen_and_nobody_else_gets_it(
     browser: Browser, talk: Flow
 ) -> None:
@@ -497,7 +491,7 @@ async def test_a_session_that_leaves_stays_chosen_and_nobody_else_gets_it(
             await alice.receive(timeout=0.01)
 
 
-@browsing
+@in_browser
 async def test_what_is_no_json_or_hex_is_told_while_it_is_typed_and_nothing_is_sent(
     browser: Browser, talk: Flow
 ) -> None:
@@ -539,7 +533,7 @@ FAULTS = {
 }
 
 
-@browsing
+@in_browser
 async def test_the_page_finds_the_place_of_a_fault_in_json(browser: Browser, talk: Flow) -> None:
     async with shown(browser, talk, "composer") as (page, _):
         await page.get_by_label("What the message is").select_option("json")
@@ -562,7 +556,7 @@ PASTE = """(box, [width, lines]) => {
 }"""
 
 
-@browsing
+@in_browser
 async def test_a_megabyte_goes_and_twenty_are_told_to_be_too_much(
     browser: Browser, talk: Flow
 ) -> None:
@@ -578,7 +572,7 @@ async def test_a_megabyte_goes_and_twenty_are_told_to_be_too_much(
         await expect(outcome(page)).to_contain_text("20.0 MB are more than a panel carries (8 MB)")
 
 
-@browsing
+@in_browser
 async def test_what_was_sent_comes_back_with_the_arrow_keys_also_on_a_new_page(
     browser: Browser, talk: Flow
 ) -> None:
@@ -602,7 +596,7 @@ async def test_what_was_sent_comes_back_with_the_arrow_keys_also_on_a_new_page(
             await expect(box(page)).to_be_focused()
 
 
-@browsing
+@in_browser
 async def test_lines_are_made_with_shift_and_sent_with_control(
     browser: Browser, talk: Flow
 ) -> None:
@@ -623,7 +617,7 @@ async def test_lines_are_made_with_shift_and_sent_with_control(
             await alice.receive(timeout=0.01)
 
 
-@browsing
+@in_browser
 async def test_an_answer_can_close_with_a_code_and_a_reason(browser: Browser, talk: Flow) -> None:
     async with (
         talk.client("/chat/red") as alice,

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncIterator
 from itertools import pairwise
 from typing import Any
 
 import pytest
 import pytest_asyncio
-from ipywidgets import Widget
 from playwright.async_api import Browser, Locator, Page, expect
 
-from tests.panelpage import shown
+from tests.panelpage import in_browser, shown
 from wsflow import Flow
 from wsflow.panel import diagram
 from wsflow.panel.diagram import DiagramPart
@@ -273,19 +271,14 @@ async def test_a_row_that_was_dropped_lights_nothing(flow: Flow, part: DiagramPa
 
 # ---- in a browser
 
-in_browser = pytest.mark.asyncio(loop_scope="module")
-
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def lively() -> AsyncIterator[Flow]:
+async def lively(stage: Flow) -> Flow:
     """A flow of two functions."""
-    flow = Flow("lively")
-    flow.websocket("/chat/{room}").message >> shout
-    flow.nodes["shout"] >> answer
-    await flow.start()
-    yield flow
-    await flow.stop()
-    Widget.close_all()
+    stage.websocket("/chat/{room}").message >> shout
+    stage.nodes["shout"] >> answer
+    await stage.start()
+    return stage
 
 
 def node(page: Page, name: str) -> Locator:

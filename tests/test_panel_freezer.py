@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, expect
 
-from tests.panelpage import shown
+from tests.panelpage import in_browser, shown
 from tests.turns import turns
 from wsflow import Flow, WsflowError
 from wsflow.panel import icebox as iceboxes
@@ -358,7 +358,7 @@ async def test_the_head_and_the_table_of_sessions_say_who_waits(flow: Flow, page
 # ---- in a browser
 
 
-@pytest.mark.asyncio(loop_scope="module")
+@in_browser
 async def test_a_person_holds_edits_and_lets_go(browser: Browser) -> None:
     flow = Flow("stage")
     chat = flow.websocket("/chat", name="chat")

@@ -5,15 +5,13 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 import pytest_asyncio
-from ipywidgets import Widget
 from playwright.async_api import Browser, Locator, Page, expect
 
-from tests.panelpage import shown
+from tests.panelpage import in_browser, shown, top
 from wsflow import Flow, WsflowError
 from wsflow.panel import cell, logview
 from wsflow.panel.logview import BURST, LOOKED, SHOWN, LogPart
@@ -398,26 +396,21 @@ def test_nothing_a_client_sends_breaks_the_channel(flow: Flow, part: LogPart) ->
 
 # ---- in a browser
 
-in_browser = pytest.mark.asyncio(loop_scope="module")
-
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def chat() -> AsyncIterator[Flow]:
+async def chat(stage: Flow) -> Flow:
     """A flow that shouts back, and cannot stand the word boom."""
-    flow = Flow("chat")
-    route = flow.websocket("/chat/{room}")
+    route = stage.websocket("/chat/{room}")
 
-    @flow.node
+    @stage.node
     def shout(ev: Any, ctx: Any) -> None:
         if ev["message"] == "boom":
             raise ValueError("no such room")
         ctx.emit("response", {"body": ev["message"].upper()})
 
     route.message >> shout
-    await flow.start()
-    yield flow
-    await flow.stop()
-    Widget.close_all()
+    await stage.start()
+    return stage
 
 
 def rows(page: Page) -> Locator:
@@ -430,13 +423,6 @@ def row(page: Page, seq: int) -> Locator:
 
 def newest(page: Page) -> Locator:
     return page.locator(".wf-newest")
-
-
-async def height(locator: Locator) -> float:
-    """Return how far down the page something is."""
-    box = await locator.bounding_box()
-    assert box is not None
-    return box["y"]
 
 
 @in_browser
@@ -462,11 +448,11 @@ async def test_nothing_moves_under_a_reader_until_she_asks_for_what_is_new(
         await expect(row(page, 100)).to_be_in_viewport()
         await page.locator(".wf-rows").evaluate("element => (element.scrollTop = 600)")
         await expect(newest(page)).to_have_text("Newest ↓")
-        before = await height(row(page, 50))
+        before = await top(row(page, 50))
         for _ in range(300):
             tell(chat)
         await expect(newest(page)).to_have_text("300 new ↓")
-        assert await height(row(page, 50)) == before
+        assert await top(row(page, 50)) == before
         await newest(page).click()
         await expect(row(page, 400)).to_be_in_viewport()
         await expect(newest(page)).to_be_hidden()

@@ -10,35 +10,28 @@ from urllib.parse import quote
 
 import pytest
 import pytest_asyncio
-from ipywidgets import Widget
 from playwright.async_api import Browser, Locator, Page, expect
 
-from tests.panelpage import shown
+from tests.panelpage import in_browser, shown, top
 from wsflow import Client, Flow
 
-pytestmark = [
-    pytest.mark.asyncio(loop_scope="module"),
-    pytest.mark.timeout(120),
-]
+pytestmark = [in_browser, pytest.mark.timeout(120)]
 
 EVIL = "<img src=x onerror=alert(1)>"
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def chat() -> AsyncIterator[Flow]:
+async def chat(stage: Flow) -> Flow:
     """A flow that shouts back."""
-    flow = Flow("chat")
-    route = flow.websocket("/chat/{room}")
+    route = stage.websocket("/chat/{room}")
 
-    @flow.node
+    @stage.node
     def shout(ev: Any, ctx: Any) -> None:
         ctx.emit("response", {"body": ev["message"].upper()})
 
     route.message >> shout
-    await flow.start()
-    yield flow
-    await flow.stop()
-    Widget.close_all()
+    await stage.start()
+    return stage
 
 
 @contextlib.asynccontextmanager
@@ -50,13 +43,6 @@ async def clients(flow: Flow, *rooms: str) -> AsyncIterator[list[Client]]:
 
 def rows(page: Page) -> Locator:
     return page.locator(".wf-sessions tbody tr")
-
-
-async def top(row: Locator) -> float:
-    """Return where a row is."""
-    box = await row.bounding_box()
-    assert box is not None
-    return box["y"]
 
 
 # ---- sessions

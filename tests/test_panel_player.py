@@ -17,7 +17,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, expect
 
-from tests.panelpage import shown
+from tests.panelpage import in_browser, shown
 from tests.playing import Script, tell
 from wsflow import Flow, RecordingError, WsflowError
 from wsflow.panel import deck as decks
@@ -588,7 +588,7 @@ async def test_what_plays_ends_soon_when_no_page_shows_it(
 # ---- in a browser
 
 
-@pytest.mark.asyncio(loop_scope="module")
+@in_browser
 async def test_a_person_records_plays_and_sees_what_changed(browser: Browser) -> None:
     flow = chat("stage")
     await flow.start()
@@ -622,7 +622,7 @@ async def test_a_person_records_plays_and_sees_what_changed(browser: Browser) ->
     await flow.stop()
 
 
-@pytest.mark.asyncio(loop_scope="module")
+@in_browser
 async def test_a_person_goes_through_a_recording_by_hand(browser: Browser, folder: Path) -> None:
     script = Script(folder / "made.jsonl")
     script.opens("s1")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, expect
 
-from tests.panelpage import shown
+from tests.panelpage import in_browser, shown
 from tests.playing import tell
 from wsflow import Flow
 from wsflow.clock import ManualClock
@@ -245,25 +245,24 @@ def test_there_is_one_gauge_for_all_pages() -> None:
 # ---- in a browser
 
 
-@pytest.mark.asyncio(loop_scope="module")
-async def test_a_person_reads_values_by_pointer_and_keys(browser: Browser) -> None:
-    flow = Flow("stage")
-    chat = flow.websocket("/chat")
+@in_browser
+async def test_a_person_reads_values_by_pointer_and_keys(browser: Browser, stage: Flow) -> None:
+    chat = stage.websocket("/chat")
 
-    @flow.node
+    @stage.node
     def shout(ev: Any, ctx: Any) -> None:
         ctx.emit("response", {"body": ev["message"].upper()})
 
     chat.message >> shout
-    async with flow.client("/chat") as client:
+    async with stage.client("/chat") as client:
         await tell(client, *["x"] * 20)
-        async with shown(browser, flow, "plots") as (page, _):
-            stage = page.get_by_role("group", name=re.compile("^Plots"))
-            await expect(stage).to_be_visible()
+        async with shown(browser, stage, "plots") as (page, _):
+            plots = page.get_by_role("group", name=re.compile("^Plots"))
+            await expect(plots).to_be_visible()
             await expect(page.locator(".wf-plot")).to_have_count(3)
             series = page.locator(".wf-series[data-kind=in] b")
             await expect(series).to_have_text("0/s")  # nothing happens now
-            await stage.focus()
+            await plots.focus()
             await page.keyboard.press("Home")
             await expect(series).to_have_text("20/s")
             await expect(page.locator(".wf-series[data-kind=out] b")).to_have_text("20/s")
@@ -277,4 +276,3 @@ async def test_a_person_reads_values_by_pointer_and_keys(browser: Browser) -> No
             await expect(page.locator(".wf-unseen table tbody tr").first).to_contain_text(":")
             await page.get_by_label("How long back").select_option("last 10 minutes")
             await expect(page.locator(".wf-plot").first).to_contain_text("−10 min")
-    await flow.stop()

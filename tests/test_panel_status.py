@@ -6,29 +6,29 @@ import threading
 import time
 from typing import Any
 
-import pytest
 from playwright.async_api import Browser, expect
 
-from tests.panelpage import shown
+from tests.panelpage import in_browser, shown
 from tests.playing import hear, open_client
 from wsflow import Flow
 
 
-@pytest.mark.asyncio(loop_scope="module")
-async def test_a_handler_that_blocks_is_named_while_it_blocks(browser: Browser) -> None:
-    flow = Flow("stage")
-    chat = flow.websocket("/chat")
+@in_browser
+async def test_a_handler_that_blocks_is_named_while_it_blocks(
+    browser: Browser, stage: Flow
+) -> None:
+    chat = stage.websocket("/chat")
     over = threading.Event()
 
-    @flow.node
+    @stage.node
     def greedy(ev: Any, ctx: Any) -> None:
         over.wait(30)
         ctx.emit("response", {"body": "done"})
 
     chat.message >> greedy
-    server = await flow.serve(thread=True)  # its loop is blocked, not the one of this test
+    server = await stage.serve(thread=True)  # its loop is blocked, not the one of this test
     try:
-        async with shown(browser, flow, "sessions") as (page, _):
+        async with shown(browser, stage, "sessions") as (page, _):
             await expect(page.locator(".wf-state")).to_have_text("running")
             async with open_client(server, "/chat") as client:
                 await expect(page.locator("tbody tr")).to_have_count(1)
@@ -46,4 +46,3 @@ async def test_a_handler_that_blocks_is_named_while_it_blocks(browser: Browser) 
                 await expect(notice).to_be_hidden()
     finally:
         over.set()
-        await flow.stop()
