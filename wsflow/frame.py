@@ -8,12 +8,12 @@ import gc
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
-from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from msgspec.structs import astuple
 
 from .compare import Answer, Pair, Said
 from .dataframe import Frame
@@ -135,17 +135,18 @@ def of_recording(blocks: Iterable[list[Entry]]) -> pd.DataFrame:
     with _no_garbage():
         for block in blocks:
             rows = [row for row in block if row.opened is None]
-            for name, kind in NUMBERS.items():
-                values: Any = map(attrgetter(name), rows)
-                parts[name].append(np.fromiter(values, kind, len(rows)))
-            codes.extend(
-                [
-                    places[row.kind, row.node, row.port, row.session, row.path or None]
-                    for row in rows
-                ]
+            if not rows:
+                continue
+            fields = zip(
+                Entry.__struct_fields__, zip(*map(astuple, rows), strict=True), strict=True
             )
-            data += _values(rows)
-            error += map(attrgetter("error"), rows)
+            columns: dict[str, Any] = dict(fields)
+            for name, kind in NUMBERS.items():
+                parts[name].append(np.fromiter(columns[name], kind, len(rows)))
+            there = zip(*(columns[name] for name in PLACE), strict=True)
+            codes.extend(map(places.__getitem__, there))
+            data += _values(rows, columns["data"])
+            error += columns["error"]
     whole = {name: np.concatenate(some) for name, some in parts.items()}
     place = np.array(codes, np.int32)
     return Frame(
@@ -155,7 +156,7 @@ def of_recording(blocks: Iterable[list[Entry]]) -> pd.DataFrame:
             "time": _utc(whole["time"]),
             "scope": whole["scope"],
             "cause": _causes(whole["cause"]),
-            **{name: _named(place, [one[at] for one in places]) for at, name in enumerate(PLACE)},
+            **{name: _named(place, names) for name, names in _names(places).items()},
             "data": _series(data),
             "size": whole["size"],
             "elapsed": whole["elapsed"],
@@ -165,11 +166,18 @@ def of_recording(blocks: Iterable[list[Entry]]) -> pd.DataFrame:
     )
 
 
-def _values(rows: list[Entry]) -> list[Any]:
+def _names(places: Iterable[Any]) -> dict[str, list[str | None]]:
+    """Return the names of each part of some places; no path at all is none."""
+    names: list[list[str | None]] = [list(some) for some in zip(*places, strict=True)]
+    named = dict(zip(PLACE, names or [[] for _ in PLACE], strict=True))
+    named["path"] = [path or None for path in named["path"]]
+    return named
+
+
+def _values(rows: list[Entry], data: tuple[Any, ...]) -> Sequence[Any]:
     """Return what travelled; rows of nothing but text are told at once."""
-    values = list(map(attrgetter("data"), rows))
-    if {str}.issuperset(map(type, values)):  # bytes leave `data` empty
-        return values
+    if {str}.issuperset(map(type, data)):  # bytes leave `data` empty
+        return data
     return [row.value for row in rows]
 
 

@@ -230,8 +230,11 @@ def _blocks(path: Path, having: bytes = b"") -> Iterator[Block]:
                 lines = chunk.split(b"\n")[: -1 if whole else None]
                 if b"\r" in chunk:  # a system gave lines other ends; JSON has no such character
                     lines = [line.removesuffix(b"\r") for line in lines]
+                count = len(lines)
                 yield Block(first, lines, len(chunk) + skipped, torn)
-            first, skipped = first + chunk.count(b"\n") + (not whole), 0
+            else:
+                count = chunk.count(b"\n") + (not whole)
+            first, skipped = first + count, 0
             while not (whole or torn) and (rest := file.readline(CHUNK)):
                 skipped += len(rest)
                 whole = rest.endswith(b"\n")
