@@ -234,7 +234,7 @@ def one_time(flow: Flow) -> Talk:
 
     @flow.node
     def wait(event: MessageEvent, ctx: Context) -> None:
-        ctx.once("done", lambda what: ctx.emit("response", {"body": what}), timeout=0.3)
+        ctx.once("done", lambda what: ctx.emit("response", {"body": what}), timeout=0.6)
         ctx.route(event)
 
     @flow.node
@@ -244,12 +244,12 @@ def one_time(flow: Flow) -> Talk:
         ctx.emit("response", {"body": f"{heard} heard it"})
 
     flow.websocket("/chat").message >> wait >> work
-    return says("0.01", "0.6", count=3)
+    return says("0.01", "0.9", count=3)
 
 
 def gathering(flow: Flow) -> Talk:
     """A barrier whose tasks take their time; one of them takes too long once."""
-    gate = flow.barrier(("left", "right"), limit=0.05)
+    gate = flow.barrier(("left", "right"), limit=0.5)
 
     @flow.node
     async def left(event: MessageEvent, ctx: Context) -> None:
@@ -258,7 +258,7 @@ def gathering(flow: Flow) -> Talk:
 
     @flow.node
     async def right(event: MessageEvent, ctx: Context) -> None:
-        await anyio.sleep(0.1 if event["message"] == "slow" else 0.02)
+        await anyio.sleep(0.7 if event["message"] == "slow" else 0.02)
         ctx.emit("right_done", event["message"])
         ctx.emit("response", {"body": "right is done"})
 
@@ -298,9 +298,9 @@ def threading_(flow: Flow) -> Talk:
             await client.send("asyncio")
             assert await ask(client, "anyio") == ["anyio is done"]  # overtakes
             await hear(client)
-            await client.send("too long")
+            await ask(client, "too long")
             await client.send("from there")
-            for _ in range(3):
+            for _ in range(2):
                 await hear(client)
 
     return talk
@@ -469,6 +469,23 @@ async def test_a_tick_a_second_for_an_hour_is_heard_though_real_timers_are_late(
     report = await flow.replay(script.recording())
     assert report.tally.changed == report.tally.missing == 0, report
     assert time.monotonic() - began < 50
+
+
+async def test_what_a_busy_machine_recorded_late_is_heard_when_it_is_on_time(
+    tmp_path: Path,
+) -> None:
+    """Nothing ran for a while: timers that were due meanwhile all went off behind it."""
+    flow = Flow("naps")
+    sleeping(flow)
+    script = Script(tmp_path / "busy.jsonl")
+    script.opens("s1")
+    causes = [script.says("s1", nap, 0.005) for nap in ("0.09", "0.02", "0.05", "0.0")]
+    for at, t in ((3, 0.0056), (1, 0.1088), (2, 0.125), (0, 0.1447)):
+        script.hears("s1", ("0.09", "0.02", "0.05", "0.0")[at], t, causes[at])
+    script.leaves("s1", 0.1452)
+    for speed in (None, 20.0):
+        report = await flow.replay(script.recording(), speed=speed)
+        assert (report.ok, report.tally.same) == (True, 4), report
 
 
 # ---- who else is there meanwhile

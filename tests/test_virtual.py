@@ -248,6 +248,20 @@ def test_it_skips_to_when_a_thing_is_known_to_have_happened() -> None:
     assert played(main) == [0.25, 0.25, 0.25], "not back, and not far"
 
 
+def test_it_skips_no_timer_but_those_that_were_cancelled() -> None:
+    async def main(loop: VirtualLoop) -> list[float]:
+        times = []
+        cancelled, due = (loop.call_later(seconds, int) for seconds in (0.1, 0.2))
+        cancelled.cancel()
+        for moment in (0.15, 0.3):
+            loop.skip(moment)
+            times.append(loop.time())
+        due.cancel()
+        return times
+
+    assert played(main) == [0.15, 0.2]
+
+
 # ---- what is outside
 
 

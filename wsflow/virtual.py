@@ -129,9 +129,13 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return min(heading, max(self._virtual, virtual + (time.monotonic() - real) * speed))
 
     def skip(self, moment: float) -> None:
-        """Something happened that is known to have happened at `moment`: so it is that late."""
+        """Something happened that is known to have happened at `moment`: so it is that late.
+
+        Not past a timer: what it is to do would come too late, and what follows from that, too.
+        """
         if 0 < moment - self._virtual <= SNAP:
-            self._virtual = moment
+            self._forget_cancelled()
+            self._virtual = max(self._virtual, min(moment, self.next_timer()))
 
     def _anchor(self) -> None:
         """From here on virtual time keeps pace with real time."""
@@ -224,6 +228,13 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """Return when the next timer is due; infinity when there is none."""
         scheduled: list[asyncio.TimerHandle] = self._scheduled  # type: ignore[attr-defined]
         return scheduled[0].when() if scheduled else math.inf
+
+    def _forget_cancelled(self) -> None:
+        """Take those off the list that would be next, as any loop does once a turn."""
+        scheduled: list[asyncio.TimerHandle] = self._scheduled  # type: ignore[attr-defined]
+        while scheduled and scheduled[0].cancelled():
+            self._timer_cancelled_count -= 1  # type: ignore[attr-defined]
+            heapq.heappop(scheduled)._scheduled = False  # type: ignore[attr-defined]
 
     async def stand(self, is_there: Callable[[], bool]) -> None:
         """Stop time for what is overdue, while threads or sockets may still bring it about."""
