@@ -12,14 +12,17 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from playwright.async_api import Page, async_playwright
+from playwright.async_api import Page, async_playwright, expect
 
-CHROMIUM = "/usr/bin/chromium"
+from tests.needs import chromium
+
 FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
     "--disable-dev-shm-usage",
 )  # fmt: skip
+
+expect.set_options(timeout=30_000)  # milliseconds: what a page on a busy machine may need
 
 Json = dict[str, Any]
 
@@ -27,7 +30,7 @@ Json = dict[str, Any]
 async def visit(url: str, done: str, timeout: float = 30.0) -> Json:
     """Open a page, wait until the expression `done` is true in it, and return the HAR."""
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
+        browser = await playwright.chromium.launch(executable_path=chromium(), args=list(FLAGS))
         page = await browser.new_page()
         capture = await Capture.of(page, browser.version)
         await page.goto(url)

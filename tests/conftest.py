@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -13,6 +12,7 @@ import pytest
 import pytest_asyncio
 from hypothesis import HealthCheck, settings
 
+from tests.needs import missing
 from wsflow import Flow, ManualClock
 
 if TYPE_CHECKING:
@@ -86,8 +86,7 @@ async def stage() -> AsyncIterator[Flow]:
 def parquet() -> None:
     """What a test of Parquet files needs. It is part of the test extra, so CI has it."""
     if find_spec("pyarrow") is None:
-        give_up = pytest.fail if os.environ.get("CI") else pytest.skip
-        give_up("to_parquet needs: pip install wsflow[parquet]")
+        missing("to_parquet needs: pip install wsflow[parquet]")
 
 
 @pytest.fixture

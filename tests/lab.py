@@ -24,8 +24,9 @@ from urllib.parse import urlsplit
 
 from playwright.async_api import BrowserContext, Dialog, Locator, Page, async_playwright
 
-from tests.browser import CHROMIUM, FLAGS
+from tests.browser import FLAGS
 from tests.kernel import ROOT, Version, package
+from tests.needs import chromium
 
 Json = dict[str, Any]
 
@@ -376,7 +377,7 @@ async def desk() -> AsyncIterator[Desk]:
     async with Lab() as lab, async_playwright() as playwright:
         with tempfile.TemporaryDirectory(prefix="chromium-") as profile:
             browser = await playwright.chromium.launch_persistent_context(
-                profile, executable_path=CHROMIUM, args=list(FLAGS)
+                profile, executable_path=chromium(), args=list(FLAGS)
             )
             try:
                 yield Desk(lab, browser)

@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, Locator, Page, async_playwright
 
-from tests.browser import CHROMIUM, FLAGS
+from tests import needs
+from tests.browser import FLAGS
 from wsflow import Flow
 from wsflow.panel import bundle
 from wsflow.panel.widget import Panel
@@ -57,7 +58,7 @@ async def chromium() -> AsyncIterator[Browser]:
     """Run a headless Chromium."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
-            executable_path=CHROMIUM, args=[*FLAGS, EVERYWHERE_HERE]
+            executable_path=needs.chromium(), args=[*FLAGS, EVERYWHERE_HERE]
         )
         try:
             yield browser

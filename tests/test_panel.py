@@ -8,7 +8,6 @@ from __future__ import annotations
 import gc
 import json
 import re
-import shutil
 import subprocess
 import threading
 import time
@@ -25,6 +24,7 @@ import pytest
 from ipywidgets import Widget
 from ipywidgets.widgets.widget import _instances
 
+from tests.needs import node
 from wsflow import Client, Flow, WsflowError
 from wsflow.panel import PARTS, bundle
 from wsflow.panel import page as pages
@@ -621,7 +621,6 @@ def test_styles_load_nothing_and_stay_inside_the_panel() -> None:
     assert [one for one in selectors if ".wf" not in one and one not in ("from", "to")] == []
 
 
-@pytest.mark.skipif(shutil.which("node") is None, reason="needs node to parse the modules")
 def test_the_modules_parse(tmp_path: Path) -> None:
     whole = tmp_path / "panel.mjs"
     whole.write_text(bundle.script())
@@ -629,7 +628,7 @@ def test_the_modules_parse(tmp_path: Path) -> None:
         module = tmp_path / f"{path.stem}.mjs"
         module.write_text(path.read_text())
         done = subprocess.run(
-            ["node", "--check", module], capture_output=True, text=True, check=False, timeout=30
+            [node(), "--check", module], capture_output=True, text=True, check=False, timeout=30
         )
         assert done.returncode == 0, done.stderr
 
@@ -656,7 +655,7 @@ def ended(pulse: Pulse) -> bool:
     """Wait for the end of its thread."""
     thread = pulse._thread
     if thread is not None:
-        thread.join(10)
+        thread.join(30)
     return thread is None or not thread.is_alive()
 
 
@@ -666,8 +665,8 @@ def test_one_thread_beats_for_all_and_ends_with_the_last() -> None:
     thread = pulse._thread
     pulse.watch(second)
     assert pulse._thread is thread
-    assert first.beaten.wait(10)
-    assert second.beaten.wait(10)
+    assert first.beaten.wait(30)
+    assert second.beaten.wait(30)
     first.alive = second.alive = False
     assert ended(pulse)
     count = first.count
@@ -676,7 +675,7 @@ def test_one_thread_beats_for_all_and_ends_with_the_last() -> None:
     assert pulse._thread is not thread
     while first.count <= count + 2:
         first.beaten.clear()
-        assert first.beaten.wait(10)
+        assert first.beaten.wait(30)
     first.alive = False
     assert ended(pulse)
 
@@ -687,7 +686,7 @@ def test_a_second_has_at_most_ten_beats() -> None:
     pulse.watch(one)
     while one.count < 6:
         one.beaten.clear()
-        assert one.beaten.wait(10)
+        assert one.beaten.wait(30)
     assert time.monotonic() - began >= 0.5
     one.alive = False
     assert ended(pulse)
@@ -697,10 +696,10 @@ def test_one_that_fails_is_dropped_and_the_others_beat_on() -> None:
     pulse, bad, good = Pulse(0.001), Beats(ValueError("no")), Beats()
     pulse.watch(good)
     pulse.watch(bad)
-    assert bad.beaten.wait(10)
+    assert bad.beaten.wait(30)
     for _ in range(3):
         good.beaten.clear()
-        assert good.beaten.wait(10)
+        assert good.beaten.wait(30)
     assert bad.count == 1
     good.alive = False
     assert ended(pulse)
@@ -710,7 +709,7 @@ def test_one_that_nobody_holds_any_more_is_let_go() -> None:
     pulse, one = Pulse(0.001), Beats()
     gone = weakref.ref(one)
     pulse.watch(one)
-    assert one.beaten.wait(10)
+    assert one.beaten.wait(30)
     del one
     assert ended(pulse)
     gc.collect()
@@ -735,7 +734,7 @@ async def test_running_the_cell_again_leaks_no_page_and_no_thread(
     wire.say({"page": "p19", "op": "bye"})
     assert ended(pulse)
     with anyio.fail_after(20):
-        while threading.active_count() != threads:  # noqa: ASYNC110 (threads ring no bell)
+        while threading.active_count() > threads:  # noqa: ASYNC110 (threads ring no bell)
             await anyio.sleep(0.01)
 
 
@@ -754,6 +753,6 @@ async def test_pages_hear_of_a_loop_that_is_blocked_meanwhile(
 
     wire.panel.send = heard
     wire.say({"page": "p1", "op": "hello"})
-    assert told.wait(10)  # this very wait blocks the flow's loop
+    assert told.wait(30)  # this very wait blocks the flow's loop
     wire.panel.close()
     assert ended(pulse)
