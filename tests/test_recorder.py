@@ -24,6 +24,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
+from tests.needs import missing
 from tests.raw import eventually, open_files
 from wsflow import Context, Flow
 from wsflow import lines as lines_module
@@ -794,11 +795,11 @@ def tiny_disk(tmp_path: Path) -> Iterator[Path]:
     place = tmp_path / "tiny"
     place.mkdir()
     if os.geteuid() != 0:
-        pytest.skip("only root may mount a tmpfs")
+        missing("run it as root: only root may mount a tmpfs")
     mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(place)]
     done = subprocess.run(mount, capture_output=True, text=True, check=False)
     if done.returncode:
-        pytest.skip(f"no tmpfs can be mounted here: {done.stderr.strip()}")
+        missing(f"let a tmpfs be mounted here: {done.stderr.strip()}")
     try:
         yield place
     finally:

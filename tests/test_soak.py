@@ -17,6 +17,7 @@ from tests.bench.load import upgraded
 from tests.crowding import Crowded, crowded, more_descriptors
 from tests.footprint import memory
 from tests.fuzzing import Wire
+from tests.needs import missing
 from tests.raw import BINARY, PING, TEXT, Raw, close, eventually, frame, handshake, text
 from wsflow import Context, Flow
 from wsflow.connection import Batch, Connection
@@ -32,7 +33,7 @@ MIB = 2**20
 def test_p12_thousands_of_idle_sessions_are_held_and_answered(long: bool) -> None:
     count = 10_000 if long else 2_000
     if more_descriptors() < count + 100:
-        pytest.skip(f"this system lets a process have fewer than {count + 100} descriptors")
+        missing(f"allow a process {count + 100} descriptors: ulimit -n {count + 100}")
     with crowded(max_sessions=count + 10) as server, contextlib.ExitStack() as stack:
         warm = stack.enter_context(upgraded(server.port, "/"))
         before = server.holds()
