@@ -121,6 +121,7 @@ def node_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     process.communicate()
 
 
+@pytest.mark.timeout(200)  # npm fetches first
 @pytest.mark.parametrize("speed", [None, 10.0])
 def test_a_server_in_node_answers_the_same(
     node_server: str, chat: Recording, speed: float | None
@@ -130,6 +131,7 @@ def test_a_server_in_node_answers_the_same(
     assert report.tally.same == 10
 
 
+@pytest.mark.timeout(200)
 def test_the_command_plays_to_node_too(node_server: str, chat: Recording) -> None:
     done = ask("replay", str(chat.path), "--to", node_server)
     assert (done.returncode, done.stderr) == (0, "")

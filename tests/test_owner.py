@@ -245,7 +245,7 @@ async def test_a_blocked_loop_is_named_to_the_caller(
     with pytest.raises(NotRunningError, match=r"the loop of flow 'test' did not answer"):
         owner.call(lambda: None)
     free.set()
-    monkeypatch.setattr(wsflow.owner, "CALL_TIMEOUT", 5)
+    monkeypatch.setattr(wsflow.owner, "CALL_TIMEOUT", 30)
     assert owner.call(lambda: 1) == 1
 
 

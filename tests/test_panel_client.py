@@ -448,7 +448,7 @@ async def test_several_clients_talk_side_by_side_and_leave_with_their_page(
         await button(guest(page, "bob"), "Remove bob").click()
         await expect(guest(page, "bob")).to_have_count(0)
         await page.evaluate("window.leave()")
-        with anyio.fail_after(5):
+        with anyio.fail_after(20):
             while len(codes) < 2:
                 await anyio.lowlevel.checkpoint()
     assert codes == [1000, 1001]

@@ -182,8 +182,8 @@ async def test_counts_rates_and_errors_are_told_when_they_change(
     async with flow.client("/chat/red") as client:
         for message in ("a", "b", "boom"):
             await client.send(message)
-        await client.receive(timeout=5)
-        await client.receive(timeout=5)
+        await client.receive()
+        await client.receive()
         news = told(part)
         assert [line[:2] for line in news["wires"]] == [[0, 3], [1, 2]]
         assert news["wires"][0][2] == pytest.approx(3 / diagram.RATED)
@@ -221,7 +221,7 @@ async def test_the_way_of_a_row_is_lit_before_and_behind_it(flow: Flow, part: Di
     told(part)
     async with flow.client("/chat/red") as client:
         await client.send("hi")
-        await client.receive(timeout=5)
+        await client.receive()
         routed = next(row for row in flow.log if row.kind == "route")
         part.light(routed.seq)
         news = told(part)
@@ -244,7 +244,7 @@ async def test_of_a_selected_session_the_last_event_is_lit_and_the_next_one_afte
         part.select(alice.session.id)
         assert lit(told(part), part) == (["/chat/{room}"], [])
         await bob.send("hi")
-        await bob.receive(timeout=5)
+        await bob.receive()
         assert "lit" not in told(part)
         await alice.send("boom")
         news = told(part)

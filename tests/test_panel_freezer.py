@@ -104,7 +104,7 @@ async def test_an_event_waits_and_goes_on_as_it_came(
     assert next(iter(page.event)) == "message"
     assert seen == []
     page.part.let_go(page.line["number"])
-    assert await alice.receive(timeout=5) == "HELLO"
+    assert await alice.receive() == "HELLO"
     assert page["lines"] == []
 
 
@@ -113,7 +113,7 @@ async def test_what_was_edited_goes_on_so(flow: Flow, page: Page, seen: list[Any
     page.part.arm("chat.message")
     await alice.send("hello")
     page.edit(message="other")
-    assert await alice.receive(timeout=5) == "OTHER"
+    assert await alice.receive() == "OTHER"
 
 
 async def test_what_was_not_edited_is_as_it_came_also_where_json_has_no_word_for_it(
@@ -161,7 +161,7 @@ async def test_a_dropped_event_reaches_no_handler(flow: Flow, page: Page, seen: 
     await alice.send("hello")
     page.part.drop(page.line["number"])
     await alice.send("again")
-    assert await alice.receive(timeout=5) == "AGAIN"
+    assert await alice.receive() == "AGAIN"
     assert messages(seen) == ["again"]
 
 
@@ -195,7 +195,7 @@ async def test_only_the_chosen_session_is_held(flow: Flow, page: Page, seen: lis
     page.part.arm("chat.message", session=first.id)
     assert page.line["session"] == first.id
     await bob.send("bob")
-    assert await bob.receive(timeout=5) == "BOB"
+    assert await bob.receive() == "BOB"
     await alice.send("alice")
     assert page.line["held"] == first.id
 
@@ -314,7 +314,7 @@ async def test_what_is_too_long_to_edit_is_shown_in_part(flow: Flow, page: Page)
     assert (line["editable"], len(line["text"])) == (False, iceboxes.GLANCE)
     assert line["size"] > 900_000
     page.part.let_go(line["number"])
-    assert await alice.receive(timeout=5) == "X" * 900_000
+    assert await alice.receive() == "X" * 900_000
 
 
 async def test_an_event_waits_no_longer_than_somebody_may_look(
@@ -326,7 +326,7 @@ async def test_an_event_waits_no_longer_than_somebody_may_look(
     page.part.arm("chat.message")
     await alice.send("hello")
     page.part.close()
-    assert await alice.receive(timeout=5) == "HELLO"
+    assert await alice.receive() == "HELLO"
 
 
 async def test_a_page_that_is_reloaded_finds_what_waits(flow: Flow, page: Page) -> None:
@@ -387,14 +387,14 @@ async def test_a_person_holds_edits_and_lets_go(browser: Browser) -> None:
         await expect(page.locator(".wf-notice")).to_contain_text(f"Session {who} waits")
         await expect(row).to_contain_text("held")
         await bob.send("not held")
-        assert await bob.receive(timeout=5) == "NOT HELD"
+        assert await bob.receive() == "NOT HELD"
         whole = await text.input_value()
         await text.fill(whole.replace(f'"{EVIL}"', "oops"))
         await page.get_by_role("button", name="Let go as edited").click()
         await expect(page.get_by_role("alert")).to_contain_text("not JSON at line 2")
         await text.fill(whole.replace(EVIL, "edited"))
         await page.keyboard.press("Control+Enter")
-        assert await alice.receive(timeout=5) == "EDITED"
+        assert await alice.receive() == "EDITED"
         await alice.send("second")
         await expect(text).to_have_value(re.compile("second"))
         await page.get_by_role("button", name="Drop").click()
@@ -402,9 +402,9 @@ async def test_a_person_holds_edits_and_lets_go(browser: Browser) -> None:
         await expect(text).to_have_value(re.compile("third"))
         await page.locator(".wf-ice").get_by_label("every event").uncheck()
         await page.get_by_role("button", name="Let go", exact=True).click()
-        assert await alice.receive(timeout=5) == "THIRD"
+        assert await alice.receive() == "THIRD"
         await expect(page.locator(".wf-ice")).to_have_count(0)
         await expect(row).to_contain_text("open")
         assert await page.locator("img").count() == 0
-    with anyio.fail_after(5):
+    with anyio.fail_after(20):
         await flow.stop()

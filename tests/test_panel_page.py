@@ -247,11 +247,11 @@ async def test_a_silent_kernel_is_called_disconnected_until_it_speaks(
     async with shown(browser, chat, "sessions") as (page, panel):
         await expect(page.locator(".wf-state")).to_have_text("running")
         carry, panel.send = panel.send, lambda content, buffers=None: None
-        await expect(page.locator(".wf-state")).to_have_text("disconnected", timeout=15_000)
+        await expect(page.locator(".wf-state")).to_have_text("disconnected")
         await expect(page.get_by_text("Run the cell again")).to_be_visible()
         panel.send = carry
         async with clients(chat, "red"):
-            await expect(page.locator(".wf-state")).to_have_text("running", timeout=10_000)
+            await expect(page.locator(".wf-state")).to_have_text("running")
             await expect(rows(page)).to_have_count(1)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from typing import Any
 
 from playwright.async_api import Browser, expect
@@ -22,7 +21,7 @@ async def test_a_handler_that_blocks_is_named_while_it_blocks(
 
     @stage.node
     def greedy(ev: Any, ctx: Any) -> None:
-        over.wait(30)
+        over.wait(50)
         ctx.emit("response", {"body": "done"})
 
     chat.message >> greedy
@@ -33,14 +32,11 @@ async def test_a_handler_that_blocks_is_named_while_it_blocks(
             async with open_client(server, "/chat") as client:
                 await expect(page.locator("tbody tr")).to_have_count(1)
                 await client.send("block")
-                began = time.monotonic()
                 notice = page.locator(".wf-notice")
-                await expect(notice).to_contain_text("blocked by", timeout=10_000)
-                took = time.monotonic() - began
+                await expect(notice).to_contain_text("blocked by")
                 assert not over.is_set()
                 await expect(notice).to_contain_text("in node greedy")
                 await expect(notice).to_contain_text("test_panel_status.py")
-                assert took < 4  # seconds; about one where nothing else keeps the machine busy
                 over.set()
                 assert await hear(client) == "done"
                 await expect(notice).to_be_hidden()
