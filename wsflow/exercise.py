@@ -19,6 +19,7 @@ from .folder import names
 from .plain import plain
 from .recording import Recording
 from .table import table
+from .texts import texts
 from .verdict import Verdict, listed, words
 
 if TYPE_CHECKING:
@@ -227,7 +228,7 @@ def make_exercise(
     told = {
         "title": title,
         "task": task.strip(),
-        "hints": [hints] if isinstance(hints, str) else list(hints),
+        "hints": list(texts(hints)),
         "starter": starter.strip(),
         "rules": given,
     }

@@ -75,7 +75,7 @@ def chosen(
     node: str | None,
     port: str | None,
     session: str | None,
-    kinds: list[str] | None,
+    kinds: Sequence[str] | None,
     since: Any,
     until: Any,
 ) -> pd.DataFrame:

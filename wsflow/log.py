@@ -17,6 +17,7 @@ from .owner import waker
 from .rows import Rows, Trace, line, rows_table
 from .spelling import Spelled
 from .tape import Tape
+from .texts import texts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -248,10 +249,10 @@ class Log(Spelled):
         return rows_table(rows, note=f"{more}{dropped}; flow.log.frame() is a DataFrame")
 
 
-def _kinds(kind: str | Iterable[str] | None) -> list[str] | None:
+def _kinds(kind: str | Iterable[str] | None) -> tuple[str, ...] | None:
     if kind is None:
         return None
-    kinds = [kind] if isinstance(kind, str) else list(kind)
+    kinds = texts(kind)
     for one in kinds:
         if one not in KINDS:
             raise WsflowError(f"no rows of kind {one!r}; kinds: {', '.join(KINDS)}")

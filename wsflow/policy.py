@@ -16,6 +16,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from .errors import ServeError, UnsafeBindError
 from .snapshot import TOKEN_SUBPROTOCOL
+from .texts import texts
 from .wire import Refusal, Request
 
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -129,9 +130,7 @@ def networks(given: tuple[str, ...] | list[str] | str) -> tuple[Network, ...]:
         ServeError: one is no address or network.
     """
     try:
-        return tuple(
-            ipaddress.ip_network(one) for one in ([given] if isinstance(given, str) else given)
-        )
+        return tuple(ipaddress.ip_network(one) for one in texts(given))
     except ValueError as error:
         raise ServeError(f"trusted_proxies: {error}; write it as '10.0.0.0/8'") from error
 

@@ -27,6 +27,7 @@ from .folder import FOLDER, SUFFIX, create, keep_previous, part, release, resolv
 from .lines import FORMAT, Line
 from .redaction import Redaction
 from .tape import Tape
+from .texts import texts
 
 PART_BYTES = 256 * 2**20
 """A recording goes on in another file when its file has grown to this."""
@@ -91,7 +92,7 @@ class Recorder:
         """Why it stopped by itself, if it did."""
         self._tape, self._describe, self._on_stop = tape, describe, on_stop
         self._call = call
-        self._redaction = Redaction([redact] if isinstance(redact, str) else redact)
+        self._redaction = Redaction(texts(redact))
         self._part_bytes, self._part = part_bytes, 0
         self._file = -1
         self._size = 0
