@@ -20,13 +20,13 @@ from tests.command import ask
 from tests.node import installed
 from wsflow import Flow, livereplay
 from wsflow.address import Address
-from wsflow.compare import Rules
 from wsflow.context import Context
 from wsflow.demo import chat_flow
 from wsflow.errors import ReplayError
 from wsflow.livereplay import replay_to
 from wsflow.recording import Recording
 from wsflow.report import Report
+from wsflow.rules import Rules
 from wsflow.types import HttpEvent, MessageEvent
 
 

@@ -17,9 +17,10 @@ from rich.console import Console
 from tests.chatting import Chat, record_chat
 from tests.command import WSFLOW, colourless, write
 from wsflow import cli
-from wsflow.compare import Pair, Said, Tally
+from wsflow.answer import Pair, Said
 from wsflow.playback import LONGEST, _bracket, marked, show
 from wsflow.report import Report
+from wsflow.tally import Tally
 
 APP = """
 from wsflow import Flow

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsflow.compare import AFTER, Answer, Pair, Said, Tally
+from wsflow.answer import AFTER, Answer, Pair, Said
 from wsflow.log import Log
 from wsflow.report import (
     BY_HAND,
@@ -24,6 +24,7 @@ from wsflow.report import (
     readable,
 )
 from wsflow.source import Damage
+from wsflow.tally import Tally
 from wsflow.tape import Tape
 
 

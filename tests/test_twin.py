@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from wsflow import Context, Flow
-from wsflow.compare import EARLIER, NOBODY, Answer
+from wsflow.answer import EARLIER, NOBODY, Answer
 from wsflow.errors import ReplayError
 from wsflow.log import Log
 from wsflow.twin import CLOSING, Stage

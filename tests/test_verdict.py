@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wsflow.compare import Pair, Said
+from wsflow.answer import Pair, Said
 from wsflow.verdict import Verdict, _crossed, _kind, cited
 
 

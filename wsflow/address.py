@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlsplit
 
-from .compare import Answer
+from .answer import Answer
 from .errors import RefusedError, ReplayError
 from .ghosts import _is_own, _known
 

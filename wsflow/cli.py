@@ -75,9 +75,9 @@ def _run(arguments: argparse.Namespace) -> int:
 def _replay(arguments: argparse.Namespace) -> int:
     from .app import load
     from .archive import find
-    from .compare import Rules
     from .livereplay import replay_to
     from .playback import play
+    from .rules import Rules
 
     recording = find(arguments.recording)
     ignore, times, ids = arguments.ignore, arguments.ignore_times, arguments.ignore_ids

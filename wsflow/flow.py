@@ -177,9 +177,9 @@ class Flow(Serving, Spelled):
         Raises:
             RecordingError: it can not be read, or not be played in this flow (when awaited).
         """
-        from .compare import Rules
         from .recording import Recording
         from .replay import Replay
+        from .rules import Rules
 
         opened = (
             recording

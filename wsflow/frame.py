@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from msgspec.structs import astuple
 
-from .compare import Answer, Pair, Said
+from .answer import Answer, Pair, Said
 from .dataframe import Frame
 from .errors import MissingPackageError
 from .events import Row
@@ -235,7 +235,7 @@ def of_pairs(pairs: list[Pair]) -> pd.DataFrame:
         {
             "session": [pair.session for pair in pairs],
             "status": [pair.status for pair in pairs],
-            "t": np.array([(pair.old or pair.new or Said(0.0, None)).t for pair in pairs]),
+            "t": np.array([pair.t for pair in pairs]),
             "old": _series([_body(pair.old) for pair in pairs]),
             "new": _series([_body(pair.new) for pair in pairs]),
         }

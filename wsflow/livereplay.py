@@ -18,7 +18,7 @@ import anyio
 import anyio.to_thread
 
 from .address import Address
-from .compare import NO_RULES, Answer, Rules
+from .answer import Answer
 from .errors import ReplayError
 from .events import HAND
 from .guest import Goodbye, Guest
@@ -26,6 +26,7 @@ from .lines import Entry
 from .log import Log
 from .recording import Recording
 from .replay import Replay
+from .rules import NO_RULES, Rules
 from .tape import Tape
 from .types import Data
 from .virtual import VirtualLoop

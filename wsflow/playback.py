@@ -11,8 +11,8 @@ from collections.abc import Callable
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING
 
+from .answer import Pair, Said
 from .app import CodeError, their_traceback
-from .compare import Pair, Said
 from .errors import SetupError
 from .plain import plain
 from .replay import Replay
@@ -109,11 +109,10 @@ def _differences(pairs: list[Pair], *, coloured: bool) -> Table:
     made = table("session", "what", "      s", "then, and now")
     made.columns[-1].no_wrap = False  # the one to give way; its lines are cut all the same
     for pair in pairs:
-        told = pair.old or pair.new
         made.add_row(
             plain(pair.session.partition("-")[0]),
             Text(pair.status, STYLES.get(pair.status, "")),
-            f"{told.t:7.3f}" if told else "",
+            f"{pair.t:7.3f}",
             _both(pair, coloured=coloured),
         )
     return made

@@ -15,14 +15,15 @@ import time
 from collections.abc import Callable, Collection, Generator, Iterator
 from typing import Any
 
-from .compare import Rules, Tally
 from .errors import ReplayError
 from .log import Log
 from .owner import waker
 from .progress import follow
 from .report import Errors, Report
+from .rules import Rules
 from .source import Source
 from .take import GRACE, Cue, Stage, Take
+from .tally import Tally
 from .virtual import VirtualLoop
 
 StageMaker = Callable[[VirtualLoop, int, dict[str, Any]], tuple[Stage, Log]]

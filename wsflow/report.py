@@ -13,10 +13,11 @@ from difflib import SequenceMatcher
 from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .compare import AFTER, Answer, Pair, Said, Tally
+from .answer import AFTER, Answer, Pair, Said
 from .log import Log
 from .plain import plain
 from .source import Damage
+from .tally import Tally
 from .tape import Block
 
 if TYPE_CHECKING:
@@ -321,8 +322,7 @@ def _row(pair: Pair) -> str:
         before, after = marked(old, new)
     else:
         before, after = (html.escape(_said(one, LONGEST)) for one in (pair.old, pair.new))
-    at = (pair.old or pair.new or Said(0.0, None)).t
-    cells = (html.escape(plain(pair.session)), f"{at:.3f} s", pair.status)
+    cells = (html.escape(plain(pair.session)), f"{pair.t:.3f} s", pair.status)
     side = "text-align:left;vertical-align:top;white-space:nowrap"
     plain_cells = "".join(f"<td style='{side}'>{cell}</td>" for cell in cells)
     texts = "".join(f"<td style='{CELL}'><code>{one}</code></td>" for one in (before, after))

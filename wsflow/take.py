@@ -15,15 +15,18 @@ from urllib.parse import urlencode
 
 import anyio
 
+from .answer import AFTER, BEFORE, Answer
 from .bodies import to_data
-from .compare import AFTER, BEFORE, Answer, Lane, Rules, Tally
 from .errors import ReplayError
 from .events import HAND, is_reply
+from .lane import Lane
 from .lines import Entry
 from .redaction import Redaction
 from .report import BY_HAND, DROPPED, Errors
+from .rules import Rules
 from .snapshot import SECRET_HEADERS, SECRET_QUERY
 from .source import Source
+from .tally import Tally
 from .types import Data
 from .virtual import SLACK, VirtualLoop
 

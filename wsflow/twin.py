@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 from urllib.parse import quote, urlencode
 
+from .answer import EARLIER, NOBODY, Answer
 from .bodies import size_of
-from .compare import EARLIER, NOBODY, Answer
 from .declarations import Declarations
 from .endpoint import Admission, Endpoint
 from .engine import Engine

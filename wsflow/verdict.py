@@ -14,7 +14,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from .compare import NEAR, Answer, Pair, Said
+from .answer import Answer, Pair, Said
+from .compare import NEAR
 from .plain import plain
 from .report import Report, readable
 from .source import Source
@@ -138,7 +139,7 @@ class Story:
 
     def led_to(self, pair: Pair) -> str:
         """Return what came before an answer, `alice sent 'hi'`, as far as one can tell."""
-        at = (pair.old or pair.new or Said(0.0, None)).t
+        at = pair.t
         index = bisect_right(self._times, at + CLOSE) - 1
         last = self.events[index] if index >= 0 else None
         cause = self._cause(pair.session, at) if pair.old is not None else None

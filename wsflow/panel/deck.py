@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..compare import Pair, Said
+from ..answer import Pair, Said
 from ..errors import RecordingError, WsflowError
 from ..folder import FOLDER, is_live, resolve
 from ..report import LONGEST, SHOWN, Report, pieces, readable
@@ -303,4 +303,4 @@ def _body(said: Said | None) -> Any:
 
 
 def _moment(pair: Pair) -> float:
-    return round((pair.old or pair.new or Said(0.0, None)).t, 3)
+    return round(pair.t, 3)

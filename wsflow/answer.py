@@ -1,0 +1,69 @@
+"""What an answer is: when it was given and what it was; then and now it makes a pair.
+
+It also holds the excuses: why an answer need not be on the other side. It judges nothing; that is
+the business of `compare`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+Status: TypeAlias = Literal["same", "changed", "missing", "extra", "late"]
+
+AFTER = "after the end"
+"""Why an answer is excused that came when nothing was recorded any more."""
+
+UNCAUSED = "caused by no event"
+"""Why an answer is excused that a task of its own gave, or a person."""
+
+NOBODY, EARLIER = -1, -2
+"""The event of such an answer, and of one that a handler gave who had begun before."""
+
+BEFORE = "begun before the recording"
+
+EXCUSES = {NOBODY: UNCAUSED, EARLIER: BEFORE}
+
+
+class Said(NamedTuple):
+    """One answer: when (seconds), what, and why it is none of the handlers' business, if so."""
+
+    t: float
+    body: Any
+    excuse: str = ""
+    """It need not be on the other side: sent by hand, said after the end, and the like."""
+    event: int = 0
+    """The recorded number of the event that was answered; 0: not known."""
+
+
+class Answer(NamedTuple):
+    """The answer to an HTTP request: its status, its content type without parameters, its body."""
+
+    status: int
+    kind: str
+    body: Any
+
+    @classmethod
+    def of(cls, status: int, content_type: str | None, body: bytes) -> Answer:
+        """Return the answer with its body as text, where it is text."""
+        try:
+            readable: Any = body.decode()
+        except UnicodeDecodeError:
+            readable = body
+        return cls(status, (content_type or "").partition(";")[0].strip().lower(), readable)
+
+    def __str__(self) -> str:
+        return f"{self.status} {self.kind} {self.body}"
+
+
+class Pair(NamedTuple):
+    """An answer then and now; None stands where there is none."""
+
+    session: str
+    status: Status
+    old: Said | None
+    new: Said | None
+
+    @property
+    def t(self) -> float:
+        """When it was given then; now, where there was none."""
+        return (self.old or self.new or Said(0.0, None)).t
