@@ -1,6 +1,7 @@
-"""Pictures of the panel in JupyterLab, for people to look at: `python -m tests.screenshots FOLDER`.
+"""Pictures of wsflow in JupyterLab, for people to look at: `python -m tests.screenshots FOLDER`.
 
-Every tab, light and dark, at about 800 and 1600 pixels, and the one that stands in the README.
+Every tab of the panel, light and dark, at about 800 and 1600 pixels, and those that stand in the
+README: the panel and the first notebook.
 """
 
 from __future__ import annotations
@@ -9,17 +10,25 @@ import argparse
 import asyncio
 import contextlib
 import re
+import shutil
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 
-from playwright.async_api import Locator
+from playwright.async_api import FloatRect, Locator
 from websockets.asyncio.client import ClientConnection, connect
 
-from tests.lab import Desk, Notebook, desk
+from tests.kernel import ROOT
+from tests.lab import CURRENT, Desk, Notebook, desk
 
 WIDTHS = {"narrow": 1232, "wide": 2032}
 """Of the window; Lab leaves some 430 pixels less for what a cell shows."""
 README = 1640
+
+FIRST_FLOW = ROOT / "notebooks" / "01-first-flow.ipynb"
+CODE = (1, 3, 5, 6, 8)
+"""Cells of the first notebook that are run: up to the picture of what happened."""
+SHOWN = (3, 8)
+"""The first and the last cell of it that are in the picture."""
 
 SHOP = """
 from wsflow import Flow
@@ -101,7 +110,7 @@ async def every_tab(place: Desk, folder: Path, width: str) -> None:
 
 
 async def readme(place: Desk, folder: Path) -> None:
-    """Take the one for the README: who is connected, and the story of an order that failed."""
+    """Take the one of the panel: who is connected, and the story of an order that failed."""
     async with busy(place, README) as notebook:
         await panel(notebook).locator(".wf-sessions tbody tr").last.click()
         await panel(notebook).locator('.wf-log tr[data-kind="message"]').last.click()
@@ -110,10 +119,38 @@ async def readme(place: Desk, folder: Path) -> None:
         await panel(notebook).screenshot(path=folder / "panel.png")
 
 
+async def first_flow(place: Desk, folder: Path) -> None:
+    """Take the one of the first notebook: a graph, two clients, and what they said."""
+    shutil.copy(FIRST_FLOW, place.lab.notebooks)
+    page = await place.browser.new_page()
+    await page.set_viewport_size({"width": 900, "height": 3300})  # all of it, nothing scrolls
+    notebook = await Notebook(place.lab, page, FIRST_FLOW.name).open()
+    await page.evaluate("() => window.jupyterapp.shell.collapseLeft()")
+    await notebook.run(*CODE)
+    await page.evaluate(
+        f"() => {{ {CURRENT}.content.activeCellIndex = 0 }}"
+    )  # the frame goes there
+    for cell in SHOWN:  # Lab draws each of them with Mermaid
+        await notebook.output(cell).locator("img, svg").first.wait_for()
+    await asyncio.sleep(1)  # until they have settled
+    await page.screenshot(path=folder / "first-flow.png", clip=await _around(notebook, *SHOWN))
+    await page.close()
+
+
+async def _around(notebook: Notebook, first: int, last: int) -> FloatRect:
+    """Return where some cells are that follow each other."""
+    top, bottom = [await notebook.cell(number).bounding_box() for number in (first, last)]
+    assert top is not None
+    assert bottom is not None
+    height = bottom["y"] + bottom["height"] - top["y"]
+    return {"x": top["x"], "y": top["y"], "width": top["width"], "height": height}
+
+
 async def take(folder: Path, widths: Iterable[str]) -> None:
-    """Take the one for the README, and every tab at these widths."""
+    """Take those for the README, and every tab at these widths."""
     async with desk() as place:
         await readme(place, folder)
+        await first_flow(place, folder)
         for width in widths:
             await every_tab(place, folder, width)
 
@@ -122,7 +159,7 @@ def main() -> None:
     """Take them all into a folder."""
     parser = argparse.ArgumentParser(prog="python -m tests.screenshots", description=__doc__)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--readme", action="store_true", help="only the one for the README")
+    parser.add_argument("--readme", action="store_true", help="only those for the README")
     options = parser.parse_args()
     folder: Path = options.folder
     folder.mkdir(parents=True, exist_ok=True)
