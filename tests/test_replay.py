@@ -592,7 +592,7 @@ async def test_a_replay_leaves_nothing_behind(flow: Flow, tmp_path: Path) -> Non
         assert replay._thread is not None
         replay._thread.join(30)
     assert set(threading.enumerate()) <= threads
-    assert asyncio.all_tasks() == tasks
+    assert asyncio.all_tasks() <= tasks
     del replay
     gc.collect()
     there = [
