@@ -106,31 +106,13 @@ class Lab:
         with (self.folder / "lab.log").open("wb") as log:
             self._process = subprocess.Popen(
                 command,
-                env=self._environment(),
+                env=isolated(self.folder),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
         self.url = self._answers()
-
-    def _environment(self) -> dict[str, str]:
-        folders = {
-            name: str(self.folder / name.lower())
-            for name in (
-                "JUPYTER_CONFIG_DIR",
-                "JUPYTER_DATA_DIR",
-                "JUPYTER_RUNTIME_DIR",
-                "IPYTHONDIR",
-            )
-        }
-        return {
-            **os.environ,
-            **folders,
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-            "PYTHONPATH": str(ROOT),
-            "PYDEVD_DISABLE_FILE_VALIDATION": "1",
-        }
 
     def _answers(self) -> str:
         """Wait until Lab answers; return its address."""
@@ -383,6 +365,21 @@ async def desk() -> AsyncIterator[Desk]:
                 yield Desk(lab, browser)
             finally:
                 await browser.close()
+
+
+def isolated(folder: Path) -> dict[str, str]:
+    """Return an environment in which Jupyter keeps all that is its own in a folder."""
+    folders = {
+        name: str(folder / name.lower())
+        for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")
+    }
+    return {
+        **os.environ,
+        **folders,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT),
+        "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+    }
 
 
 def _cell(number: int, source: str) -> Json:
