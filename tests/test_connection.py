@@ -667,15 +667,16 @@ async def test_a_violation_after_our_own_close_keeps_our_code() -> None:
 
 
 async def test_who_goes_on_pouring_after_a_violation_is_cut_off_and_costs_no_memory(
-    echo: Echo,
+    echo: Echo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(connection, "LINGER", 3.0)  # a busy machine pours little in a second
     async with Raw.websocket(echo.port) as raw:
         await raw.send(frame(BINARY, b"", length=2**62))
         assert (await raw.closed()).code == 1009
         before = memory()
         async with Beats() as beats:
             poured = await raw.pour(bytes(2**16))
-            assert beats.seconds < 4
+            assert beats.seconds < 8
         assert poured > 10 * 2**20
         assert memory() - before < 8 * 2**20
 
