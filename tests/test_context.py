@@ -2,13 +2,15 @@
 
 import gc
 import logging
+import threading
 import weakref
 from collections.abc import Callable
 from typing import Any
 
+import anyio.to_thread
 import pytest
 
-from wsflow import Context, Flow, SetupError
+from wsflow import Context, Flow, SetupError, UnknownPortError
 
 
 async def seen_by(flow: Flow, look: Callable[[Context], Any], **options: Any) -> Any:
@@ -142,6 +144,62 @@ async def test_a_kept_context_of_a_session_that_ended_is_harmless(flow: Flow) ->
     row = flow.log.tail(1)[0]
     assert (row.kind, row.data) == ("drop", "too late")
     assert flow.log.frame(kind="error").empty
+
+
+# ---- in other threads
+
+
+async def test_what_threads_answer_is_told_in_the_order_it_left(flow: Flow) -> None:
+    def answer(ctx: Context, name: str) -> None:
+        for number in range(50):
+            assert ctx.emit("response", {"body": f"{name}{number}"}) == 1
+
+    @flow.node
+    async def work(ev: Any, ctx: Context) -> None:
+        await anyio.to_thread.run_sync(answer, ctx, ev["message"])
+
+    flow.websocket("/c").message >> work
+    client = flow.client("/c")
+    for name in "abcd":
+        await client.send(name)
+    heard = [await client.receive(timeout=30) for _ in range(200)]
+    rows = flow.log.tail(1_000)
+    assert [row.data for row in rows if row.kind == "response"] == heard
+    assert [row.seq for row in rows] == list(range(1, len(rows) + 1))
+
+
+async def test_what_a_thread_routes_and_awaits_goes_on_in_the_loop_at_once(flow: Flow) -> None:
+    seen: list[tuple[str, int]] = []
+
+    def elsewhere(ctx: Context) -> None:
+        ctx.once("heard", lambda: seen.append(("heard", threading.get_ident())))
+        ctx.route("x")
+        with pytest.raises(UnknownPortError):
+            ctx.route("x", "nowhere")
+
+    @flow.node
+    async def work(ev: Any, ctx: Context) -> None:
+        await anyio.to_thread.run_sync(elsewhere, ctx)
+
+    @flow.node
+    def behind(ev: Any, ctx: Context) -> None:
+        seen.append(("behind", threading.get_ident()))
+        ctx.emit("heard")
+        ctx.emit("response", {"body": "done"})
+
+    flow.websocket("/c").message >> work >> behind
+    client = flow.client("/c")
+    await client.send("x")
+    assert await client.receive(timeout=30) == "done"
+    assert seen == [("behind", threading.get_ident()), ("heard", threading.get_ident())]
+
+
+async def test_a_context_kept_by_a_thread_outlives_its_flow(flow: Flow) -> None:
+    kept: list[Context] = []
+    flow.websocket("/c").message >> flow.node(lambda ev, ctx: kept.append(ctx), name="keep")
+    await flow.client("/c").send("x")
+    await flow.stop()
+    assert await anyio.to_thread.run_sync(kept[0].emit, "response", {"body": "late"}) == 0
 
 
 async def test_values_travel_by_reference(flow: Flow) -> None:

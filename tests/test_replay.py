@@ -298,9 +298,9 @@ def threading_(flow: Flow) -> Talk:
             await client.send("asyncio")
             assert await ask(client, "anyio") == ["anyio is done"]  # overtakes
             await hear(client)
-            await ask(client, "too long")
+            await client.send("too long")
             await client.send("from there")
-            for _ in range(2):
+            for _ in range(3):
                 await hear(client)
 
     return talk

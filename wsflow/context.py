@@ -1,7 +1,7 @@
 """What a handler sees: `ctx`, bound to one node, one scope and, on sockets, one session.
 
 A context may be kept and used after its handler returned, and from other scopes: that is how
-connection managers work.
+connection managers work. It may be used in any thread: what it does happens in the flow's loop.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
+from threading import get_ident
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .errors import UnknownNameError, WiringError
@@ -29,6 +30,10 @@ class House(Protocol):
     env: Mapping[str, str]
     lifecycle: Lifecycle
     helpers: dict[str, tuple[str, Callable[[Any], Any]]]
+    thread: int
+    """Whose loop it lives in; whoever is elsewhere asks `from_elsewhere`."""
+
+    def from_elsewhere(self, function: Callable[..., Any], *args: Any) -> Any: ...
 
     def logger(self, node: str) -> logging.Logger: ...
 
@@ -168,7 +173,11 @@ class Context(NodeContext):
         Raises:
             UnknownPortError: the node has no such output port.
         """
-        self._house.route(self, value, port)
+        house = self._house
+        if get_ident() != house.thread:
+            house.from_elsewhere(house.route, self, value, port)
+        else:
+            house.route(self, value, port)
 
     def emit(self, signal: str, *args: Any) -> int:
         """Call every listener of `signal` in this scope, at once, and return how many took it.
@@ -176,11 +185,15 @@ class Context(NodeContext):
         `emit("response", {"body": ..., "end": ...})` answers the client behind the originating
         event. Valid after the handler returned. With nobody listening it is a recorded no-op.
         """
-        return self._house.emit(self, signal, args)
+        house = self._house
+        if get_ident() != house.thread:
+            return house.from_elsewhere(house.emit, self, signal, args) or 0
+        return house.emit(self, signal, args)
 
     def once(self, signal: str, callback: Callable[..., Any], timeout: float = 30.0) -> None:
         """Call `callback(*args)` the next time `signal` is emitted in this scope.
 
         After `timeout` seconds it is gone without being called.
         """
-        self._house.once(self, signal, callback, timeout)
+        house = self._house
+        house.from_elsewhere(house.once, self, signal, callback, timeout)

@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from functools import partial
+from threading import get_ident
 from typing import Any, Protocol, TypeAlias
 
 from .blame import is_ours
@@ -26,6 +27,7 @@ from .node import Node, arity, is_async
 from .port import Output, Wire
 from .scope import Respond, Scope
 from .snapshot import snapshot
+from .stage import on_stage
 from .state import State
 from .types import ErrorEvent, Places, SessionView, Tell
 from .workers import Workers
@@ -67,6 +69,11 @@ class Engine:
         self.line: Callable[[str, str], object] = self.mark
         """Where lines of `ctx.log` go, from any thread."""
         self.later: Callable[[Callable[[], None]], object] = lambda function: function()
+        self.call: Callable[..., Any] = lambda function, *args: function(*args)
+        """How to have something done in the loop, from any thread."""
+        self.thread = 0
+        """The thread of the loop; 0 while there is none."""
+        self._stage: Any = None
         self.running = self.paused = False
         self.gate: Callable[[Output, Any, Scope, int], bool] | None = None
         """Who may hold a firing back (see `freezer.py`); None while nobody wants to."""
@@ -190,6 +197,14 @@ class Engine:
         if not self._draining and not self._scheduled:
             self._scheduled = True
             self.later(self._drain)
+
+    def from_elsewhere(self, function: Callable[..., Any], *args: Any) -> Any:
+        """Do what a context asks for in another thread, in the loop, and return its result.
+
+        None, and nothing is done, where that thread is another world's: a replay must not reach
+        live clients, nor they a replay, though a handler may keep contexts of both in one dict.
+        """
+        return self.call(function, *args) if on_stage.get() is self._stage else None
 
     def emit(self, ctx: Context, signal: str, args: tuple[Any, ...]) -> int:
         """Call the scope's listeners of `signal` (see `Context.emit`)."""
@@ -414,6 +429,10 @@ class Engine:
         self.lifecycle.drop(node.name)
         for name in [name for name, (owner, _) in self.helpers.items() if owner == node.name]:
             del self.helpers[name]
+
+    def begin(self) -> None:
+        """From now on events are taken, in this thread's loop."""
+        self.running, self.thread, self._stage = True, get_ident(), on_stage.get()
 
     def halt(self) -> None:
         """Forget what has not started; the flow has stopped."""

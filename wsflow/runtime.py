@@ -44,7 +44,7 @@ class Runtime:
         self._check, self._close = check, close
         self.watch = Watch(nodes)
         self.owner.blame = self._blame
-        engine.later = self.owner.soon
+        engine.later, engine.call = self.owner.soon, self.owner.call
 
     @contextlib.asynccontextmanager
     async def _life(self) -> AsyncIterator[None]:
@@ -69,7 +69,7 @@ class Runtime:
     @contextlib.asynccontextmanager
     async def _running(self) -> AsyncIterator[None]:
         engine = self._engine
-        engine.running = True
+        engine.begin()
         engine.moment("start")
         try:
             yield

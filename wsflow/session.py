@@ -10,7 +10,6 @@ import html
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from threading import get_ident
 from typing import Any, Literal, NamedTuple
 
 from .bodies import size_of, to_sendable
@@ -76,7 +75,6 @@ class Session:
         "_route",
         "_sent_close",
         "_stage",
-        "_thread",
         "_witness",
         "backlog",
         "dropped",
@@ -113,7 +111,7 @@ class Session:
         on_closed: Callable[[Session, int | None, str], None],
     ) -> None:
         self.id, self.number = id, number
-        self._thread, self._stage = get_ident(), on_stage.get()
+        self._stage = on_stage.get()
         self.peer, self.method, self.path = facts.peer, facts.method, facts.path
         self.params, self.query, self.headers = facts.params, facts.query, facts.headers
         self.subprotocol = facts.subprotocol
@@ -218,17 +216,11 @@ class Session:
         if self.state != "open":
             self.dropped += 1
             return None
-        if get_ident() != self._thread:
-            return self._deliver_from_elsewhere(data)
         if self._blocked:
             return self._keep(data)
         size = self.transport.send(data)
         self.messages_out += 1
         return size
-
-    def _deliver_from_elsewhere(self, data: Data) -> int | None:
-        """Another thread has a context of this session."""
-        return self._witness.call(self.deliver, data) if self._is_ours else None
 
     @property
     def _is_ours(self) -> bool:
