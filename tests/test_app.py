@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-import wsflow
 from tests.command import ECHO, write
 from wsflow import app
 
@@ -39,13 +38,6 @@ def test_a_file_named_like_a_library_does_not_hide_it(folder: Path) -> None:
     write(folder, "json.py", ECHO)
     assert app.load("json.py").name == "echo"
     assert sys.modules["json"] is json
-
-
-def test_a_neighbour_folder_that_begins_like_ours_is_not_ours() -> None:
-    ours = Path(wsflow.__file__).parent
-    with pytest.raises(ZeroDivisionError) as raised:
-        exec(compile("1 / 0", f"{ours}_examples/app.py", "exec"))
-    assert "_examples/app.py" in app.their_traceback(raised.value)
 
 
 @pytest.mark.parametrize(

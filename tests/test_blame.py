@@ -11,7 +11,7 @@ import pytest_asyncio
 
 from tests.kernel import Cell, Kernel
 from wsflow import Flow, WiringError
-from wsflow.blame import is_ours, theirs
+from wsflow.blame import OURS, is_ours, theirs, told
 
 FLOW = """
 from wsflow import Flow
@@ -79,3 +79,9 @@ async def test_all_of_it_is_there_for_who_asks(kernel: Kernel) -> None:
     await kernel.run("%xmode Verbose")
     told = shown(await kernel.submit("chat.message >> 5").wait())
     assert "wsflow/port.py" in told
+
+
+def test_a_neighbour_folder_that_begins_like_ours_is_not_ours() -> None:
+    with pytest.raises(ZeroDivisionError) as raised:
+        exec(compile("1 / 0", f"{OURS[:-1]}_examples/app.py", "exec"))
+    assert "_examples/app.py" in told(raised.value)

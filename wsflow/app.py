@@ -15,7 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from .blame import OURS
+from .blame import told
 from .flow import Flow
 from .rows import data_text
 from .terminal import RAISED, CommandError
@@ -54,7 +54,7 @@ def load(target: str) -> Flow:
     except SyntaxError as error:
         raise _unreadable(error) from error
     except Exception as error:
-        raise CodeError(their_traceback(error)) from error
+        raise CodeError(told(error)) from error
 
 
 def _split(target: str) -> tuple[str, str]:
@@ -129,25 +129,10 @@ def _made(found: object, target: str) -> Flow:
 # ---- errors that are the user's
 
 
-def their_traceback(error: BaseException) -> str:
-    """Return a traceback without the frames of wsflow and of the import machinery."""
-    told = traceback.TracebackException.from_exception(error)
-    _forget_ours(told)
-    return "".join(told.format()).rstrip()
-
-
-def _forget_ours(told: traceback.TracebackException) -> None:
-    ours = (OURS, "<frozen importlib")
-    told.stack[:] = [frame for frame in told.stack if not frame.filename.startswith(ours)]
-    for before in (told.__cause__, told.__context__, *(told.exceptions or ())):
-        if before is not None:
-            _forget_ours(before)
-
-
 def _unreadable(error: SyntaxError) -> CommandError:
     """Return `app.py:3: SyntaxError: …` and the line; what ran and raised itself: a traceback."""
     if not error.filename or not Path(error.filename).is_file():
-        return CodeError(their_traceback(error))
+        return CodeError(told(error))
     path = Path(error.filename)
     path = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
     line = f":{error.lineno}" if error.lineno else ""

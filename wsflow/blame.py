@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from functools import cache
 from pathlib import Path
 from types import CodeType, TracebackType
@@ -30,22 +31,37 @@ def libraries() -> tuple[str, ...]:
     return tuple({f"{path}{os.sep}" for name in names if (path := sysconfig.get_path(name))})
 
 
-def theirs(traceback: TracebackType | None) -> TracebackType | None:
+def theirs(tb: TracebackType | None) -> TracebackType | None:
     """Return a traceback without wsflow's frames, and those of libraries that wsflow called."""
     kept: list[TracebackType] = []
     inside = False
-    while traceback is not None:
-        frame = traceback.tb_frame
+    while tb is not None:
+        frame = tb.tb_frame
         inside = is_ours(frame.f_code) or (
             inside and frame.f_code.co_filename.startswith(libraries())
         )
         if not inside:
-            kept.append(traceback)
-        traceback = traceback.tb_next
+            kept.append(tb)
+        tb = tb.tb_next
     shown = None
     for one in reversed(kept):
         shown = TracebackType(shown, one.tb_frame, one.tb_lasti, one.tb_lineno)
     return shown
+
+
+def told(error: BaseException) -> str:
+    """Return an error with its traceback as text, without wsflow and the import machinery."""
+    whole = traceback.TracebackException.from_exception(error)
+    _forget_ours(whole)
+    return "".join(whole.format()).rstrip()
+
+
+def _forget_ours(told: traceback.TracebackException) -> None:
+    ours = (OURS, "<frozen importlib")
+    told.stack[:] = [frame for frame in told.stack if not frame.filename.startswith(ours)]
+    for before in (told.__cause__, told.__context__, *(told.exceptions or ())):
+        if before is not None:
+            _forget_ours(before)
 
 
 def rendered(error: BaseException) -> list[str]:

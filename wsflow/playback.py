@@ -12,7 +12,8 @@ from difflib import SequenceMatcher
 from typing import TYPE_CHECKING
 
 from .answer import Pair, Said
-from .app import CodeError, their_traceback
+from .app import CodeError
+from .blame import told
 from .errors import SetupError
 from .plain import plain
 from .replay import Replay
@@ -55,7 +56,7 @@ def play(replay: Replay, out: Console) -> int:
     try:
         report = _watched(replay, out)
     except SetupError as error:
-        raise CodeError(f"{error}\n{their_traceback(error.__cause__ or error)}") from error
+        raise CodeError(f"{error}\n{told(error.__cause__ or error)}") from error
     finally:
         replay.stop()
     show(report, out)

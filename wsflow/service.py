@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from .app import CodeError, their_traceback
+from .app import CodeError
+from .blame import told
 from .errors import PortInUseError, SetupError, UnsafeBindError, WsflowError
 from .flow import Flow
 from .recorder import Recorder
@@ -49,7 +50,7 @@ def run(
         return asyncio.run(_serve(flow, options, out, everything, record))
     except SetupError as error:
         cause = error.__cause__ or error
-        raise CodeError(f"{error}\n{their_traceback(cause)}") from error
+        raise CodeError(f"{error}\n{told(cause)}") from error
     except WsflowError as error:
         raise CommandError(_refusal(error, options)) from error
 
