@@ -25,7 +25,7 @@ def stream_of(data: bytes) -> tuple[bytes, list[bytes], bool]:
 
 async def main(arguments: list[str]) -> None:
     """Fuzz for so many seconds."""
-    import atheris  # type: ignore[import-untyped,unused-ignore]
+    import atheris
 
     with atheris.instrument_imports(include=["wsflow.connection", "wsflow.deflate"]):
         from tests.fuzzing import compare
