@@ -83,8 +83,13 @@ def line(row: Row) -> str:
 
 
 def where(row: Row) -> str:
-    """Return node and port as the user writes them."""
-    return f"{row.node}.{row.port}" if row.node and row.port else row.node or row.port
+    """Return where it happened, as the user writes it."""
+    return placed(row.node, row.port)
+
+
+def placed(node: str, port: str) -> str:
+    """Return node and port as the user writes them; what belongs to no node has only a port."""
+    return ".".join(filter(None, (node, port)))
 
 
 def clock_text(time: int) -> str:

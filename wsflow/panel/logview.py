@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..errors import WsflowError
 from ..events import KINDS
+from ..rows import placed
 from .cell import Budget, one_line, whole
 from .part import News, Part, text
 from .sieve import Raw, Sieve
@@ -159,7 +160,7 @@ class LogPart(Part):
                     seq,
                     time // 1_000_000,
                     kind,
-                    text(".".join(filter(None, (node, port))), 120),
+                    text(placed(node, port), 120),
                     "" if who is None else who.id,
                     one_line(data, size, budget),
                     "" if error is None else text(error),
