@@ -149,6 +149,8 @@ def of_recording(blocks: Iterable[list[Entry]]) -> pd.DataFrame:
             error += columns["error"]
     whole = {name: np.concatenate(some) for name, some in parts.items()}
     place = np.array(codes, np.int32)
+    names = {name: [one[at] for one in places] for at, name in enumerate(PLACE)}
+    names["path"] = [path or None for path in names["path"]]
     return Frame(
         {
             "seq": whole["seq"],
@@ -156,7 +158,7 @@ def of_recording(blocks: Iterable[list[Entry]]) -> pd.DataFrame:
             "time": _utc(whole["time"]),
             "scope": whole["scope"],
             "cause": _causes(whole["cause"]),
-            **{name: _named(place, names) for name, names in _names(places).items()},
+            **{name: _named(place, some) for name, some in names.items()},
             "data": _series(data),
             "size": whole["size"],
             "elapsed": whole["elapsed"],
@@ -164,14 +166,6 @@ def of_recording(blocks: Iterable[list[Entry]]) -> pd.DataFrame:
         },
         copy=False,
     )
-
-
-def _names(places: Iterable[Any]) -> dict[str, list[str | None]]:
-    """Return the names of each part of some places; no path at all is none."""
-    names: list[list[str | None]] = [list(some) for some in zip(*places, strict=True)]
-    named = dict(zip(PLACE, names or [[] for _ in PLACE], strict=True))
-    named["path"] = [path or None for path in named["path"]]
-    return named
 
 
 def _values(rows: list[Entry], data: tuple[Any, ...]) -> Sequence[Any]:
