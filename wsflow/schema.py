@@ -11,6 +11,7 @@ from itertools import islice
 from typing import Any
 
 from .errors import MissingPackageError, WiringError
+from .texts import texts
 
 MOST = 10
 """Reasons that are told of one body."""
@@ -75,8 +76,7 @@ def _reason(error: Any) -> str:
     wanted, found = error.validator_value, error.instance
     match error.validator:
         case "type":
-            kinds = [wanted] if isinstance(wanted, str) else wanted
-            return f"must be of type {' or '.join(kinds)}"
+            return f"must be of type {' or '.join(texts(wanted))}"
         case "required":
             return "lacks " + ", ".join(repr(name) for name in wanted if name not in found)
         case "additionalProperties" | "unevaluatedProperties":
