@@ -179,10 +179,10 @@ class Draft:
     """A recording that is written in one go: it takes its name when it is whole, or never."""
 
     def __init__(self, name: str, folder: str | Path) -> None:
-        self.path = resolve(name, folder)
-        self._buffer = bytearray()
         import tempfile  # here: it brings along a twentieth of our import time
 
+        self.path = resolve(name, folder)
+        self._buffer = bytearray()
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             file, aside = tempfile.mkstemp(".draft", f".{self.path.stem[:40]}-", self.path.parent)

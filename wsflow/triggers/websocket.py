@@ -50,7 +50,7 @@ class WebSocketTrigger(Trigger):
 
     def opened(self, session: SessionView) -> None:
         """Fire `req`: a client's connection is established."""
-        scope = self.pulse.scope(session, self.respond)
+        scope = self.pulse.scope(session, self._respond)
         seq = self.pulse.tell(self._req_place, session.number, scope.number, 0, None, 0)
         self.pulse.fire(self._req, _event(session), scope, seq)
 
