@@ -5,7 +5,6 @@ many turns the machine gave us meanwhile.
 """
 
 import asyncio
-from types import TracebackType
 from typing import Self
 
 BEAT = 0.01
@@ -32,11 +31,6 @@ class Beats:
         self._task = asyncio.create_task(self._go_on(), name="beats")
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         self._task.cancel()
         await asyncio.wait([self._task])

@@ -187,12 +187,7 @@ class Lab:
         if process is not None and process.poll() is None:
             with contextlib.suppress(OSError):
                 self.end_kernels()
-            process.terminate()
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait(10)
+            end(process, 10)
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
@@ -365,6 +360,16 @@ async def desk() -> AsyncIterator[Desk]:
                 yield Desk(lab, browser)
             finally:
                 await browser.close()
+
+
+def end(process: subprocess.Popen[bytes], patience: float) -> None:
+    """Ask a program to end; one that does not within so many seconds is killed."""
+    process.terminate()
+    try:
+        process.wait(patience)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait(patience)
 
 
 def isolated(folder: Path) -> dict[str, str]:

@@ -26,7 +26,7 @@ import pytest
 from playwright.async_api import Locator, Page, Route, expect
 from websockets.asyncio.client import ClientConnection, connect
 
-from tests.lab import isolated
+from tests.lab import end, isolated
 from tests.panelpage import chromium
 
 pytestmark = [pytest.mark.kernel, pytest.mark.timeout(300)]
@@ -184,12 +184,7 @@ def served(show: Show, cell: str, folder: Path) -> Iterator[tuple[subprocess.Pop
     try:
         yield process, f"http://127.0.0.1:{port}/"
     finally:
-        process.terminate()
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait(20)
+        end(process, 20)
 
 
 def answers(process: subprocess.Popen[bytes], url: str, folder: Path) -> None:
