@@ -27,7 +27,7 @@ async def main(arguments: list[str]) -> None:
     """Fuzz for so many seconds."""
     import atheris
 
-    with atheris.instrument_imports(include=["wsflow.connection", "wsflow.deflate"]):
+    with atheris.instrument_imports(include=["wsflow.wire.connection", "wsflow.wire.deflate"]):
         from tests.fuzzing import compare
 
     def once(data: bytes) -> None:

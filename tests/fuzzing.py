@@ -14,8 +14,8 @@ from websockets.extensions.permessage_deflate import PerMessageDeflate
 from websockets.frames import Opcode
 from websockets.protocol import Protocol, Side
 
-from wsflow.connection import Batch, Connection
-from wsflow.deflate import DeflateConnection
+from wsflow.wire.connection import Batch, Connection
+from wsflow.wire.deflate import DeflateConnection
 
 LIMIT = 2**12
 """Bytes a message may have here."""

@@ -1,7 +1,7 @@
 """A panel in a real Chromium without a Lab: the real widget, its real module, a wire between them.
 
 Jupyter only carries messages between the two; here a page's `model.send` calls the widget, and
-what the widget sends is handed to the page. `test_panel_lab.py` has the whole way.
+what the widget sends is handed to the page. `panel/test_lab.py` has the whole way.
 """
 
 from __future__ import annotations

@@ -10,9 +10,10 @@ from typing import Any, Self
 import anyio
 from websockets.asyncio.client import ClientConnection, connect
 
-from wsflow import Flow, Recording, lines
-from wsflow.memory import Client
-from wsflow.server import Server
+from wsflow import Flow, Recording
+from wsflow.io import format as lines
+from wsflow.wire.memory import Client
+from wsflow.wire.server import Server
 
 
 def open_client(server: Server, path: str, **options: Any) -> connect:

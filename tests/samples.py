@@ -22,10 +22,10 @@ import httpx
 from websockets.asyncio.client import connect
 
 from wsflow import Flow
-from wsflow.context import Context
-from wsflow.recorder import Recorder
-from wsflow.server import Server
+from wsflow.graph.context import Context
+from wsflow.io.recorder import Recorder
 from wsflow.types import CloseEvent, HttpEvent, MessageEvent, SocketEvent, TimerEvent
+from wsflow.wire.server import Server
 
 FOLDER = Path(__file__).parent.parent / "recordings"
 

@@ -293,7 +293,7 @@ UNSERIALISABLE = [object(), {1, 2}, {"raw": b"bytes"}, math.nan, {"x": math.inf}
         ({"é": "日本"}, '{"é":"日本"}'),
         *[(body, None) for body in UNSERIALISABLE],
     ],
-    ids=repr,
+    ids=lambda value: repr(value).partition(" at 0x")[0],
 )
 async def test_12_bodies(flow: Flow, body: Any, frame: str | bytes | None) -> None:
     chat = flow.websocket("/chat")

@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 from rich.cells import cell_len
 
-from wsflow import Context, Flow, cli, demo
+from wsflow import Context, Flow, demo
+from wsflow.cli import main as cli
 from wsflow.demo import chat_flow, picture
 from wsflow.testing import assert_replies
 

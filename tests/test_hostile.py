@@ -32,8 +32,9 @@ from tests.raw import (
     request,
     text,
 )
-from wsflow import Context, Flow, witness
-from wsflow.server import Server
+from wsflow import Context, Flow
+from wsflow.log import session_log as witness
+from wsflow.wire.server import Server
 
 LIMIT = 2**20
 

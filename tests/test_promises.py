@@ -32,7 +32,7 @@ from tests.raw import (
     text,
 )
 from wsflow import Context, Flow, ManualClock, PathError, ReplyError, Row, UnsafeBindError
-from wsflow.nodes.connections import Connections
+from wsflow.graph.nodes.connections import Connections
 
 SECRET = "hunter2secret"
 
@@ -791,7 +791,7 @@ async def test_p25_a_fault_of_ours_is_a_plain_500_and_a_row(
 
     flow.websocket("/")
     server = await flow.serve()
-    monkeypatch.setattr("wsflow.endpoint.Endpoint._judge", broken)
+    monkeypatch.setattr("wsflow.wire.endpoint.Endpoint._judge", broken)
     async with Raw.tcp(server.port) as raw:
         await raw.send(head)
         response = await raw.response()
@@ -848,10 +848,10 @@ def test_every_promise_stands_in_the_table_once() -> None:
 
 
 def test_the_table_names_tests_that_are_there() -> None:
-    named = set(re.findall(r"`(test_\w+\.py)::(test_\w+)`", TABLE.read_text()))
+    named = set(re.findall(r"`([\w/]+\.py)::(test_\w+)`", TABLE.read_text()))
     there = {
-        (path.name, name)
-        for path in TABLE.parent.glob("test_*.py")
+        (path.relative_to(TABLE.parent).as_posix(), name)
+        for path in TABLE.parent.rglob("test_*.py")
         for name in re.findall(r"(?m)^(?:async )?def (test_\w+)", path.read_text())
     }
     assert named - there == set()

@@ -32,7 +32,7 @@ async def test_the_python_of_the_readme_runs_in_order(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # a script may not declare a node twice; the README shows what a notebook may
-    monkeypatch.setattr("wsflow.graph.interactive", lambda: True)
+    monkeypatch.setattr("wsflow.graph.graph.interactive", lambda: True)
     monkeypatch.chdir(tmp_path)  # recordings go into a folder below
     names: dict[str, Any] = {"print": lambda *_: None}
     first, family, replaying, learning, outside = blocks("python")

@@ -12,8 +12,8 @@ import pytest
 
 from wsflow import Flow
 from wsflow.errors import MissingPackageError, RecordingError
-from wsflow.folder import create
-from wsflow.lines import FORMAT, write_object
+from wsflow.io.folder import create
+from wsflow.io.format import FORMAT, write_object
 from wsflow.recording import Damage, Info, Recording, recordings
 
 EVIL = "<img src=x onerror=alert(1)>"

@@ -20,8 +20,8 @@ from tests.fuzzing import Wire
 from tests.needs import missing
 from tests.raw import BINARY, PING, TEXT, Raw, close, eventually, frame, handshake, text
 from wsflow import Context, Flow
-from wsflow.connection import Batch, Connection
-from wsflow.wire import Request
+from wsflow.base.interfaces import Request
+from wsflow.wire.connection import Batch, Connection
 
 MIB = 2**20
 

@@ -8,7 +8,6 @@
 from typing import TYPE_CHECKING, Any
 
 from .clock import Clock, ManualClock
-from .context import Context
 from .errors import (
     FreezeError,
     HandlerError,
@@ -31,29 +30,30 @@ from .errors import (
 )
 from .events import Row
 from .flow import Flow
-from .memory import Client
-from .server import Server
-from .session import Session
+from .graph.context import Context
+from .wire.memory import Client
+from .wire.server import Server
+from .wire.session import Session
 
 if TYPE_CHECKING:
-    from .exercise import Exercise, check, exercises, make_exercise
-    from .recorder import Recorder
+    from .compare.report import Report
+    from .course.exercise import Exercise, check, exercises, make_exercise
+    from .io.recorder import Recorder
     from .recording import Recording, recordings
-    from .replay import Replay
-    from .report import Report
+    from .replay.replay import Replay
 
 __version__ = "0.1.0"
 
 _LATER = {
-    "Recorder": "recorder",
+    "Recorder": "io.recorder",
     "Recording": "recording",
     "recordings": "recording",
-    "Replay": "replay",
-    "Report": "report",
-    "Exercise": "exercise",
-    "check": "exercise",
-    "exercises": "exercise",
-    "make_exercise": "exercise",
+    "Replay": "replay.replay",
+    "Report": "compare.report",
+    "Exercise": "course.exercise",
+    "check": "course.exercise",
+    "exercises": "course.exercise",
+    "make_exercise": "course.exercise",
 }
 """What is loaded when it is first asked for, and from where: importing stays light."""
 

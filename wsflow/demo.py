@@ -17,13 +17,13 @@ from rich.text import Text
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
-from .context import Context
+from .cli.terminal import DONE, RAISED, STYLES, CommandError, rows_table, table
 from .events import Row
 from .flow import Flow
-from .port import Wire
-from .terminal import DONE, RAISED, STYLES, CommandError, rows_table, table
-from .triggers.base import Trigger
-from .triggers.websocket import WebSocketTrigger
+from .graph.context import Context
+from .graph.port import Wire
+from .graph.triggers.base import Trigger
+from .graph.triggers.websocket import WebSocketTrigger
 from .types import CloseEvent, MessageEvent
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .blame import rendered
+from .tracebacks import rendered
 
 
 class WsflowError(Exception):

@@ -8,29 +8,29 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from . import diagram
-from .cells import interactive
+from .base.current import on_stage
+from .base.ink import inked
 from .clock import Clock
-from .engine import Engine
 from .errors import WiringError
-from .folder import FOLDER, resolve
-from .ink import inked
-from .log import Log
+from .graph.cells import interactive
+from .graph.engine import Engine
+from .graph.state import State
+from .graph.triggers.timer import Timer
+from .io.folder import FOLDER, resolve
+from .log.log import Log
+from .log.store import Tape
 from .serving import Serving
 from .spelling import Spelled
-from .stage import on_stage
-from .state import State
-from .tape import Tape
 from .texts import texts
-from .triggers.timer import Timer
+from .views import diagram
 
 if TYPE_CHECKING:
+    from .io.recorder import Recorder
     from .panel import Panels
-    from .recorder import Recorder
     from .recording import Recording
-    from .replay import Replay
-    from .twin import Stage
-    from .virtual import VirtualLoop
+    from .replay.clone import Stage
+    from .replay.replay import Replay
+    from .replay.virtual_time import VirtualLoop
 
 
 class Flow(Serving, Spelled):
@@ -117,7 +117,7 @@ class Flow(Serving, Spelled):
         return self.call(self._record, name, folder, tuple(redact))
 
     def _record(self, name: str, folder: str | Path, redact: tuple[str, ...]) -> Recorder:
-        from .recorder import Recorder
+        from .io.recorder import Recorder
 
         same = self._recorder_of(name, folder)
         if same is not None:
@@ -177,9 +177,9 @@ class Flow(Serving, Spelled):
         Raises:
             RecordingError: it can not be read, or not be played in this flow (when awaited).
         """
+        from .compare.rules import Rules
         from .recording import Recording
-        from .replay import Replay
-        from .rules import Rules
+        from .replay.replay import Replay
 
         opened = (
             recording
@@ -201,8 +201,8 @@ class Flow(Serving, Spelled):
         self, loop: VirtualLoop, began: int, was: Mapping[str, Any] = MappingProxyType({})
     ) -> tuple[Stage, Log]:
         """Make a flow of its own for a replay (see `twin`); `was` describes the one recorded."""
-        from .twin import Stage, copy, lead
-        from .virtual import VirtualClock
+        from .replay.clone import Stage, copy, lead
+        from .replay.virtual_time import VirtualClock
 
         env = self._engine.env
         twin = Flow(self.name, env=env, clock=VirtualClock(loop, began), _apart=True)
@@ -230,8 +230,8 @@ class Flow(Serving, Spelled):
         Raises:
             RecordingError: the recording can not be read.
         """
-        from .asyncapi import Place, document
         from .recording import Recording
+        from .views.asyncapi import Place, document
 
         if recording is not None and not isinstance(recording, Recording):
             recording = Recording.open(recording, folder=folder)

@@ -10,18 +10,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .base.plain import plain
 from .errors import RecordingError
-from .folder import FOLDER, names, resolve
-from .plain import plain
-from .source import CONVERTERS, Damage, Source
-from .timeline import timeline
+from .io.folder import FOLDER, names, resolve
+from .io.reader import CONVERTERS, Damage, Source
+from .io.timeline import timeline
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import pandas as pd
 
-    from .ghosts import Ghosts
+    from .replay.crowd import Ghosts
 
 __all__ = ["CONVERTERS", "Damage", "Info", "Recording", "recordings"]
 
@@ -56,13 +56,13 @@ class Recording(Source):
 
     def frame(self) -> pd.DataFrame:
         """Return all rows as a DataFrame: the log's columns, and `t`, seconds since the start."""
-        from .frame import of_recording
+        from .log.frame import of_recording
 
         return of_recording(self.blocks())
 
     def sessions(self) -> pd.DataFrame:
         """Return one row a session: its handshake, and when and how it ended."""
-        from .frame import of_handshakes
+        from .log.frame import of_handshakes
 
         return of_handshakes(self.entries())
 
@@ -98,20 +98,20 @@ class Recording(Source):
 
     def sequence(self, start: float = 0.0, end: float | None = None, newest: int = 200) -> Any:
         """Return a Mermaid sequence diagram of a slice in seconds, one lifeline a session."""
-        from .sequence import diagram
+        from .log.sequence import diagram
 
         chosen = (r for r in self.rows() if r.t >= start and (end is None or r.t <= end))
         return diagram(deque(chosen, newest))
 
     def to_csv(self, path: str | Path) -> Path:
         """Write its rows as CSV and return where; text that a spreadsheet would run is defused."""
-        from .frame import write_csv
+        from .log.frame import write_csv
 
         return write_csv(self.frame(), path)
 
     def to_parquet(self, path: str | Path) -> Path:
         """Write its rows as Parquet (needs `pip install wsflow[parquet]`) and return where."""
-        from .frame import write_parquet
+        from .log.frame import write_parquet
 
         return write_parquet(self.frame(), path)
 
@@ -121,7 +121,7 @@ class Recording(Source):
         Raises:
             RecordingError: it has no sessions, or the file can not be written.
         """
-        from .har import to_har
+        from .io.har import to_har
 
         return to_har(self, path)
 
@@ -135,7 +135,7 @@ class Recording(Source):
             RecordingError: it is no HAR, has no messages, or is wrong somewhere; it says where.
             RecordingNameError: the name leads out of the folder.
         """
-        from .har import from_har
+        from .io.har import from_har
 
         return cls.open(from_har(path, name, folder))
 
@@ -152,7 +152,7 @@ class Recording(Source):
         `await crowd.haunt(flow)` sends them to a flow, `crowd.haunt("ws://...")` to a server;
         `faults` are shares of clients or messages: `drop`, `slow`, `duplicate`.
         """
-        from .ghosts import ghosts
+        from .replay.crowd import ghosts
 
         return ghosts(self, n, seed, jitter=jitter, faults=faults)
 
@@ -161,7 +161,7 @@ class Recording(Source):
 
         `rules` go to its `flow.replay(...)`: `ignore=["id"]`, `ignore_times=True`.
         """
-        from .export import to_pytest
+        from .io.pytest_export import to_pytest
 
         return to_pytest(self, path, app, rules)
 
@@ -169,7 +169,7 @@ class Recording(Source):
 
     def redact(self, *names: str, to: str) -> Recording:
         """Return a new recording, called `to`, without the values of these JSON keys."""
-        from .editing import redact
+        from .io.editing import redact
 
         return self.open(redact(self, names, to))
 
@@ -180,7 +180,7 @@ class Recording(Source):
 
         Both are seconds, or the texts of marks.
         """
-        from .editing import trim
+        from .io.editing import trim
 
         return self.open(trim(self, start, end, to))
 
@@ -189,7 +189,7 @@ class Recording(Source):
 
         Marks are in all of them; what belongs to no session (HTTP, say) is in none.
         """
-        from .editing import split
+        from .io.editing import split
 
         return {who: self.open(path) for who, path in split(self, to or self.name).items()}
 
@@ -198,7 +198,7 @@ class Recording(Source):
 
         Rows get new numbers; a session id that two of them have is told apart (`s1`, `s1~2`).
         """
-        from .editing import merge
+        from .io.editing import merge
 
         return self.open(merge([self, *others], to))
 
@@ -216,7 +216,7 @@ class Recording(Source):
         return f"<Recording {self.name} of {created} in {self.path.parent}>"
 
     def _repr_html_(self) -> str:
-        from .table import table
+        from .base.display import table
 
         info = self.info()
         facts = [
@@ -235,7 +235,7 @@ class Recording(Source):
 
 def recordings(folder: str | Path = FOLDER) -> pd.DataFrame:
     """Return the recordings of a folder as a table; one that can not be read says why."""
-    from .frame import of_infos
+    from .log.frame import of_infos
 
     found: list[tuple[str, Info | str]] = []
     for name in names(folder):

@@ -13,29 +13,29 @@ from typing import Any, TypeVar
 
 import anyio
 
-from .asgi import AsgiApp
-from .cells import interactive
+from .base.current import on_stage
+from .base.interfaces import CLOSE_GOING_AWAY, CLOSE_RESTART, Routes
 from .clock import Clock
-from .declarations import Declarations
-from .endpoint import Endpoint
-from .engine import Engine
 from .errors import ServeError
-from .freeze import Freeze
-from .freezer import Freezer
-from .memory import Client
-from .node import Node
-from .policy import Policy
-from .port import Output
-from .runtime import Runtime
-from .server import Options, Server
-from .sessions import Sessions
-from .stage import on_stage
-from .tape import Tape
+from .graph.cells import interactive
+from .graph.declarations import Declarations
+from .graph.engine import Engine
+from .graph.freeze import Freeze
+from .graph.freezes import Freezer
+from .graph.node import Node
+from .graph.port import Output
+from .graph.runtime import Runtime
+from .graph.watchdog import Blocked
+from .log.session_log import TapeWitness
+from .log.store import Tape
 from .texts import texts
 from .types import SessionView
-from .watchdog import Blocked
-from .wire import CLOSE_GOING_AWAY, CLOSE_RESTART, Routes
-from .witness import TapeWitness
+from .wire.asgi import AsgiApp
+from .wire.endpoint import Endpoint
+from .wire.memory import Client
+from .wire.policy import Policy
+from .wire.server import Options, Server
+from .wire.sessions import Sessions
 
 R = TypeVar("R")
 
@@ -363,7 +363,7 @@ class Serving(Declarations):
         )
 
     def _with_page(self) -> Routes:
-        from .statuspage import StatusPage, WithPage
+        from .views.statuspage import StatusPage, WithPage
 
         nodes = self._graph.nodes.values
         return WithPage(self._graph, StatusPage(self.name, nodes, lambda: len(self._sessions)))

@@ -40,12 +40,12 @@ from websockets.asyncio import client as asyncio_client
 from websockets.datastructures import Headers
 from websockets.sync import client as sync_client
 
-from .bodies import to_data
+from .base.bodies import to_data
 from .errors import ReceiveTimeoutError, SessionClosedError, WsflowError
 from .flow import Flow
-from .memory import Client
-from .server import Server
 from .types import Data
+from .wire.memory import Client
+from .wire.server import Server
 
 if TYPE_CHECKING or "pytest" in sys.modules:
     import pytest

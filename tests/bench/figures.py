@@ -120,8 +120,8 @@ def _share(figures: Figures, *, backwards: bool) -> float:
 
 def prepare(folder: Path, rows: int) -> float:
     """Write a recording of an echo with the recorder; return the seconds it took."""
-    from wsflow.recorder import Recorder
-    from wsflow.tape import Known, Tape
+    from wsflow.io.recorder import Recorder
+    from wsflow.log.store import Known, Tape
 
     tape = Tape()
     tape.later = lambda flush: None  # no loop turns here: flushed by hand
@@ -158,7 +158,7 @@ def _echo() -> Any:
 def _load(folder: Path, rows: int) -> Any:
     from wsflow import Recording
 
-    importlib.import_module("wsflow.frame")
+    importlib.import_module("wsflow.log.frame")
     return Recording.open(str(rows), folder=folder)
 
 
@@ -202,8 +202,8 @@ def append(folder: Path) -> float:
 
 def log_frame(folder: Path) -> float:
     """Return the seconds it takes to have a log of a million rows as a DataFrame."""
-    from wsflow.log import Log
-    from wsflow.tape import Tape
+    from wsflow.log.log import Log
+    from wsflow.log.store import Tape
 
     Log(Tape()).frame()  # pandas loads some of itself at the first use
     tape, _ = _told()
@@ -215,7 +215,7 @@ def log_frame(folder: Path) -> float:
 
 def _told() -> tuple[Any, float]:
     """Return a tape with a million rows, and the seconds it took to tell them."""
-    from wsflow.tape import Tape
+    from wsflow.log.store import Tape
 
     tape = Tape(2 * MILLION, 2**30)  # room for all of them
     place = tape.place("message", "echo", "message")

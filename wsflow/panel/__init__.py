@@ -15,9 +15,9 @@ from .composer import History
 
 if TYPE_CHECKING:
     from ..flow import Flow
-    from .deck import Deck
-    from .gauge import Gauge
-    from .icebox import Icebox
+    from .freezes import Icebox
+    from .playback import Deck
+    from .rates import Gauge
     from .widget import Panel
 
 PARTS = ("sessions", "composer", "log", "diagram", "plots", "freezer", "client", "player")
@@ -56,21 +56,21 @@ class Panels(Spelled):
     @cached_property
     def deck(self) -> Deck:
         """What records and plays for all pages."""
-        from .deck import Deck
+        from .playback import Deck
 
         return Deck(self._flow)
 
     @cached_property
     def gauge(self) -> Gauge:
         """What counts for all pages."""
-        from .gauge import Gauge
+        from .rates import Gauge
 
         return Gauge(self._flow)
 
     @cached_property
     def icebox(self) -> Icebox:
         """What is frozen, for all pages."""
-        from .icebox import Icebox
+        from .freezes import Icebox
 
         return Icebox(self._flow)
 

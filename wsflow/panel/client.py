@@ -11,11 +11,18 @@ from collections import deque
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 from urllib.parse import quote
 
-from ..bodies import size_of
+from ..base.bodies import size_of
+from ..base.interfaces import (
+    CLOSE_GOING_AWAY,
+    CLOSE_NORMAL,
+    CLOSE_TOO_BIG,
+    Refusal,
+    Request,
+    check_close,
+)
 from ..errors import RefusedError, WsflowError
-from ..loopback import Loopback
 from ..types import Data
-from ..wire import CLOSE_GOING_AWAY, CLOSE_NORMAL, CLOSE_TOO_BIG, Refusal, Request, check_close
+from ..wire.loopback import Loopback
 from .body import message
 from .part import News, Part, glance, text
 

@@ -6,22 +6,22 @@ from collections import deque
 from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-from ..context import Context
+from ..base.interfaces import CLOSE_NORMAL, check_close
 from ..errors import WsflowError
 from ..events import HAND
-from ..node import Node
-from ..nodes.connections import LEFT, SLOW, Connections, Delivery
-from ..scope import Scope
-from ..triggers.websocket import WebSocketTrigger
+from ..graph.context import Context
+from ..graph.node import Node
+from ..graph.nodes.connections import LEFT, SLOW, Connections, Delivery
+from ..graph.scope import Scope
+from ..graph.triggers.websocket import WebSocketTrigger
 from ..types import Data
-from ..wire import CLOSE_NORMAL, check_close
 from .body import message
 from .part import News, Part, glance, text
 
 if TYPE_CHECKING:
     from ..events import Row
     from ..flow import Flow
-    from ..session import Session
+    from ..wire.session import Session
 
 OFFERED = 100
 """Sessions, and groups of a manager, that a page can choose from."""

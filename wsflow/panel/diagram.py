@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from itertools import islice, zip_longest
 from typing import TYPE_CHECKING, Any
 
-from ..triggers.base import Trigger
-from ..watchdog import written
-from .layout import Key, Picture, Shape, arrange
+from ..graph.triggers.base import Trigger
+from ..graph.watchdog import written
+from ..views.layout import Key, Picture, Shape, arrange
 from .part import News, Part, text
 
 if TYPE_CHECKING:
     from ..flow import Flow
-    from ..node import Node
-    from ..port import Wire
+    from ..graph.node import Node
+    from ..graph.port import Wire
 
 LOOK = 0.25
 """Seconds between two looks at the counts: what changes faster nobody can read."""

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..errors import WsflowError
 from ..events import KINDS
-from ..rows import placed
-from .cell import Budget, one_line, whole
+from ..log.rows import placed
 from .part import News, Part, text
-from .sieve import Raw, Sieve
+from .row_filter import Raw, Sieve
+from .row_text import Budget, one_line, whole
 
 if TYPE_CHECKING:
     from ..flow import Flow

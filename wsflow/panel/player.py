@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..errors import WsflowError
-from .deck import Manner
 from .part import News, Part, text
+from .playback import Manner
 
 if TYPE_CHECKING:
     from ..flow import Flow

@@ -12,7 +12,7 @@ from .part import News, Part, text
 
 if TYPE_CHECKING:
     from ..flow import Flow
-    from ..session import Session
+    from ..wire.session import Session
 
 SHOWN = 200
 """Rows on a page."""

@@ -15,8 +15,8 @@ import traitlets
 from . import bundle
 from .page import Page
 from .parts import KINDS
-from .pulse import pulse
 from .status import Status
+from .ticker import pulse
 
 if TYPE_CHECKING:
     from ..flow import Flow

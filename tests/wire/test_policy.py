@@ -1,0 +1,461 @@
+"""Whom the policy lets in: binding, Host, Origin, token, and forwarded addresses (P18 to P21)."""
+
+import ipaddress
+
+import pytest
+
+from wsflow import ServeError, UnsafeBindError
+from wsflow.base.interfaces import Request
+from wsflow.wire.policy import Policy, check_bind, is_loopback, networks, split_host
+
+SERVER = "127.0.0.1:8765"
+
+
+def asked(
+    host: str | None = SERVER,
+    origin: str | None = None,
+    *,
+    query: str = "",
+    local: str = "127.0.0.1",
+    client: str = "127.0.0.1",
+    headers: tuple[tuple[str, str], ...] = (),
+) -> Request:
+    given = [("host", host), ("origin", origin)]
+    named = tuple((name, value) for name, value in given if value is not None)
+    return Request("GET", "/chat", query, (*named, *headers), client, local)
+
+
+def status(policy: Policy, request: Request) -> int | None:
+    refusal = policy.judge(request)
+    return None if refusal is None else refusal.status
+
+
+# ---- P18: the address to bind
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "::1", "localhost", "LocalHost"])
+def test_loopback_is_bound_without_a_token(host: str) -> None:
+    check_bind(host, None, False)
+
+
+@pytest.mark.parametrize(
+    "host", ["0.0.0.0", "::", "", "192.168.1.5", "fe80::1", "example.org", "localhost.evil.example"]
+)
+def test_other_addresses_need_a_token_or_an_explicit_word(host: str) -> None:
+    with pytest.raises(UnsafeBindError) as caught:
+        check_bind(host, None, False)
+    assert "token=" in str(caught.value)
+    assert "allow_unauthenticated=True" in str(caught.value)
+    assert isinstance(caught.value, ServeError)
+    assert isinstance(caught.value, ValueError)
+    check_bind(host, "s3cret", False)
+    check_bind(host, None, True)
+
+
+def test_an_empty_token_is_no_token() -> None:
+    with pytest.raises(UnsafeBindError):
+        check_bind("0.0.0.0", "", False)
+
+
+# ---- P19: Host
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.1:8765",
+        "127.0.0.1",
+        "127.1.2.3:1",
+        "[::1]:8765",
+        "[::1]",
+        "[::ffff:127.0.0.1]:8765",
+        "localhost:8765",
+        "LOCALHOST",
+        "app.localhost:8765",
+        "a.b.localhost",
+    ],
+)
+def test_loopback_names_are_let_in(host: str) -> None:
+    assert Policy().judge(asked(host)) is None
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.1.evil.example",
+        "127.0.0.1.evil.example:8765",
+        "evil.example:8765",
+        "localhost.evil.example",
+        "notlocalhost",
+        "xlocalhost:8765",
+        "127.0.0.1x",
+        "127.0.0.1@evil.example",
+        "evil@127.0.0.1",
+        "127.0.0.1/evil",
+        "127.0.0.1?x",
+        "127.0.0.1#x",
+        "127.0.0.1, evil.example",
+        "127.0.0.1:99999",
+        "127.0.0.1:port",
+        "127.0.0.1:80:90",
+        "2130706433",
+        "0x7f.0.0.1",
+        "0177.0.0.1",
+        "127.1",
+        "[::1",
+        "::1]",
+        "[::1]evil.example",
+        "[::1].evil.example:8765",
+        "[::2]",
+        "0.0.0.0:8765",
+        "10.0.0.9",
+        " ",
+        "",
+        "\x00",
+    ],
+)
+def test_other_hosts_and_garbage_are_refused(host: str) -> None:
+    assert status(Policy(), asked(host)) == 403
+
+
+def test_a_request_without_host_is_refused() -> None:
+    assert status(Policy(), asked(None)) == 403
+
+
+def test_two_host_headers_are_refused() -> None:
+    assert status(Policy(), asked(SERVER, headers=(("host", "evil.example"),))) == 403
+
+
+@pytest.mark.parametrize(
+    ("host", "allowed"),
+    [
+        ("chat.example.org:8765", ("chat.example.org",)),
+        ("CHAT.example.org", ("chat.example.org",)),
+        ("chat.example.org", ("Chat.Example.org",)),
+        ("chat.example.org:8765", ("chat.example.org:8765",)),
+        ("anything.example", ("*",)),
+    ],
+)
+def test_a_configured_host_is_let_in(host: str, allowed: tuple[str, ...]) -> None:
+    assert Policy(allowed_hosts=allowed).judge(asked(host)) is None
+
+
+def test_a_configured_host_lets_no_other_in() -> None:
+    policy = Policy(allowed_hosts=("chat.example.org",))
+    for host in ("evil.chat.example.org", "chat.example.org.evil.example", "example.org"):
+        assert status(policy, asked(host)) == 403
+
+
+def test_the_very_address_a_client_connected_to_is_let_in() -> None:
+    assert Policy().judge(asked("10.0.0.5:8765", local="10.0.0.5")) is None
+    assert Policy().judge(asked("[fd00::5]:8765", local="fd00::5")) is None
+    assert status(Policy(), asked("10.0.0.6:8765", local="10.0.0.5")) == 403
+
+
+def test_behind_another_server_host_is_not_checked() -> None:
+    assert Policy(check_host=False).judge(asked("anything.example")) is None
+
+
+def test_a_refused_host_is_told_what_to_set() -> None:
+    refusal = Policy().judge(asked("chat.example.org:8765"))
+    assert refusal is not None
+    assert "Host 'chat.example.org:8765'" in refusal.body
+    assert "allowed_hosts=['chat.example.org']" in refusal.body
+
+
+# ---- P19: Origin
+
+
+@pytest.mark.parametrize(
+    ("origin", "host"),
+    [
+        (None, SERVER),
+        ("http://127.0.0.1:8765", SERVER),
+        ("https://127.0.0.1:8765", SERVER),
+        ("HTTP://LOCALHOST:8765", "localhost:8765"),
+        ("http://[::1]:8765", "[::1]:8765"),
+        ("http://localhost", "localhost"),
+        ("http://localhost:80", "localhost"),
+        ("http://localhost", "localhost:80"),
+        ("https://localhost", "localhost:443"),
+    ],
+)
+def test_no_origin_and_the_same_origin_are_let_in(origin: str | None, host: str) -> None:
+    assert Policy().judge(asked(host, origin)) is None
+
+
+@pytest.mark.parametrize(
+    ("origin", "host"),
+    [
+        ("null", SERVER),
+        ("file://", SERVER),
+        ("file:///home/me/page.html", SERVER),
+        ("", SERVER),
+        ("http://evil.example", SERVER),
+        ("http://127.0.0.1.evil.example:8765", SERVER),
+        ("http://127.0.0.1:8888", SERVER),
+        ("http://127.0.0.1", SERVER),
+        ("http://localhost:8888", "localhost:8765"),
+        ("http://localhost:8765", SERVER),
+        ("http://[::1]:8765", SERVER),
+        ("https://localhost", "localhost:80"),
+        ("http://127.0.0.1:8765@evil.example", SERVER),
+        ("http://127.0.0.1:port", SERVER),
+        ("http://[::1", SERVER),
+        ("ws://127.0.0.1:8765", SERVER),
+        ("chrome-extension://abc", SERVER),
+        ("127.0.0.1:8765", SERVER),
+    ],
+)
+def test_other_origins_are_refused(origin: str, host: str) -> None:
+    assert status(Policy(), asked(host, origin)) == 403
+
+
+def test_a_rebinding_name_does_not_get_in_by_its_own_origin() -> None:
+    request = asked("evil.example:8765", "http://evil.example:8765")
+    assert status(Policy(), request) == 403
+
+
+def test_a_configured_origin_is_let_in_and_no_other() -> None:
+    policy = Policy(allowed_origins=("https://app.example",))
+    assert policy.judge(asked(SERVER, "https://app.example")) is None
+    for other in ("http://app.example", "https://app.example:8443", "https://app.example.evil"):
+        assert status(policy, asked(SERVER, other)) == 403
+
+
+def test_a_star_lets_every_origin_in() -> None:
+    assert Policy(allowed_origins=("*",)).judge(asked(SERVER, "null")) is None
+
+
+def test_an_origin_that_a_panel_reported_is_let_in_from_then_on() -> None:
+    policy, request = Policy(), asked(SERVER, "http://127.0.0.1:8888")
+    assert status(policy, request) == 403
+    policy.reported_origins.add("http://127.0.0.1:8888")
+    assert policy.judge(request) is None
+
+
+@pytest.mark.parametrize("origin", ["null", "file://", "*", "", "http://[", "hub.example.org"])
+def test_a_reported_origin_that_names_no_host_opens_nothing(origin: str) -> None:
+    policy = Policy(reported_origins={origin})
+    assert status(policy, asked(SERVER, origin)) == 403
+    assert status(policy, asked("evil.example")) == 403
+
+
+@pytest.mark.parametrize("host", ["hub.example.org", "HUB.example.org:443", "hub.example.org:8000"])
+def test_a_host_whose_page_shows_a_panel_is_let_in_from_then_on(host: str) -> None:
+    """Jupyter's proxy passes the Host it was called by, and the Origin of the page."""
+    policy, request = Policy(), asked(host, "https://hub.example.org")
+    assert status(policy, request) == 403
+    policy.reported_origins.add("https://hub.example.org")
+    assert policy.judge(request) is None
+    assert policy.judge(asked(host)) is None
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["hub.example.org.evil.example", "evil-hub.example.org", "example.org", "hub.example", "null"],
+)
+def test_a_host_that_only_looks_like_a_reported_one_is_refused(host: str) -> None:
+    policy = Policy(reported_origins={"https://hub.example.org", "null"})
+    assert status(policy, asked(host, "https://hub.example.org")) == 403
+    assert status(policy, asked(host)) == 403
+
+
+def test_a_reported_host_opens_the_door_to_no_other_origin() -> None:
+    policy = Policy(reported_origins={"https://hub.example.org"})
+    assert status(policy, asked("hub.example.org", "https://evil.example")) == 403
+    assert status(policy, asked("hub.example.org", "null")) == 403
+
+
+def test_two_origin_headers_are_refused() -> None:
+    both = asked(SERVER, f"http://{SERVER}", headers=(("origin", "http://evil.example"),))
+    assert status(Policy(), both) == 403
+
+
+def test_a_refused_origin_is_told_what_to_set() -> None:
+    refusal = Policy().judge(asked(SERVER, "https://app.example"))
+    assert refusal is not None
+    assert "allowed_origins=['https://app.example']" in refusal.body
+
+
+# ---- P20: the token
+
+BEARER = (("authorization", "Bearer s3cret"),)
+PROTOCOL = (("sec-websocket-protocol", "chat, wsflow.token.s3cret"),)
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        asked(query="token=s3cret"),
+        asked(query="page=1&token=s3cret"),
+        asked(query="token=wrong&token=s3cret"),
+        asked(headers=BEARER),
+        asked(headers=(("authorization", "bearer  s3cret"),)),
+        asked(headers=PROTOCOL),
+        asked(query="token=wrong", headers=BEARER),
+    ],
+)
+def test_a_token_comes_by_query_header_or_subprotocol(request_: Request) -> None:
+    assert Policy(token="s3cret").judge(request_) is None
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        asked(),
+        asked(query="token="),
+        asked(query="token=S3CRET"),
+        asked(query="token=s3cre"),
+        asked(query="token=s3crett"),
+        asked(query="Token=s3cret"),
+        asked(query="key=s3cret"),
+        asked(query="token=%ff%00\xff"),
+        asked(headers=(("authorization", "Basic s3cret"),)),
+        asked(headers=(("authorization", "s3cret"),)),
+        asked(headers=(("authorization", "Bearer"),)),
+        asked(headers=(("sec-websocket-protocol", "s3cret"),)),
+        asked(headers=(("sec-websocket-protocol", "wsflow.token."),)),
+        asked(headers=(("cookie", "token=s3cret"),)),
+    ],
+)
+def test_without_the_right_token_nobody_gets_in(request_: Request) -> None:
+    assert status(Policy(token="s3cret"), request_) == 401
+
+
+def test_a_token_may_have_any_characters() -> None:
+    policy = Policy(token="grün&=")
+    assert policy.judge(asked(query="token=gr%C3%BCn%26%3D")) is None
+
+
+def test_who_lacks_a_token_is_told_the_ways_to_bring_one_but_not_the_token() -> None:
+    refusal = Policy(token="s3cret").judge(asked(query="token=wrong"))
+    assert refusal is not None
+    assert "?token=" in refusal.body
+    assert "Authorization: Bearer" in refusal.body
+    assert "s3cret" not in refusal.body
+    assert "wrong" not in refusal.body
+    assert ("www-authenticate", "Bearer") in refusal.headers
+
+
+def test_a_token_does_not_open_the_door_to_other_hosts_and_origins() -> None:
+    policy = Policy(token="s3cret")
+    assert status(policy, asked("evil.example", query="token=s3cret")) == 403
+    assert status(policy, asked(SERVER, "null", query="token=s3cret")) == 403
+
+
+def test_a_query_with_too_many_fields_is_refused_not_raised() -> None:
+    query = "&".join(["a=1"] * 2_000)
+    refusal = Policy(token="s3cret").judge(asked(query=query))
+    assert refusal is not None
+    assert refusal.status in {400, 401}
+
+
+# ---- P21: the peer
+
+
+def forwarded(*values: str, name: str = "x-forwarded-for") -> tuple[tuple[str, str], ...]:
+    return tuple((name, value) for value in values)
+
+
+@pytest.mark.parametrize(
+    ("client", "values", "trusted", "peer"),
+    [
+        ("203.0.113.9", ["1.2.3.4"], ["127.0.0.0/8"], "203.0.113.9"),
+        ("127.0.0.1", ["1.2.3.4"], [], "127.0.0.1"),
+        ("127.0.0.1", ["1.2.3.4"], ["127.0.0.1/32"], "1.2.3.4, 127.0.0.1"),
+        ("127.0.0.1", ["6.6.6.6, 1.2.3.4"], ["127.0.0.1/32"], "1.2.3.4, 127.0.0.1"),
+        (
+            "127.0.0.1",
+            ["1.2.3.4, 10.0.0.7"],
+            ["127.0.0.1/32", "10.0.0.0/8"],
+            "1.2.3.4, 10.0.0.7, 127.0.0.1",
+        ),
+        ("127.0.0.1", ["6.6.6.6", "1.2.3.4"], ["127.0.0.1/32"], "1.2.3.4, 127.0.0.1"),
+        ("127.0.0.1", ["1.2.3.4, <script>"], ["127.0.0.1/32"], "127.0.0.1"),
+        (
+            "::ffff:127.0.0.1",
+            ["[2001:db8::1]:443"],
+            ["127.0.0.0/8"],
+            "2001:db8::1, 127.0.0.1",
+        ),
+        ("127.0.0.1", ["1.2.3.4:5555"], ["127.0.0.0/8"], "1.2.3.4, 127.0.0.1"),
+        ("127.0.0.1", [""], ["127.0.0.0/8"], "127.0.0.1"),
+    ],
+)
+def test_forwarded_addresses_are_believed_as_far_as_trusted_proxies_wrote_them(
+    client: str, values: list[str], trusted: list[str], peer: str
+) -> None:
+    policy = Policy(trusted_proxies=networks(trusted))
+    assert policy.peer(asked(client=client, headers=forwarded(*values))) == peer
+
+
+@pytest.mark.parametrize(
+    ("values", "peer"),
+    [
+        (["for=1.2.3.4"], "1.2.3.4, 127.0.0.1"),
+        (["For=1.2.3.4;proto=https;by=10.0.0.1"], "1.2.3.4, 127.0.0.1"),
+        (["proto=http; for=1.2.3.4"], "1.2.3.4, 127.0.0.1"),
+        (['for="[2001:db8::1]:443"'], "2001:db8::1, 127.0.0.1"),
+        (["for=6.6.6.6, for=1.2.3.4"], "1.2.3.4, 127.0.0.1"),
+        (["for=6.6.6.6", "for=1.2.3.4"], "1.2.3.4, 127.0.0.1"),
+        (["for=1.2.3.4, for=10.0.0.7"], "1.2.3.4, 10.0.0.7, 127.0.0.1"),
+        (["for=unknown"], "127.0.0.1"),
+        (["for=_hidden, for=10.0.0.7"], "10.0.0.7, 127.0.0.1"),
+        (["1.2.3.4"], "127.0.0.1"),
+    ],
+)
+def test_the_forwarded_header_is_read_where_there_is_no_other(values: list[str], peer: str) -> None:
+    policy = Policy(trusted_proxies=networks(["127.0.0.0/8", "10.0.0.0/8"]))
+    assert policy.peer(asked(headers=forwarded(*values, name="forwarded"))) == peer
+
+
+def test_only_the_last_twenty_hops_are_looked_at() -> None:
+    policy = Policy(trusted_proxies=networks(["127.0.0.0/8", "10.0.0.0/8"]))
+    chain = ", ".join(["1.2.3.4"] + ["10.0.0.1"] * 500)
+    assert policy.peer(asked(headers=forwarded(chain))) == ", ".join(
+        ["10.0.0.1"] * 20 + ["127.0.0.1"]
+    )
+
+
+def test_a_client_without_an_address_keeps_its_name() -> None:
+    policy = Policy(trusted_proxies=networks(["127.0.0.0/8"]))
+    assert policy.peer(asked(client="memory", headers=forwarded("1.2.3.4"))) == "memory"
+
+
+def test_trusted_proxies_are_networks_or_addresses() -> None:
+    assert networks("10.0.0.0/8") == (ipaddress.ip_network("10.0.0.0/8"),)
+    assert networks(["127.0.0.1", "::1"]) == (
+        ipaddress.ip_network("127.0.0.1/32"),
+        ipaddress.ip_network("::1/128"),
+    )
+
+
+@pytest.mark.parametrize("wrong", ["10.0.0.1/8", "proxy.example", "10.0.0.0/33", ""])
+def test_a_trusted_proxy_that_is_no_network_is_an_error(wrong: str) -> None:
+    with pytest.raises(ServeError, match="trusted_proxies"):
+        networks([wrong])
+
+
+# ---- the parts
+
+
+@pytest.mark.parametrize(
+    ("host", "parts"),
+    [
+        ("Example.org:80", ("example.org", 80)),
+        ("example.org", ("example.org", None)),
+        ("[::1]:80", ("::1", 80)),
+        ("a b@c", (None, None)),
+    ],
+)
+def test_a_host_header_is_split_into_name_and_port(
+    host: str, parts: tuple[str | None, int | None]
+) -> None:
+    assert split_host(host) == parts
+
+
+def test_loopback_is_parsed_not_compared_by_prefix() -> None:
+    assert is_loopback("127.255.255.254")
+    assert not is_loopback("127.0.0.1.evil.example")
+    assert not is_loopback("128.0.0.1")

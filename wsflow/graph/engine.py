@@ -1,0 +1,488 @@
+"""Walks the wires: starts handlers, fences their errors, tells what happened.
+
+What a handler routes goes to a worklist and starts after the handler's current synchronous
+stretch, in the order of routing: no recursion, so loops in the graph are legal. A chain of plain
+functions runs from read to write without a task, a queue hop or a copy.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from functools import partial
+from threading import get_ident
+from typing import Any, Protocol, TypeAlias
+
+from ..base.current import on_stage
+from ..base.snapshot import snapshot
+from ..errors import RunawayError, SetupError
+from ..tracebacks import is_ours
+from ..types import ErrorEvent, Places, SessionView, Tell
+from .cells import cited
+from .context import Context, NodeContext
+from .lifecycle import Lifecycle
+from .node import Node, arity, is_async
+from .port import Output, Wire
+from .scope import Respond, Scope
+from .state import State
+from .workers import Workers
+
+MAX_HOPS = 1_000
+"""Synchronous hops of one event after which a loop counts as endless."""
+
+LONG_HOPS = MAX_HOPS - 32
+"""From here on the names of the nodes are noted, to be told if it is one."""
+
+MAX_DELIVERIES = 100_000
+"""Deliveries of one scope after which a loop that also fans out counts as endless."""
+
+_awaited: ContextVar[Context | None] = ContextVar("wsflow_handler", default=None)
+"""The context of the async handler whose task this is."""
+
+Work: TypeAlias = tuple[Wire, Any, Scope, int, int, bool]
+Firing: TypeAlias = tuple[Output, Any, Scope, int]
+
+
+class Clockwork(Protocol):
+    """The one thing the engine asks of a clock."""
+
+    def now(self) -> float: ...
+
+
+class Engine:
+    """Runs the handlers of one flow. Lives in one loop; everything here is called in that loop."""
+
+    def __init__(
+        self, flow: str, tell: Tell, place: Places, clock: Clockwork, env: Mapping[str, str]
+    ) -> None:
+        self.flow, self.tell, self.clock, self.env = flow, tell, clock, env
+        self.state = State()
+        self.lifecycle = Lifecycle()
+        self.helpers: dict[str, tuple[str, Callable[[Any], Any]]] = {}
+        self.workers = Workers()
+        self.catchers: list[Output] = []
+        self.line: Callable[[str, str], object] = self.mark
+        """Where lines of `ctx.log` go, from any thread."""
+        self.later: Callable[[Callable[[], None]], object] = lambda function: function()
+        self.call: Callable[..., Any] = lambda function, *args: function(*args)
+        """How to have something done in the loop, from any thread."""
+        self.thread = 0
+        """The thread of the loop; 0 while there is none."""
+        self._stage: Any = None
+        self.running = self.paused = False
+        self.gate: Callable[[Output, Any, Scope, int], bool] | None = None
+        """Who may hold a firing back (see `freezer.py`); None while nobody wants to."""
+        self._place = place
+        self.scopes = 0
+        """How many were opened: the number of the newest."""
+        self._work: deque[Work] = deque()
+        self._held: deque[Firing] = deque()
+        self._let_go: list[tuple[SessionView | None, Firing | None]] = []
+        self._behind: list[SessionView] = []
+        """Sessions whose later events wait for `resume`."""
+        self._draining = self._scheduled = False
+        self._loggers: dict[str, logging.Logger] = {}
+        self._trail: list[str] = []
+        self._looping: Scope | None = None
+        self._current: Context | None = None
+
+    # ---- scopes and firings
+
+    def scope(self, session: SessionView | None, respond: Respond | None) -> Scope:
+        """Open a scope for one trigger firing; `respond` is in place before anything is routed."""
+        self.scopes += 1
+        return Scope(self.scopes, session, respond)
+
+    def fire(self, output: Output, event: Any, scope: Scope, cause: int) -> None:
+        """Send a trigger's event on its way; while the flow is paused it waits for `resume`."""
+        if self.paused:
+            self._held.append((output, event, scope, cause))
+            return
+        session = scope.session
+        if session is not None and (session.waiting or (session.starting and _has_plain(output))):
+            # an async handler of an earlier event has not started yet, and a plain one would
+            # overtake it: per session, handlers start in the order of events
+            session.waiting.append((output, event, scope, cause))
+            session.handler_started()
+            return
+        if self.gate is not None and self.gate(output, event, scope, cause):
+            if session is not None:
+                session.handler_started()
+            return
+        self._fire_now(output, event, scope, cause)
+
+    def let_go(self, session: SessionView | None, firing: Firing | None) -> None:
+        """Fire what the gate held back, or (None) leave it out; its session goes on behind it."""
+        if self.paused:
+            self._let_go.append((session, firing))
+            return
+        if session is not None:
+            session.waiting.popleft()
+            session.starting -= 1
+        if firing is not None and self.running:
+            self._fire_now(*firing)
+        if session is not None:
+            session.handler_ended()
+            if self._draining:  # who lets go is a handler: what was let go has not started yet
+                self.later(partial(self._fire_waiting, session))
+            else:
+                self._fire_waiting(session)
+
+    def _fire_now(self, output: Output, event: Any, scope: Scope, cause: int) -> None:
+        work = self._work
+        for wire in output.wires:
+            wire.count += 1
+            work.append((wire, event, scope, cause, 0, False))
+        if work and not self._draining:
+            self._drain()
+
+    def _fire_waiting(self, session: SessionView) -> None:
+        """Fire a session's later events, now that the handlers of the earlier ones have started."""
+        waiting = session.waiting
+        while waiting and not session.starting:
+            if self.paused:
+                self._behind.append(session)
+                return
+            firing = waiting.popleft()
+            if self.gate is not None and self.gate(*firing):
+                return
+            self._fire_now(*firing)
+            session.handler_ended()
+
+    def pause(self) -> None:
+        """Hold back firings; handlers that run already, and what they route, go on."""
+        self.paused = True
+
+    def resume(self) -> None:
+        """Let go, in order, what came in meanwhile."""
+        self.paused = False
+        let_go, self._let_go = self._let_go, []
+        for released in let_go:
+            self.let_go(*released)
+        held, self._held = self._held, deque()
+        for firing in held:
+            self.fire(*firing)
+        behind, self._behind = self._behind, []
+        for session in behind:
+            self._fire_waiting(session)
+
+    def current(self) -> Context | None:
+        """Return the context of the handler that runs here, so that what it calls has a cause."""
+        return self._current or _awaited.get()
+
+    # ---- what contexts ask for
+
+    def route(self, ctx: Context, value: Any, port: str) -> None:
+        """Queue `value` for every wire of an output (see `Context.route`)."""
+        output = ctx._node.outputs.get(port)
+        if output is None:
+            output = ctx._node.output(port)  # raises, naming the ports there are
+        scope = ctx._scope
+        data, size = snapshot(value)
+        if not self.running:
+            self._dropped(ctx, port, data, size)
+            return
+        elapsed = None if ctx._started is None else ctx.elapsed
+        seq = self.tell(
+            output.place, scope.session_number, scope.number, ctx._cause, data, size, elapsed
+        )
+        for wire in output.wires:
+            wire.count += 1
+            self._work.append((wire, value, scope, seq, ctx._hops + 1, ctx._caught))
+        if not self._draining and not self._scheduled:
+            self._scheduled = True
+            self.later(self._drain)
+
+    def from_elsewhere(self, function: Callable[..., Any], *args: Any) -> Any:
+        """Do what a context asks for in another thread, in the loop, and return its result.
+
+        None, and nothing is done, where that thread is another world's: a replay must not reach
+        live clients, nor they a replay, though a handler may keep contexts of both in one dict.
+        """
+        return self.call(function, *args) if on_stage.get() is self._stage else None
+
+    def emit(self, ctx: Context, signal: str, args: tuple[Any, ...]) -> int:
+        """Call the scope's listeners of `signal` (see `Context.emit`)."""
+        scope, heard = ctx._scope, 0
+        if signal == "response" and scope.respond is not None:
+            heard += scope.respond(scope, ctx, args[0] if args else None)
+        else:
+            self._told_signal(ctx, signal, args)
+        if scope.waits:
+            for _, callback, owner in scope.take(signal, self.clock.now()):
+                heard += 1
+                self._call_back(owner, callback, args)
+        return heard
+
+    def once(self, ctx: Context, signal: str, callback: Callable[..., Any], timeout: float) -> None:
+        """Wait for a signal in this scope (see `Context.once`)."""
+        now = self.clock.now()
+        ctx._scope.once(signal, (now + timeout, callback, ctx), now)
+
+    def _told_signal(self, ctx: Context, signal: str, args: tuple[Any, ...]) -> None:
+        data, size = snapshot(args[0] if len(args) == 1 else list(args) if args else None)
+        place = self._place("signal", ctx._node.name, signal)
+        scope = ctx._scope
+        self.tell(place, scope.session_number, scope.number, ctx._cause, data, size, ctx.elapsed)
+
+    def _call_back(self, ctx: Context, callback: Callable[..., Any], args: tuple[Any, ...]) -> None:
+        if is_async(callback):
+            self._start(ctx, callback, args)
+            return
+        try:
+            callback(*args)
+        except BaseException as error:  # noqa: BLE001 (promise P4: SystemExit must not end a kernel)
+            self.failed(ctx, args, error)
+
+    def _dropped(self, ctx: Context, port: str, data: Any, size: int) -> None:
+        place, scope = self._place("drop", ctx._node.name, port), ctx._scope
+        why = "the flow is stopped: nothing was routed"
+        number = scope.session_number
+        self.tell(place, number, scope.number, ctx._cause, data, size, ctx.elapsed, why)
+
+    # ---- the worklist
+
+    def _drain(self) -> None:
+        """Deliver until nothing is left. The only place where plain handlers run."""
+        self._scheduled = False
+        if self._draining:
+            return
+        self._draining = True
+        work = self._work
+        try:
+            while work:
+                wire, value, scope, cause, hops, caught = work.popleft()
+                target = wire.target
+                node = target.node
+                node.events_in += 1
+                scope.deliveries += 1
+                ctx = Context(self, node, target.name, scope, cause, hops, caught)
+                if (hops > LONG_HOPS or scope.deliveries > MAX_DELIVERIES) and self._is_runaway(
+                    ctx, value
+                ):
+                    continue
+                if node.is_async:
+                    self._start(ctx, node.call, (value, ctx))
+                    continue
+                self._current = ctx
+                try:
+                    result = node.call(value, ctx)
+                except BaseException as error:  # noqa: BLE001 (promise P4)
+                    self.failed(ctx, value, error)
+                else:
+                    if result is not None:
+                        self._returned(ctx, result)
+        finally:
+            self._draining, self._looping, self._current = False, None, None
+
+    def _start(self, ctx: Context, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
+        """Have an async handler awaited by a worker; its session counts it as in flight."""
+        scope = ctx._scope
+        session = scope.session
+
+        async def job() -> None:
+            if session is not None:
+                session.starting -= 1
+                if session.waiting:
+                    self.later(partial(self._fire_waiting, session))
+            _awaited.set(ctx)
+            ctx._started = time.perf_counter()
+            ctx._hops = 0  # it is no synchronous chain any more
+            try:
+                result = await function(*args)
+                if result is not None and function is ctx._node.call:
+                    self._hint_at_emit(ctx, result)
+            except BaseException as error:
+                if not self.running:
+                    raise  # the flow is stopping: this is our own cancellation
+                self.failed(ctx, args[0] if args else None, error)
+            finally:
+                _awaited.set(None)  # the worker lives on; what it did for this scope does not
+                scope.running -= 1
+                if session is not None:
+                    session.handler_ended()
+
+        if not self.workers.submit(job):
+            full = RuntimeError(f"{self.workers.queue} handlers wait already; this one was dropped")
+            self.failed(ctx, args[0] if args else None, full)
+            return
+        scope.running += 1
+        if session is not None:
+            session.starting += 1
+            session.handler_started()
+
+    def _is_runaway(self, ctx: Context, value: Any) -> bool:
+        scope, hops = ctx._scope, ctx._hops
+        if self._looping is not scope:
+            self._looping, self._trail = scope, []
+        if hops > LONG_HOPS:
+            self._trail.append(ctx._node.name)
+        if hops <= MAX_HOPS and not (scope.deliveries > MAX_DELIVERIES and hops > 16):
+            return False
+        names = " >> ".join(dict.fromkeys(self._trail or [ctx._node.name]))
+        self._trail.clear()
+        kept = [item for item in self._work if item[2] is not scope]
+        self._work.clear()
+        self._work.extend(kept)
+        self.failed(ctx, value, RunawayError(f"endless loop cut after {hops} hops through {names}"))
+        return True
+
+    def _returned(self, ctx: Context, result: Any) -> None:
+        """Await what a plain function gave back, or tell a learner that values are not sent."""
+        if inspect.isawaitable(result):
+
+            async def wait() -> None:
+                await result
+
+            self._start(ctx, wait, ())
+        else:
+            self._hint_at_emit(ctx, result)
+
+    def _hint_at_emit(self, ctx: Context, result: Any) -> None:
+        node = ctx._node
+        if not node.hinted and isinstance(result, str | bytes | dict | list):
+            node.hinted = True
+            self.mark(
+                node.name,
+                f"handler {node.name!r} returned {snapshot(result)[0]!r}; "
+                "returned values go nowhere: ctx.emit('response', {'body': ...}) answers, "
+                "ctx.route(value) sends on",
+                ctx,
+            )
+
+    # ---- errors and marks
+
+    def failed(self, ctx: Context, value: Any, error: BaseException) -> None:
+        """Tell of an error and give it to the flow's Catch triggers, in the scope it came from."""
+        node, scope = ctx._node, ctx._scope
+        node.errors += 1
+        data, size = snapshot(value)
+        text = f"{type(error).__name__}: {error}{_where(error)}"
+        place = self._place("error", node.name, ctx.input)
+        seq = self.tell(
+            place, scope.session_number, scope.number, ctx._cause, data, size, ctx.elapsed, text
+        )
+        if ctx._caught:
+            return  # an error in the care of errors: the row is enough
+        for output in self.catchers:
+            event = _error_event(ctx, value, error)
+            for wire in output.wires:
+                wire.count += 1
+                self._work.append((wire, event, scope, seq, 0, True))
+        if self._work and not self._draining and not self._scheduled:
+            self._scheduled = True
+            self.later(self._drain)
+
+    def logger(self, node: str) -> logging.Logger:
+        """Return the logger of a node: this flow's own, so that it goes with the flow."""
+        logger = self._loggers.get(node)
+        if logger is None:
+            logger = logging.Logger(f"wsflow.flow.{self.flow}.{node}", logging.INFO)
+            logger.parent = logging.getLogger("wsflow")
+            logger.addHandler(_MarkHandler(node, lambda node, text: self.line(node, text)))
+            self._loggers[node] = logger
+        return logger
+
+    def mark(self, node: str, text: str, ctx: Context | None = None) -> None:
+        """Write a remark into the log."""
+        session = ctx._scope.session_number if ctx else 0
+        scope = ctx._scope.number if ctx else 0
+        cause = ctx._cause if ctx else 0
+        self.tell(self._place("mark", node, ""), session, scope, cause, text, len(text))
+
+    def blocked(self, node: str, text: str, seconds: float) -> None:
+        """Write down that something blocked the loop: a handler, or (no node) a cell."""
+        self.tell(self._place("mark", node, "loop"), 0, 0, 0, text, len(text), seconds)
+
+    def wrong(self, node: str, port: str, text: str) -> None:
+        """Write down an error outside every scope: in a setup, in a lifecycle callback."""
+        self.tell(self._place("error", node, port), 0, 0, 0, None, 0, None, text)
+
+    # ---- the flow's life
+
+    async def setup(self, node: Node) -> None:
+        """Run a node's `setup`, if it has one.
+
+        Raises:
+            SetupError: it raised.
+        """
+        self.forget(node)
+        if node.prepare is None:
+            return
+        try:
+            takes_ctx = arity(node.prepare, f"setup of {node.name!r}", ("(ctx)", "()"))
+            result = node.prepare(*(NodeContext(self, node),) * takes_ctx)
+            if inspect.isawaitable(result):
+                await result
+        except (Exception, SystemExit, KeyboardInterrupt) as error:
+            raise SetupError(
+                f"setup of node {node.name!r} failed: {type(error).__name__}: {error}"
+            ) from error
+
+    def forget(self, node: Node) -> None:
+        """A node is gone, or about to be set up again: what its `setup` asked for goes."""
+        self.lifecycle.drop(node.name)
+        for name in [name for name, (owner, _) in self.helpers.items() if owner == node.name]:
+            del self.helpers[name]
+
+    def begin(self) -> None:
+        """From now on events are taken, in this thread's loop."""
+        self.running, self.thread, self._stage = True, get_ident(), on_stage.get()
+
+    def halt(self) -> None:
+        """Forget what has not started; the flow has stopped."""
+        self.running = self.paused = self._scheduled = False
+        self._work.clear()
+        self._held.clear()
+        self._let_go.clear()
+        self._behind.clear()
+
+    def moment(self, name: str) -> None:
+        """Call who subscribed to a lifecycle moment; an error costs a row and nothing else."""
+        for owner, callback in self.lifecycle.callbacks(name):
+            try:
+                callback()
+            except Exception as error:  # noqa: BLE001 (promise P4)
+                self.wrong(owner, name, f"{type(error).__name__}: {error}{_where(error)}")
+
+
+class _MarkHandler(logging.Handler):
+    """Writes lines of `ctx.log` into the flow's log."""
+
+    def __init__(self, node: str, mark: Callable[[str, str], object]) -> None:
+        super().__init__()
+        self._node, self._mark = node, mark
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._mark(self._node, f"{record.levelname} {record.getMessage()}")
+
+
+def _has_plain(output: Output) -> bool:
+    return not all(wire.target.node.is_async for wire in output.wires)
+
+
+def _where(error: BaseException) -> str:
+    """Return ` (app.py:31)`: the innermost line of the user's code; in a notebook its cell."""
+    where = None
+    for frame, line in traceback.walk_tb(error.__traceback__):  # reads no source: that is slow
+        if not is_ours(frame.f_code):
+            where = frame.f_code.co_filename, line
+    return f" ({cited(*where)})" if where else ""
+
+
+def _error_event(ctx: Context, value: Any, error: BaseException) -> ErrorEvent:
+    session = ctx._scope.session
+    return {
+        "error": str(error),
+        "type": type(error).__name__,
+        "node": ctx._node.name,
+        "port": ctx.input,
+        "value": value,
+        "sessionId": None if session is None else session.id,
+        "traceback": "".join(traceback.format_exception(error)),
+    }

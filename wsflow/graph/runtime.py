@@ -1,0 +1,127 @@
+"""A flow's life in its loop: setups, handlers' tasks, the ticker, and an orderly end."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+
+import anyio
+
+from ..clock import Clock
+from ..errors import SetupError
+from .engine import Engine
+from .loop import Owner
+from .node import Node
+from .watchdog import Watch
+
+TICK = 0.1
+"""Seconds between two looks at the clock, at most; it also lets Ctrl-C through in an idle kernel.
+
+An alarm that is due earlier than that when it is set may be late by as much."""
+
+CHECK = 1.0
+"""Seconds between two looks at every session."""
+
+LAST_WORDS = 1.0
+"""Seconds handlers get to end when the flow stops."""
+
+
+class Runtime:
+    """Starts and stops what runs. The owner's one task enters and leaves all of it."""
+
+    def __init__(
+        self,
+        name: str,
+        engine: Engine,
+        clock: Clock,
+        nodes: Callable[[], Iterable[Node]],
+        check: Callable[[float], None],
+        close: Callable[[], Awaitable[None]],
+        goodbye: Callable[[], None],
+    ) -> None:
+        self.owner = Owner(name, self._life, goodbye)
+        self._engine, self._clock, self._nodes = engine, clock, nodes
+        self._check, self._close = check, close
+        self.watch = Watch(nodes)
+        self.owner.blame = self._blame
+        engine.later, engine.call = self.owner.soon, self.owner.call
+
+    @contextlib.asynccontextmanager
+    async def _life(self) -> AsyncIterator[None]:
+        engine = self._engine
+        failed: SetupError | None = None
+        async with anyio.create_task_group() as group:
+            group.start_soon(engine.workers.run, group)
+            if not self._clock.rings_itself:
+                group.start_soon(self._tick)
+            try:
+                for node in list(self._nodes()):
+                    await engine.setup(node)
+            except SetupError as error:
+                failed = error
+            else:
+                async with self._running():
+                    yield
+            group.cancel_scope.cancel()
+        if failed is not None:
+            raise failed  # from out here, so that it is no exception group
+
+    @contextlib.asynccontextmanager
+    async def _running(self) -> AsyncIterator[None]:
+        engine = self._engine
+        engine.begin()
+        engine.moment("start")
+        try:
+            yield
+            await self._wind_down()
+        finally:
+            engine.halt()
+
+    async def _wind_down(self) -> None:
+        """Close what is open, let `close` handlers run, and tell who asked."""
+        self._engine.resume()
+        await self._close()
+        self._engine.moment("stop")
+        with anyio.move_on_after(LAST_WORDS):
+            await anyio.lowlevel.checkpoint()  # what was routed just now starts first
+            await self._engine.workers.idle()
+
+    async def _tick(self) -> None:
+        assert self.owner.loop is not None
+        self.watch.start(self.owner.loop, own_thread=self.owner.in_thread)
+        try:
+            await self._ticking()
+        finally:
+            self._tell_of_block()  # it may have been what the last cell did before it stopped us
+            self.watch.stop()
+
+    async def _ticking(self) -> None:
+        checked = self._clock.now()
+        while True:
+            await anyio.sleep(self._clock.rest(TICK))
+            self._tell_of_block()
+            self._clock.ring()
+            now = self._clock.now()
+            if now - checked >= CHECK:
+                checked = now
+                self._check(now)
+
+    def _tell_of_block(self) -> None:
+        blocked = self.watch.beat()
+        if blocked is not None:
+            self._engine.blocked(blocked.node, str(blocked), blocked.seconds)
+
+    def _blame(self) -> str:
+        blocked = self.watch.blocked
+        return f"{blocked.where if blocked else 'a handler or a cell'} blocks it"
+
+    def redefined(self, node: Node) -> None:
+        """A node was changed: when the flow runs already, its `setup` runs now."""
+        if self._engine.running and node.prepare is not None:
+            self.owner.post(self._engine.workers.submit, lambda: self._set_up(node))
+
+    async def _set_up(self, node: Node) -> None:
+        try:
+            await self._engine.setup(node)
+        except SetupError as error:
+            self._engine.wrong(node.name, "setup", str(error))

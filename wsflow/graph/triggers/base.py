@@ -1,0 +1,47 @@
+"""What triggers have in common: output ports only, and an engine to fire into."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+from ...errors import HandlerError
+from ...types import Handler, SessionView, Tell
+from ..context import Context
+from ..node import Host, Node
+from ..port import Input, Output
+from ..scope import Respond, Scope
+
+
+class Pulse(Protocol):
+    """The engine, as triggers know it."""
+
+    tell: Tell
+    catchers: list[Output]
+    running: bool
+    paused: bool
+
+    def current(self) -> Context | None: ...
+
+    def scope(self, session: SessionView | None, respond: Respond | None) -> Scope: ...
+
+    def fire(self, output: Output, event: Any, scope: Scope, cause: int) -> None: ...
+
+    def failed(self, ctx: Context, value: Any, error: BaseException) -> None: ...
+
+
+class Trigger(Node):
+    """A node that produces events from outside the flow."""
+
+    def __init__(self, host: Host, name: str, pulse: Pulse, outputs: Iterable[str]) -> None:
+        super().__init__(host, name, (), outputs)
+        self.pulse = pulse
+
+    def define(self, function: Handler, **_: Any) -> None:
+        raise HandlerError(f"{self.name!r} is a trigger and takes no handler; wire its ports")
+
+    def setup(self, function: Handler) -> Handler:
+        raise HandlerError(f"{self.name!r} is a trigger and takes no setup; give it to a node")
+
+    def add_input(self, name: str) -> Input:
+        raise HandlerError(f"{self.name!r} is a trigger: it has no input ports, so no {name!r}")

@@ -1,0 +1,292 @@
+"""The HTTP Trigger: one method and path; each request is an event on `out`.
+
+`emit("response", {status, body, headers})` answers it, the first response wins. After two minutes
+without one the client gets 504 (the original hangs). Contract: trigger-model section 5. What it
+shares with the Multi-Trigger is `RequestTrigger`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Protocol
+from urllib.parse import parse_qs
+
+import anyio
+
+from ...base.bodies import to_json
+from ...base.interfaces import Headers, Left, Refusal, Reply, Request
+from ...base.query import parse_query
+from ...base.snapshot import describe, snapshot
+from ...base.urls import PathTemplate
+from ...clock import Alarm
+from ...errors import ClientGoneError, ReplyError
+from ...events import is_reply
+from ...types import HttpEvent
+from ..context import Context
+from ..node import Host
+from ..scope import Scope
+from .base import Pulse, Trigger
+
+TIMEOUT = 120.0
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
+
+
+class Alarms(Protocol):
+    """The one thing this trigger asks of a clock."""
+
+    def call_later(self, delay: float, action: Any) -> Alarm: ...
+
+
+class RequestTrigger(Trigger):
+    """A trigger behind an HTTP path: makes the event, waits for the response."""
+
+    def __init__(
+        self,
+        host: Host,
+        name: str,
+        pulse: Pulse,
+        template: PathTemplate,
+        methods: tuple[str, ...],
+        clock: Alarms,
+    ) -> None:
+        self.methods = methods
+        """Those it registers; a wire may be needed too (see `takes`)."""
+        ports = dict.fromkeys(map(self.port_of, methods))
+        super().__init__(host, name, pulse, tuple(ports))
+        self.template, self.pattern = template, template.pattern
+        self.timeout = TIMEOUT
+        """Seconds after which the client gets 504."""
+        self._clock = clock
+        self._places = {port: host.place("req", name, port, template.pattern) for port in ports}
+
+    def port_of(self, method: str) -> str:
+        """Return the port on which requests of a method come out."""
+        return "out"
+
+    def takes(self, method: str) -> bool:
+        """Say whether requests of one of its methods are let in."""
+        return True
+
+    async def judged(self, event: HttpEvent) -> Refusal | None:
+        """Return why a request is not routed, if so."""
+        return None
+
+    async def requested(
+        self, request: Request, params: dict[str, str], body: bytes, left: Left | None = None
+    ) -> Reply | Refusal:
+        """Fire for one request and wait for its response.
+
+        Raises:
+            ClientGoneError: `left()` came back first.
+        """
+        event = self._event(request, params, body)
+        if isinstance(event, Refusal):
+            return event
+        refusal = await self.judged(event)
+        if refusal is not None:
+            return refusal
+        port = self.port_of(request.method)
+        answer = _Answer(self.pulse)
+        scope = self.pulse.scope(None, answer.respond)
+        told = {key: value for key, value in event.items() if key != "rawBody"}
+        data, size = snapshot(told)  # the whole event: a replay asks again
+        seq = self.pulse.tell(self._places[port], 0, scope.number, 0, data, size)
+        alarm = self._clock.call_later(self.timeout, lambda: self._expire(answer, port, scope, seq))
+        try:
+            self.pulse.fire(self.outputs[port], event, scope, seq)
+            return await answer.wait(left)
+        except BaseException:  # it left, or we are cancelled because the server stops
+            answer.abandon()
+            self._drop(port, scope, seq, "nobody waits for an answer any more: the client left")
+            raise
+        finally:
+            alarm.cancel()
+
+    def _expire(self, answer: _Answer, port: str, scope: Scope, cause: int) -> None:
+        why = f"no node answered within {self.timeout:g} s: the client got 504"
+        self._drop(port, scope, cause, why)
+        answer.settle(Reply(504, _TEXT, b"no node answered this request in time\n"))
+
+    def _drop(self, port: str, scope: Scope, cause: int, why: str) -> None:
+        place = self.host.place("drop", self.name, port, self.pattern)
+        self.pulse.tell(place, 0, scope.number, cause, None, 0, None, why)
+
+    def _event(self, request: Request, params: dict[str, str], body: bytes) -> HttpEvent | Refusal:
+        kind = (request.header("content-type") or "").partition(";")[0].strip().lower()
+        try:
+            parsed = _parsed(body, kind)
+        except (ValueError, RecursionError) as error:
+            return Refusal(400, f"the body is not the {kind} it says it is: {error}\n")
+        try:
+            query = parse_query(request.query)
+        except ValueError as error:
+            return Refusal(400, f"the query can not be read: {error}\n")
+        return {
+            "method": request.method,
+            "path": request.path,
+            # the route may have been found by another method's pattern, with names of its own
+            "params": dict(zip(self.template.names, params.values(), strict=True)),
+            "query": query,
+            "body": parsed,
+            "rawBody": body,
+            "headers": {name: request.header(name) or "" for name, _ in request.headers},
+            "routePath": self.pattern,
+        }
+
+
+class HttpTrigger(RequestTrigger):
+    """An HTTP route. Make one with `flow.http("/push", method="POST")`.
+
+    Port `out`: `{"method", "path", "params", "query", "body", "rawBody", "headers", "routePath"}`.
+    `path` is as it came, percent-encoded; `body` is read by its content type (JSON, form fields,
+    text, else bytes; None when there is none), `rawBody` are its bytes.
+    """
+
+    def __init__(
+        self,
+        host: Host,
+        name: str,
+        pulse: Pulse,
+        template: PathTemplate,
+        method: str,
+        clock: Alarms,
+    ) -> None:
+        super().__init__(host, name, pulse, template, (method,), clock)
+        self.method = method
+
+
+class _Answer:
+    """The one response of one request."""
+
+    def __init__(self, pulse: Pulse) -> None:
+        self._pulse = pulse
+        self._reply: Reply | None = None
+        self._late = "the request was answered already: the first response wins"
+        self._there = anyio.Event()
+
+    async def wait(self, left: Left | None) -> Reply:
+        if self._reply is None:  # which costs: most requests are answered at once
+            await self._come(left)
+        if self._reply is None:
+            raise ClientGoneError("the client left before it was answered")
+        return self._reply
+
+    async def _come(self, left: Left | None) -> None:
+        if left is None:
+            await self._there.wait()
+            return
+        async with anyio.create_task_group() as group:
+
+            async def watch() -> None:
+                await left()
+                group.cancel_scope.cancel()
+
+            group.start_soon(watch)
+            await self._there.wait()
+            group.cancel_scope.cancel()
+
+    def respond(self, scope: Scope, ctx: Context, reply: Any) -> bool:
+        """Take the first response; later ones are dropped and recorded."""
+        try:
+            made = _made(reply)
+        except (ReplyError, UnicodeEncodeError) as error:
+            self._pulse.failed(ctx, reply, error)
+            return False
+        first = self._reply is None
+        data, _ = snapshot(_told(made, reply.get("body", "")))
+        node = ctx._node
+        self._pulse.tell(
+            node.response_place if first else node.drop_place,
+            0,
+            scope.number,
+            ctx._cause,
+            data,
+            len(made.body),
+            ctx.elapsed,
+            None if first else self._late,
+        )
+        if first:
+            self.settle(made)
+        return first
+
+    def abandon(self) -> None:
+        """Nobody waits any more."""
+        self._late = "the client has left: nothing was sent"
+        self.settle(Reply(499, (), b""))
+
+    def settle(self, reply: Reply) -> None:
+        """Let the request have its response, unless it had one."""
+        if self._reply is None:
+            self._reply = reply
+            self._there.set()
+
+
+_TEXT: Headers = (("content-type", "text/plain; charset=utf-8"),)
+_JSON: Headers = (("content-type", "application/json"),)
+_BYTES: Headers = (("content-type", "application/octet-stream"),)
+
+
+def _made(reply: Any) -> Reply:
+    """Return the HTTP response for `{status, body, headers}`.
+
+    Raises:
+        ReplyError: it is no mapping, or a part of it can not be sent.
+    """
+    if not isinstance(reply, Mapping):
+        raise ReplyError(
+            "emit('response', ...) to an HTTP request takes a mapping such as "
+            f"{{'status': 200, 'body': 'done'}}, not {describe(reply)}"
+        )
+    status = reply.get("status", 200)
+    if type(status) is not int or not 200 <= status <= 599:
+        raise ReplyError(f"an HTTP status is a number from 200 to 599, not {describe(status)}")
+    body = reply.get("body", "")
+    if isinstance(body, str):
+        content, kind = body.encode(), _TEXT
+    elif isinstance(body, bytes | bytearray | memoryview):
+        content, kind = bytes(body), _BYTES
+    else:
+        content, kind = to_json(body).encode(), _JSON
+    headers = _headers(reply.get("headers") or {})
+    named = {name for name, _ in headers}
+    return Reply(status, headers + (() if "content-type" in named else kind), content)
+
+
+def _told(made: Reply, body: Any) -> Any:
+    """Return what the row says: the body, and with it status and headers where they are unusual."""
+    usual = made.status == 200 and made.headers in {_TEXT, _JSON, _BYTES}
+    if usual and not is_reply(body):
+        return body
+    return {"status": made.status, "headers": dict(made.headers), "body": body}
+
+
+def _headers(headers: Any) -> Headers:
+    if not isinstance(headers, Mapping):
+        raise ReplyError(f"response headers are a mapping of names to text, not {headers!r}")
+    pairs = tuple((str(name).lower(), str(value)) for name, value in headers.items())
+    for name, value in pairs:
+        if not name or not all(c.isalnum() or c in "-_" for c in name) or not name.isascii():
+            raise ReplyError(f"{name!r} is no header name")
+        if not value.isprintable() or not value.isascii():
+            raise ReplyError(f"the value of header {name!r} has characters HTTP can not carry")
+    return tuple(pair for pair in pairs if pair[0] not in {"content-length", "transfer-encoding"})
+
+
+def _parsed(body: bytes, kind: str) -> Any:
+    """Return the body as JSON, form fields or text, by its content type; else as bytes."""
+    if not body:
+        return None
+    if kind == "application/json" or kind.endswith("+json"):
+        return json.loads(body, parse_constant=_refuse_constant)
+    if kind == "application/x-www-form-urlencoded":
+        fields = parse_qs(body.decode(), keep_blank_values=True, max_num_fields=1000)
+        return {key: values[0] if len(values) == 1 else values for key, values in fields.items()}
+    if kind.startswith("text/") or not kind:
+        return body.decode()
+    return body
+
+
+def _refuse_constant(name: str) -> float:
+    """JSON has neither NaN nor Infinity, though Python's reader would take them."""
+    raise ValueError(f"{name} is not JSON")

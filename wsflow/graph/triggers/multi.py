@@ -1,0 +1,61 @@
+"""The Multi-Trigger: one path, a port a method; and, if it has a JSON Schema, a judge at the door.
+
+Opposite: the HTTP Trigger, which takes one method and everything. Contract: trigger-model 5.
+"""
+
+from __future__ import annotations
+
+import anyio.to_thread
+
+from ...base.bodies import to_json
+from ...base.interfaces import Headers, Refusal
+from ...base.urls import PathTemplate
+from ...types import HttpEvent
+from ..node import Host
+from ..schema import Schema
+from .base import Pulse
+from .http import Alarms, RequestTrigger
+
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+
+JUDGED = frozenset({"POST", "PUT", "PATCH"})
+"""Methods that bring a body: without one it is judged as null."""
+
+LONG = 16 * 1024
+"""Bytes of a body beyond which it is judged in a thread: that may take a while."""
+
+_JSON: Headers = (("content-type", "application/json"),)
+
+
+class MultiTrigger(RequestTrigger):
+    """An HTTP route with a port a method. Make one with `flow.multi("/things/{id}")`.
+
+    Ports `get`, `post`, `put`, `patch`, `delete`: a request of that method, as the HTTP Trigger
+    tells of it. A method whose port has no wire gets 405. With a `schema` a body of POST, PUT or
+    PATCH that fails gets 422 with the reasons, and nothing is routed.
+    """
+
+    def __init__(
+        self, host: Host, name: str, pulse: Pulse, template: PathTemplate, clock: Alarms
+    ) -> None:
+        super().__init__(host, name, pulse, template, METHODS, clock)
+        self.schema: Schema | None = None
+        """What bodies must fit; None takes all."""
+
+    def port_of(self, method: str) -> str:
+        return method.lower()
+
+    def takes(self, method: str) -> bool:
+        return bool(self.outputs[method.lower()].wires)
+
+    async def judged(self, event: HttpEvent) -> Refusal | None:
+        if self.schema is None or event["method"] not in JUDGED:
+            return None
+        judge, body = self.schema.reasons, event["body"]
+        if len(event["rawBody"]) > LONG:
+            reasons = await anyio.to_thread.run_sync(judge, body)
+        else:
+            reasons = judge(body)
+        if not reasons:
+            return None
+        return Refusal(422, to_json({"errors": reasons}), _JSON)

@@ -1,0 +1,294 @@
+"""Other recordings out of recordings: cut, split, put together, freed of secrets.
+
+What is given is never changed: each function writes a new recording beside it. Keys of lines that
+this version does not know are kept; damaged lines are left out (`Source.damage` names them).
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import datetime
+import heapq
+import re
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..errors import RecordingError
+from . import format as lines
+from .folder import MAX_NAME, Draft, draft, resolve
+from .format import FORMAT, write_object
+from .reader import Source
+from .redaction import Redaction
+
+HELD = 64 * 2**20
+"""Bytes that all drafts of a split together keep before they write."""
+
+PLAIN = frozenset({"seq", "t", "time", "scope", "cause", "kind", "node", "port", "session", "path",
+    "size", "elapsed", "code"})  # fmt: skip
+"""Keys of rows that hold nothing a client said."""
+
+# ---- secrets
+
+
+def redact(source: Source, names: Iterable[str], to: str) -> Path:
+    """Write a recording without the values of these JSON keys."""
+    redaction = Redaction(names)
+    there = source.header.get("redacted")
+    known = {*map(str, there if isinstance(there, list) else ()), *redaction.names}
+    paths: dict[str, str] = {}
+    with _new(source, to, redacted=sorted(known)) as out:
+        for line in source.objects():
+            out.write(write_object(_clean(line, redaction, paths)))
+    return out.path
+
+
+def _clean(line: dict[str, Any], redaction: Redaction, paths: dict[str, str]) -> dict[str, Any]:
+    """Return a line without secrets; `paths` are those of sessions, which may hold some."""
+    opened = line.get("opened")
+    if isinstance(opened, dict):
+        clean = redaction.clean_facts(opened)
+        if clean.get("path") != opened.get("path"):
+            paths[str(clean.get("id"))] = str(clean["path"])
+        others: dict[str, Any] = redaction.clean({k: line[k] for k in line if k != "opened"})
+        return others | {"opened": clean}
+    fresh = dict(line)
+    if line.get("session") in paths:
+        fresh["path"] = paths[line["session"]]
+    for key, value in line.items():
+        if key == "bytes" and isinstance(value, str):
+            fresh[key] = base64.b64encode(redaction.clean(base64.b64decode(value))).decode()
+        elif key == "data":
+            fresh[key] = lines.wrapped(redaction.clean(lines.unwrapped(value)))
+        elif key not in PLAIN:
+            fresh |= redaction.clean({key: value})
+    return fresh
+
+
+# ---- cutting
+
+
+def trim(source: Source, start: float | str, end: float | str | None, to: str) -> Path:
+    """Write what happened from `start` to `end`: seconds, or the texts of marks.
+
+    It begins at 0 then; sessions that were open before are open in it from their first row on.
+    """
+    first = _moment(source, start)
+    last = float("inf") if end is None else _moment(source, end)
+    if not 0 <= first < last:
+        raise RecordingError(f"a slice goes from an earlier moment to a later one: {start}, {end}")
+    present: set[str | None] = set()
+    found, length = False, 0.0
+    for row in source.rows():
+        length = max(length, row.t)
+        if first <= row.t <= last:
+            found = True
+            present.add(row.session)
+    if not found:
+        raise RecordingError(f"no rows from {start} to {end} in {source.path}: it has {length:g} s")
+    began = _began(source) + round(first * 1e9)
+    with _new(source, to, time=began, created=_iso(began)) as out:
+        for line in source.objects():
+            opened, t = line.get("opened"), line.get("t", 0.0)
+            if isinstance(opened, dict):
+                if opened.get("id") in present:
+                    out.write(write_object(line))
+            elif first <= t <= last:
+                out.write(write_object(line | {"t": round(t - first, 6)}))
+    return out.path
+
+
+def _moment(source: Source, where: float | str) -> float:
+    """Return seconds from the start, also for the text of a mark."""
+    if not isinstance(where, str):
+        return float(where)
+    marks = {str(row.value): row.t for row in source.rows() if row.kind == "mark"}
+    if where not in marks:
+        known = ", ".join(map(repr, marks)) or "none"
+        raise RecordingError(f"no mark {where!r} in {source.path}; there are: {known}")
+    return marks[where]
+
+
+def copy(source: Source, to: str, folder: str | Path, **header: Any) -> Path:
+    """Write it once more, into another folder, with more in its header."""
+    whole = source.header | header | {"wsflow": FORMAT, "part": 1}
+    with _begun(whole, to, Path(folder)) as out:
+        for line in source.objects():
+            out.write(write_object(line))
+    return out.path
+
+
+# ---- one recording a session
+
+
+def split(source: Source, to: str) -> dict[str, Path]:
+    """Write a recording for each session, called `<to>-<session>`; marks are in all of them."""
+    drafts: dict[str, Draft] = {}
+    used: set[str] = set()
+    marks: list[bytes] = []
+    held = 0
+    with contextlib.ExitStack() as open_drafts:
+        for line in source.objects():
+            opened = line.get("opened")
+            who = str(opened.get("id")) if isinstance(opened, dict) else line.get("session")
+            if who is None and line.get("kind") != "mark":
+                continue
+            written = write_object(line)
+            if who is None:
+                marks.append(written)
+            elif who not in drafts:
+                name = _named(to, who, used)
+                drafts[who] = open_drafts.enter_context(_new(source, name))
+                for mark in marks:
+                    drafts[who].write(mark)
+            for one in drafts.values() if who is None else [drafts[who]]:
+                one.write(written)
+                held += len(written)
+            if held > HELD:
+                held = 0
+                for one in drafts.values():
+                    one.flush()
+        if not drafts:
+            raise RecordingError(f"{source.path}: no sessions in it, so nothing to split")
+    return {who: one.path for who, one in drafts.items()}
+
+
+def _named(to: str, who: str, used: set[str]) -> str:
+    """Return a name for a session's recording that no other one of them has."""
+    end = re.sub(r"[^A-Za-z0-9_-]+", "-", who)[:40]
+    name, number = f"{to[: MAX_NAME - 50]}-{end}", 1
+    while name in used:
+        number += 1
+        name = f"{to[: MAX_NAME - 50]}-{end}-{number}"
+    used.add(name)
+    return name
+
+
+# ---- several in one
+
+
+class Stamped(NamedTuple):
+    """A line, when it was in the whole, and which recording it is of."""
+
+    t: float
+    of: int
+    line: dict[str, Any]
+
+
+def merge(sources: Sequence[Source], to: str) -> Path:
+    """Write recordings into one, in the order of time; rows and scopes get new numbers.
+
+    Sessions of one id in several of them stay apart: the later ones are called `<id>~2`.
+    """
+    starts = [_began(one) for one in sources]
+    first = min(starts)
+    streams = [
+        _stamped(one, index, (start - first) / 1e9)
+        for index, (one, start) in enumerate(zip(sources, starts, strict=True))
+    ]
+    redacted = {
+        str(name)
+        for one in sources
+        if isinstance(there := one.header.get("redacted"), list)
+        for name in there
+    }
+    new = {"redacted": sorted(redacted), "merged": [one.name for one in sources]}
+    numbers = [_Numbers() for _ in sources]
+    sessions = _Sessions(len(sources))
+    with _new(sources[0], to, time=first, created=_iso(first), others=sources, **new) as out:
+        seq = 0
+        for t, index, line in heapq.merge(*streams, key=lambda one: one.t):
+            opened = line.get("opened")
+            if isinstance(opened, dict):
+                line["opened"] = opened | {"id": sessions.name(index, opened.get("id"))}
+            else:
+                seq += 1
+                line |= {"t": round(t, 6), "cause": numbers[index].new(line.get("cause"))}
+                numbers[index].add(line.get("seq"), seq)
+                line["seq"] = seq
+                if line.get("scope"):
+                    line["scope"] = line["scope"] * len(sources) + index
+                if line.get("session") is not None:
+                    line["session"] = sessions.name(index, line["session"])
+            out.write(write_object(line))
+    return out.path
+
+
+def _stamped(source: Source, index: int, offset: float) -> Iterator[Stamped]:
+    t = offset
+    for line in source.objects():
+        t = max(t, line.get("t", 0.0) + offset)
+        yield Stamped(t, index, line)
+
+
+class _Numbers:
+    """Which row became which, in 16 bytes a row."""
+
+    def __init__(self) -> None:
+        self._old, self._new = array("q"), array("q")
+
+    def add(self, old: Any, new: int) -> None:
+        if isinstance(old, int) and (not self._old or old > self._old[-1]):
+            self._old.append(old)
+            self._new.append(new)
+
+    def new(self, old: Any) -> int:
+        """Return the new number of a row; 0 when it is not there."""
+        at = bisect_left(self._old, old) if isinstance(old, int) else len(self._old)
+        return self._new[at] if at < len(self._old) and self._old[at] == old else 0
+
+
+class _Sessions:
+    """Who is who: an id belongs to the first recording that has it."""
+
+    def __init__(self, count: int) -> None:
+        self._owner: dict[str, int] = {}
+        self._names: list[dict[str, str]] = [{} for _ in range(count)]
+
+    def name(self, index: int, who: Any) -> str:
+        who = str(who)
+        name = self._names[index].get(who)
+        if name is None:
+            name, number = who, 1
+            while self._owner.setdefault(name, index) != index:
+                number += 1
+                name = f"{who}~{number}"
+            self._names[index][who] = name
+        return name
+
+
+# ---- in common
+
+
+def _new(
+    source: Source, to: str, *, others: Iterable[Source] = (), **header: Any
+) -> contextlib.AbstractContextManager[Draft]:
+    """Begin a recording beside another one, with its header."""
+    folder = source.path.parent
+    if resolve(to, folder) in {one.path for one in (source, *others)}:
+        raise RecordingError(f"{to!r} is what it is made of; give another name: to='...'")
+    return _begun(source.header | header | {"wsflow": FORMAT, "part": 1}, to, folder)
+
+
+@contextlib.contextmanager
+def _begun(header: dict[str, Any], to: str, folder: Path) -> Iterator[Draft]:
+    with draft(to, folder) as out:
+        out.write(write_object(header))
+        yield out
+
+
+def _began(source: Source) -> int:
+    """Return when a recording began, UTC in nanoseconds; from its first row where need be."""
+    began = source.header.get("time")
+    if isinstance(began, int):
+        return began
+    row = next((row for row in source.rows() if row.time), None)
+    return 0 if row is None else row.time - round(row.t * 1e9)
+
+
+def _iso(time: int) -> str:
+    moment = datetime.datetime.fromtimestamp(max(0, min(time, 2**62)) / 1e9, datetime.UTC)
+    return moment.isoformat(timespec="milliseconds")

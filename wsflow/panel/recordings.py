@@ -1,0 +1,241 @@
+"""What lies in the folder of recordings: looked at every second, in a thread of its own.
+
+Each recording is read once, in small steps that leave the flow its time; long ones only when
+somebody wants to see them. Whoever asks gets what is known so far, at once, from any thread.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..errors import RecordingError
+from ..io.folder import FOLDER, SUFFIX, find, is_live, names, parts, resolve
+from ..recording import Recording
+from .part import News, text
+from .summary import Outline
+
+SHOWN = 200
+"""Recordings on a page: the newest."""
+
+LOOK = 1.0
+"""Seconds between two looks into the folder."""
+
+LARGE = 32 * 2**20
+"""Bytes up to which a recording is read before somebody asks for it."""
+
+QUIET = 2.0
+"""Seconds nobody wrote to a file that is not small before it is read, where no lock tells."""
+
+SMALL = 2**20
+"""Bytes that are read at once and again."""
+
+BREATH = 0.0002
+"""Seconds between two steps of reading in which others may run."""
+
+TOLD = 0.2
+"""Seconds between two words on how far a long reading is."""
+
+OUTLINES = 8
+"""Pictures that are kept."""
+
+Signature = tuple[tuple[int, int], ...]
+"""Size and date of each part."""
+
+
+@dataclass
+class Book:
+    """One recording: its files as they were seen, and what was read of them."""
+
+    name: str
+    path: Path
+    signature: Signature
+    state: str = "new"
+    """`new`, `large`, `live`, `read` or `wrong`."""
+    facts: News = field(default_factory=dict)
+
+    @property
+    def bytes(self) -> int:
+        """Return how large it is."""
+        return sum(size for size, _ in self.signature)
+
+    @property
+    def date(self) -> float:
+        """Return when it was last written to, in seconds since 1970."""
+        return max(when for _, when in self.signature) / 1e9
+
+    def line(self) -> News:
+        """Return it as a page lists it."""
+        named = {"name": text(self.name), "bytes": self.bytes, "date": round(self.date, 3)}
+        return named | {"state": self.state} | self.facts
+
+
+class Shelf:
+    """The recordings of a folder, the newest first; `outline` is the picture of the chosen one."""
+
+    def __init__(self, folder: str | Path = FOLDER) -> None:
+        self.folder = Path(folder)
+        self.lines: list[News] = []
+        self.chosen: str | None = None
+        self._books: dict[str, Book] = {}
+        self._outlines: dict[str, News] = {}
+        self._lookers = 0
+        self._wake = threading.Event()
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    @property
+    def outline(self) -> News | None:
+        """The picture of the chosen recording; None while it is being read."""
+        return None if self.chosen is None else self._outlines.get(self.chosen)
+
+    # ---- for pages, from any thread
+
+    def open(self) -> None:
+        """Somebody looks: keep an eye on the folder."""
+        with self._lock:
+            self._lookers += 1
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="wsflow shelf", daemon=True)
+                self._thread.start()
+
+    def close(self) -> None:
+        """One looks no more."""
+        with self._lock:
+            self._lookers -= 1
+        self._wake.set()
+
+    def choose(self, name: str) -> None:
+        """Read this one next.
+
+        Raises:
+            RecordingNotFoundError: there is none of that name.
+        """
+        find(name, self.folder)
+        self.chosen = name
+        self._wake.set()
+
+    def look(self) -> None:
+        """Look again, now."""
+        self._wake.set()
+
+    def free(self, name: str) -> str:
+        """Return the first name that is free: `chat-take1`, `chat-take2`."""
+        number = 1
+        while f"{name}-take{number}" in self._books:
+            number += 1
+        return f"{name}-take{number}"
+
+    # ---- the thread
+
+    def _run(self) -> None:
+        while True:
+            self._wake.clear()
+            with contextlib.suppress(OSError):  # the folder went away while we looked
+                self._look()
+            with self._lock:
+                if not self._lookers:
+                    self._thread = None
+                    return
+            self._wake.wait(LOOK)
+
+    def _look(self) -> None:
+        books: dict[str, Book] = {}
+        for name in self._names():
+            with contextlib.suppress(OSError):  # just gone
+                books[name] = self._found(name)
+        newest = sorted(books.values(), key=lambda book: book.date, reverse=True)[:SHOWN]
+        self._books = {book.name: book for book in newest}
+        for name in [name for name in self._outlines if name not in self._books]:
+            del self._outlines[name]
+        self._publish()
+        for book in sorted(newest, key=lambda book: book.name != self.chosen):
+            if self._due(book):
+                self._read(book)
+                self._publish()
+            if self._wake.is_set():
+                return  # something else comes first
+        self._publish()
+
+    def _names(self) -> list[str]:
+        """Return the names of all files that look like recordings; further parts do not count."""
+        stems = (path.name.removesuffix(SUFFIX) for path in self.folder.glob(f"*{SUFFIX}"))
+        odd = {stem for stem in stems if not Path(stem).suffix.startswith(".part")}
+        return [*names(self.folder), *sorted(odd.difference(names(self.folder)))]
+
+    def _found(self, name: str) -> Book:
+        try:
+            path = resolve(name, self.folder)
+        except RecordingError as error:  # no such name can be played; or a link leads out
+            path = self.folder / (name + SUFFIX)
+            when = path.lstat()
+            size = ((when.st_size, when.st_mtime_ns),)
+            return Book(name, path, size, "wrong", {"why": text(error, 400)})
+        seen = tuple((s.st_size, s.st_mtime_ns) for s in (one.stat() for one in parts(path)))
+        book = self._books.get(name)
+        if book is None or book.signature != seen:
+            self._outlines.pop(name, None)
+            book = Book(name, path, seen)
+        return book
+
+    def _due(self, book: Book) -> bool:
+        chosen = book.name == self.chosen
+        if book.state == "wrong" or (book.state == "read" and not chosen):
+            return False
+        if book.state == "read":
+            return book.name not in self._outlines
+        if is_live(book.path) or (book.bytes > SMALL and time.time() - book.date < QUIET):
+            book.state = "live"
+        elif book.bytes > LARGE and not chosen:
+            book.state = "large"
+        else:
+            return True
+        return False
+
+    def _read(self, book: Book) -> None:
+        try:
+            recording = Recording.open(book.path)
+            outline = Outline()
+            told = time.monotonic()
+            for block in recording.blocks():
+                outline.take(block)
+                time.sleep(BREATH)
+                if self._wake.is_set() and not (self._lookers and self.chosen == book.name):
+                    book.facts = {}
+                    return
+                if time.monotonic() - told > TOLD:
+                    told = time.monotonic()
+                    book.facts = {"share": round(recording.progress, 3)}
+                    self._publish()
+        except Exception as error:  # noqa: BLE001 (a file may hold anything: the others go on)
+            book.state, book.facts = "wrong", {"why": text(_sentence(error), 400)}
+            return
+        book.state = "read"
+        book.facts = {
+            "date": _date(recording, book),
+            "seconds": outline.seconds,
+            "sessions": outline.sessions,
+            "rows": outline.rows,
+            "damage": [text(one) for one in recording.damage[:5]],
+            "damaged": len(recording.damage),
+        }
+        self._outlines.pop(book.name, None)
+        while len(self._outlines) >= OUTLINES:
+            del self._outlines[next(iter(self._outlines))]
+        self._outlines[book.name] = outline.news(book.name)
+
+    def _publish(self) -> None:
+        self.lines = [book.line() for book in self._books.values()]
+
+
+def _date(recording: Recording, book: Book) -> float:
+    """Return when it began; a file that was copied has a date of its own."""
+    began = recording.header.get("time")
+    return round(began / 1e9, 3) if isinstance(began, int) and 0 < began < 2**63 else book.date
+
+
+def _sentence(error: Exception) -> str:
+    return str(error) if isinstance(error, RecordingError) else f"{type(error).__name__}: {error}"

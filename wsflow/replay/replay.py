@@ -1,0 +1,315 @@
+"""Plays a recording into today's handlers and compares what they answer.
+
+Recorded `req`, `message` and `close` events come in by the front door, as sessions of a flow of
+its own (`twin.py`), in a thread with a loop whose time is virtual (`virtual.py`): an hour takes as
+long as its work. One pass is a `take`. Opposite: `recorder.py` made what is played.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import math
+import threading
+import time
+from collections.abc import Callable, Collection, Generator, Iterator
+from typing import Any
+
+from ..base.progress import follow
+from ..compare.report import Errors, Report
+from ..compare.rules import Rules
+from ..compare.tally import Tally
+from ..errors import ReplayError
+from ..graph.loop import waker
+from ..io.reader import Source
+from ..log.log import Log
+from .player import GRACE, Cue, Stage, Take
+from .virtual_time import VirtualLoop
+
+StageMaker = Callable[[VirtualLoop, int, dict[str, Any]], tuple[Stage, Log]]
+"""Make a stage in a loop, for a recording that began at a UTC time in nanoseconds; last, what it
+tells of the flow it was made of."""
+
+
+class Replay:
+    """A recording being played. `await` it for its `Report`; the controls work from any thread."""
+
+    def __init__(
+        self,
+        recording: Source,
+        stage: StageMaker,
+        *,
+        speed: float | None = None,
+        rules: Rules,
+        sessions: Collection[str] | None = None,
+        until: float | str | None = None,
+        loop: int = 1,
+        max_gap: float | None = None,
+    ) -> None:
+        _check(speed, until, loop, max_gap)
+        self.recording = recording
+        """What is played; its `progress` says how much of it was read."""
+        self.called = False
+        """Whether a control was used that has not been followed yet."""
+        self._make_stage, self._rules, self._rounds = stage, rules, loop
+        self._speed = None if speed == math.inf else speed
+        self._choice: dict[str, Any] = {"sessions": sessions, "until": until, "max_gap": max_gap}
+        self._done: concurrent.futures.Future[Report] = concurrent.futures.Future()
+        self._thread: threading.Thread | None = None
+        self._loop: VirtualLoop | None = None
+        self._position = 0.0
+        self._lock = threading.RLock()
+        self._paused = self._to_mark = self._stopped = self._still = False
+        self._steps = 0
+        self._seek: float | None = None
+        self._waiting: list[Callable[[], None]] = []
+
+    # ---- controls, from any thread
+
+    def start(self) -> Replay:
+        """Begin to play, if it has not begun."""
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="wsflow replay", daemon=True)
+                self._thread.start()
+        return self
+
+    def pause(self) -> None:
+        """Stand still, and time with it. Before `start`: stand still before the first event."""
+        with self._ordered():
+            self._paused = True
+
+    def resume(self) -> None:
+        """Go on."""
+        with self._ordered():
+            self._paused = self._to_mark = False
+            self._steps = 0
+
+    def step(self, *, mark: bool = False) -> None:
+        """Go to the next event, as fast as possible, and pause there; or to the next mark."""
+        with self._ordered():
+            self._paused = True
+            self._to_mark = mark
+            self._steps = 0 if mark else self._steps + 1
+
+    def seek(self, t: float) -> None:
+        """Go to a moment in recorded seconds, as fast as possible; back means from the start.
+
+        What was paused is paused there. Nothing happens when it is done already.
+        """
+        with self._ordered():
+            self._seek = max(0.0, t)
+
+    def stop(self) -> None:
+        """End now; the report tells of what was played."""
+        with self._ordered():
+            self._stopped = True
+
+    @contextlib.contextmanager
+    def _ordered(self) -> Iterator[None]:
+        """Give an order: who plays sees it before the next event, also while it waits."""
+        with self._lock:
+            yield
+            self.called, self._still = True, False
+            if self._loop is not None:
+                self._loop.wake()
+
+    # ---- how far it is
+
+    @property
+    def position(self) -> float:
+        """How far it is, in recorded seconds."""
+        loop = self._loop  # it may end while we look
+        return max(0.0, self._position if loop is None else loop.reading)
+
+    @property
+    def paused(self) -> bool:
+        """Whether it stands still and waits for `step`, `seek` or `resume`."""
+        return self._still
+
+    @property
+    def done(self) -> bool:
+        """Whether it has been played."""
+        return self._done.done()
+
+    async def until_paused(self) -> float:
+        """Wait until it stands still, or is done, and return where; starts it if need be."""
+        self.start()
+        wake, wait = waker()
+        with self._lock:
+            if self._still or self.done:
+                return self.position
+            self._waiting.append(wake)
+        await wait()
+        return self.position
+
+    def __await__(self) -> Generator[Any, None, Report]:
+        return self._outcome().__await__()
+
+    async def _outcome(self) -> Report:
+        self.start()
+        wake, wait = waker()
+        self._done.add_done_callback(lambda _: wake())
+        try:
+            await follow(f"replay {self.recording.name}", lambda: self.recording.progress, wait)
+        except BaseException:
+            self.stop()  # an interrupted cell does not leave it running
+            raise
+        return self._done.result()
+
+    def result(self, timeout: float | None = None) -> Report:
+        """Wait for the report where nothing can be awaited (`TimeoutError` after `timeout`)."""
+        self.start()
+        return self._done.result(timeout)
+
+    def __repr__(self) -> str:
+        state = "done" if self.done else "paused" if self.paused else "playing"
+        if self._thread is None:
+            state = "not started"
+        return f"<Replay of {self.recording.name} {state} at {self.position:.2f} s>"
+
+    # ---- playing (in its own thread)
+
+    def _run(self) -> None:
+        try:
+            report = Report(self.recording.name)
+            began = time.monotonic()
+            early = self._present()
+            left = self._rounds
+            while left and not self._stopped:
+                if self._play_once(report, early):
+                    left -= 1
+            report.seconds = time.monotonic() - began
+        except BaseException as error:  # noqa: BLE001 (it is the awaiter's)
+            self._done.set_exception(error)
+        else:
+            self._done.set_result(report)
+        self._tell_still()
+
+    def _play_once(self, report: Report, early: list[dict[str, Any]]) -> bool:
+        """Play from the start; False when it has to be done again, for a seek to what is past."""
+        loop = VirtualLoop(self._speed, -GRACE if early else 0.0)
+        loop.hurry_until = 0.0
+        with self._lock:
+            self._loop = loop
+        try:
+            return loop.run(lambda: self._play(loop, report, early))
+        finally:
+            with self._lock:
+                self._loop, self._position = None, loop.time()
+
+    async def _play(self, loop: VirtualLoop, report: Report, early: list[dict[str, Any]]) -> bool:
+        header = self.recording.header
+        stage, log = self._make_stage(loop, int(header.get("time") or 0), header.get("flow") or {})
+        tally = Tally()
+        errors = Errors(log)
+        take = Take(self.recording, stage, loop, self, tally, self._rules, errors, **self._choice)
+        await stage.start()
+        try:
+            whole = await take.play(early)
+            self._position = loop.time()
+        finally:
+            await stage.stop()
+        if whole:
+            report.add(take.events, tally, errors, self.recording.damage)
+        return whole
+
+    def _present(self) -> list[dict[str, Any]]:
+        """Return the handshakes of who was there already when the recording began.
+
+        Raises:
+            ReplayError: a session, or a mark, that was asked for is not in the recording.
+        """
+        began = self.recording.header.get("time") or 0
+        wanted, until = self._choice["sessions"], self._choice["until"]
+        known: dict[str, None] = {}
+        early: dict[str, dict[str, Any]] = {}
+        for _, _, facts in self.recording.handshakes():
+            who = str(facts.get("id"))
+            known[who] = None
+            if int(facts.get("time") or began) < began:
+                early[who] = facts
+        missing = [one for one in wanted or () if one not in known]
+        if missing:
+            raise ReplayError(
+                f"{self.recording.path} has no session {missing[0]!r}; "
+                f"it has: {', '.join(list(known)[:20]) or 'none'}"
+            )
+        if isinstance(until, str):
+            marks = [str(row.value) for row in self.recording.rows() if row.kind == "mark"]
+            if until not in marks:
+                raise ReplayError(
+                    f"{self.recording.path} has no mark {until!r}; "
+                    f"it has: {', '.join(map(repr, marks)) or 'none'}"
+                )
+        return list(early.values())
+
+    # ---- following orders (asked by the take)
+
+    async def cue(self, t: float) -> Cue:
+        """Say what to do about what was recorded at `t`; while it is paused, wait here."""
+        loop = self._loop
+        assert loop is not None
+        while True:
+            with self._lock:
+                target, self._still = self._seek, False
+                if self._stopped:
+                    return "end"
+                if target is not None and target < loop.time():
+                    return "again"
+                if target is None and not self._paused:
+                    self.called = False
+                    return "go"
+                if target is None and (self._steps or self._to_mark):
+                    target = t
+                if target is not None and t <= target:
+                    loop.hurry_until = target
+                    return "go"
+            if target is None:
+                await self._stand_still(loop)
+            elif await self._land(loop, target):
+                with self._lock:
+                    self._seek = None if self._seek == target else self._seek
+
+    async def _land(self, loop: VirtualLoop, target: float) -> bool:
+        """Go to where a seek leads, between two rows; False when another order comes first."""
+        loop.hurry_until = target
+        return await loop.reach(target)
+
+    async def _stand_still(self, loop: VirtualLoop) -> None:
+        loop.frozen = True
+        self._tell_still()
+        try:
+            await loop.until(math.inf)
+        finally:
+            loop.frozen = False
+
+    def _tell_still(self) -> None:
+        with self._lock:
+            if not self.done and (self._steps or self._to_mark or self._seek is not None):
+                return  # an order came in between
+            self._still = not self.done
+            waiting, self._waiting = self._waiting, []
+        for wake in waiting:
+            wake()
+
+    def entered(self, *, mark: bool = False) -> None:
+        """An event has come in, or a mark has been passed: a step is done."""
+        with self._lock:
+            if mark:
+                self._to_mark = False
+            elif self._steps:
+                self._steps -= 1
+
+
+def _check(
+    speed: float | None, until: float | str | None, loop: int, max_gap: float | None
+) -> None:
+    if speed is not None and not (isinstance(speed, int | float) and speed > 0):
+        raise ReplayError(f"speed is a number above 0, or None for as fast as possible: {speed!r}")
+    if isinstance(until, int | float) and not until >= 0:
+        raise ReplayError(f"until is a number of seconds, or the text of a mark: {until!r}")
+    if not loop >= 1:
+        raise ReplayError(f"loop says how often it is played, at least once: {loop!r}")
+    if max_gap is not None and not max_gap >= 0:
+        raise ReplayError(f"max_gap is a number of seconds, or None for no limit: {max_gap!r}")

@@ -1,0 +1,239 @@
+"""The socket-free brain of the wire side: who may come in, and to which route.
+
+Transports are thin shells round it: they bring a `Request` and get a `Refusal` or an `Admission`;
+they bring a `Transport` and get a `Session`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+from urllib.parse import unquote
+
+import anyio
+
+from ..base.interfaces import (
+    Headers,
+    HttpRoute,
+    Left,
+    Refusal,
+    Reply,
+    Request,
+    Routes,
+    SocketRoute,
+    Transport,
+    Witness,
+)
+from ..base.query import parse_query
+from ..base.snapshot import TOKEN_SUBPROTOCOL
+from ..errors import ClientGoneError
+from .policy import Policy
+from .session import Facts, Limits, Session
+from .sessions import Sessions
+
+MAX_PATH = 2048
+MAX_HEADERS = 100
+MAX_HEADER_BYTES = 16 * 1024
+MAX_BODY = 2**20
+BODY_TIMEOUT = 30.0
+"""Seconds a client may take to send a request's body."""
+
+
+class Admission(NamedTuple):
+    """A handshake that may go on: its route, its facts and the subprotocol to answer with."""
+
+    route: SocketRoute
+    facts: Facts
+
+
+class Endpoint:
+    """Decides, and opens sessions. One for each way in; all share routes and sessions."""
+
+    def __init__(
+        self,
+        routes: Routes,
+        sessions: Sessions,
+        witness: Witness,
+        *,
+        policy: Policy | None = None,
+        limits: Limits | None = None,
+        max_sessions: int = 10_000,
+    ) -> None:
+        self.routes, self.sessions, self.witness = routes, sessions, witness
+        self.policy, self.limits, self.max_sessions = policy, limits or Limits(), max_sessions
+
+    # ---- sockets
+
+    def admit(self, request: Request) -> Admission | Refusal:
+        """Decide on a WebSocket handshake. A refusal is also a row of the log."""
+        verdict = self._admit(request)
+        return self.refuse(request, verdict) if isinstance(verdict, Refusal) else verdict
+
+    def _admit(self, request: Request) -> Admission | Refusal:
+        refusal = self._judge(request)
+        if refusal is not None:
+            return refusal
+        found = self.routes.socket(request.path)
+        if found is None:
+            return Refusal(404, "no WebSocket route on this path\n")
+        if len(self.sessions) >= self.max_sessions:
+            return Refusal(503, "too many sessions\n", (("retry-after", "1"),))
+        route, params = found
+        try:
+            query = parse_query(request.query)
+        except ValueError as error:
+            return Refusal(400, f"the query can not be read: {error}\n")
+        facts = Facts(
+            peer=self.policy.peer(request) if self.policy else request.client,
+            method=request.method,
+            path=unquote(request.path),
+            params=params,
+            query=query,
+            headers=_merged(request.headers),
+            subprotocol=_chosen(request, route.subprotocols),
+        )
+        return Admission(route, facts)
+
+    def open(self, admission: Admission, transport: Transport, id: str | None = None) -> Session:
+        """Make the session of an admitted handshake; the transport calls its `start()`.
+
+        `id` is given in a replay, where a session keeps the name it was recorded under.
+        """
+        fresh, number = self.sessions.name()
+        session = Session(
+            id or fresh,
+            number,
+            admission.facts,
+            transport,
+            admission.route,
+            self.limits,
+            self.witness,
+            self.sessions.now,
+            self._closed,
+        )
+        session.paused = self.sessions.paused
+        self.witness.opened(session)
+        self.sessions.add(session)
+        return session
+
+    def _closed(self, session: Session, code: int | None, reason: str) -> None:
+        self.sessions.remove(session)
+        self.witness.closed(session, code, reason)
+
+    # ---- plain HTTP
+
+    async def answer(
+        self,
+        request: Request,
+        read_body: Callable[[int], Awaitable[bytes | None]],
+        left: Left | None = None,
+    ) -> Reply:
+        """Answer an HTTP request that asks for no socket.
+
+        `read_body(limit)` gives the body, or None when it is larger than `limit` bytes. `left()`
+        waits until the client has left.
+
+        Raises:
+            ClientGoneError: the client left before it was answered.
+        """
+        try:
+            return await self._answer(request, read_body, left)
+        except ClientGoneError:
+            raise
+        except Exception as error:  # noqa: BLE001 (a fault of ours: promise P25)
+            return _reply(self.fault(error))
+
+    async def _answer(
+        self,
+        request: Request,
+        read_body: Callable[[int], Awaitable[bytes | None]],
+        left: Left | None,
+    ) -> Reply:
+        found = self._find(request)
+        if isinstance(found, Refusal):
+            return _reply(self.refuse(request, found))
+        route, params = found
+        with anyio.move_on_after(BODY_TIMEOUT) as reading:
+            body = await read_body(MAX_BODY)
+        verdict: Reply | Refusal
+        if reading.cancelled_caught:
+            verdict = Refusal(408, "the body took too long\n")
+        elif body is None:
+            verdict = Refusal(413, f"the body is larger than {MAX_BODY} bytes\n")
+        else:
+            verdict = await route.requested(request, params, body, left)
+        return _reply(self.refuse(request, verdict)) if isinstance(verdict, Refusal) else verdict
+
+    def _find(self, request: Request) -> tuple[HttpRoute, dict[str, str]] | Refusal:
+        refusal = self._judge(request)
+        if refusal is not None:
+            return refusal
+        found = self.routes.http(request.path)
+        if found is None:
+            if self.routes.socket(request.path) is not None:
+                return Refusal(
+                    426,
+                    "this path speaks WebSocket: open it with a WebSocket client\n",
+                    (("upgrade", "websocket"), ("connection", "upgrade")),
+                )
+            return Refusal(404, "no route on this path\n")
+        by_method, params = found
+        route = by_method.get(request.method)
+        if route is None:
+            allowed = ", ".join(sorted(by_method))
+            return Refusal(
+                405, f"this path takes {allowed or 'no method yet'}\n", (("allow", allowed),)
+            )
+        return route, params
+
+    # ---- both
+
+    def fault(self, error: Exception) -> Refusal:
+        """Write a fault of ours down; the client learns nothing of it (promise P25)."""
+        self.witness.note("error", f"a request could not be answered: {error!r}")
+        return Refusal(500, "something went wrong on this side\n")
+
+    def _judge(self, request: Request) -> Refusal | None:
+        if len(request.path) > MAX_PATH:
+            return Refusal(414, f"the path is longer than {MAX_PATH} bytes\n")
+        if "\x00" in unquote(request.path):
+            return Refusal(400, "the path contains NUL\n")
+        size = sum(len(name) + len(value) for name, value in request.headers)
+        if len(request.headers) > MAX_HEADERS or size > MAX_HEADER_BYTES:
+            return Refusal(431, f"more than {MAX_HEADERS} headers or {MAX_HEADER_BYTES} bytes\n")
+        return None if self.policy is None else self.policy.judge(request)
+
+    def refuse(self, request: Request, refusal: Refusal) -> Refusal:
+        """Write a refusal down and return it."""
+        text = f"{request.method} from {request.client} refused with {refusal.status}: "
+        self.witness.note("drop", text + refusal.body.strip(), 0, unquote(request.path)[:200])
+        return refusal
+
+
+def _reply(refusal: Refusal) -> Reply:
+    given = {name for name, _ in refusal.headers}
+    plain: Headers = (("content-type", "text/plain; charset=utf-8"),)
+    kind = () if "content-type" in given else plain
+    return Reply(refusal.status, kind + refusal.headers, refusal.body.encode())
+
+
+def _merged(headers: Headers) -> dict[str, str]:
+    """Return one value a name; repeats are joined with ', ' (RFC 9110 section 5.3)."""
+    merged: dict[str, str] = {}
+    for name, value in headers:
+        merged[name] = f"{merged[name]}, {value}" if name in merged else value
+    return merged
+
+
+def _chosen(request: Request, supported: tuple[str, ...]) -> str | None:
+    """Return the subprotocol to answer with: the first one offered that the route speaks.
+
+    A browser that offered only its token gets it back: it would hang up on no answer at all.
+    """
+    header = request.header("sec-websocket-protocol")
+    offered = [name.strip() for name in header.split(",")] if header else []
+    for name in offered:
+        if name in supported or name == TOKEN_SUBPROTOCOL.split(".")[0]:
+            return name
+    tokens = [name for name in offered if name.startswith(TOKEN_SUBPROTOCOL)]
+    return tokens[0] if tokens else None

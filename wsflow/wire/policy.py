@@ -1,0 +1,237 @@
+"""Whom to let in: Host, Origin, token, and which proxies to believe (promises P18 to P21).
+
+Any web page can open a socket to loopback, and a name under an attacker's control can point
+there, so both Origin and Host are checked before the handshake is answered.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hmac
+import ipaddress
+import re
+from dataclasses import dataclass, field
+from typing import TypeAlias
+from urllib.parse import parse_qs, urlsplit
+
+from ..base.interfaces import Refusal, Request
+from ..base.snapshot import TOKEN_SUBPROTOCOL
+from ..errors import ServeError, UnsafeBindError
+from ..texts import texts
+
+Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?")
+"""Name or address, and port (RFC 9110 section 7.2)."""
+
+MAX_HOPS = 20
+"""Forwarded addresses that are looked at."""
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What `serve` was told about who may come in. `check_host` is off behind other servers."""
+
+    allowed_origins: tuple[str, ...] = ()
+    allowed_hosts: tuple[str, ...] = ()
+    token: str | None = field(default=None, repr=False)
+    trusted_proxies: tuple[Network, ...] = ()
+    check_host: bool = True
+    reported_origins: set[str] = field(default_factory=set)
+    """Origins of pages that showed a panel, told over Jupyter's authenticated channel."""
+
+    def judge(self, request: Request) -> Refusal | None:
+        """Return why a request may not come in, or None."""
+        return (
+            self._judge_host(request) or self._judge_origin(request) or self._judge_token(request)
+        )
+
+    def _judge_host(self, request: Request) -> Refusal | None:
+        if not self.check_host:
+            return None
+        host = request.header("host") or ""
+        name, _ = split_host(host)
+        if name is not None and (
+            is_loopback(name)
+            or name in map(str.lower, self.allowed_hosts)
+            or host.lower() in self.allowed_hosts
+            or "*" in self.allowed_hosts
+            or _same_address(name, request.local)
+            or self._is_reported_host(name)
+        ):
+            return None
+        return Refusal(
+            403, f"Host {host!r} is not allowed; to allow it: serve(allowed_hosts=[{name!r}])\n"
+        )
+
+    def _is_reported_host(self, name: str) -> bool:
+        """Whether a panel is shown by pages of this host: through Jupyter's proxy the Host header
+        names Jupyter's own host. Its port may be another's on the way, so names alone count."""
+        return any(_host_of(origin) == name for origin in tuple(self.reported_origins))
+
+    def _judge_origin(self, request: Request) -> Refusal | None:
+        origin = request.header("origin")
+        if origin is None or origin in self.allowed_origins or "*" in self.allowed_origins:
+            return None
+        if self._is_reported(origin) or _same_origin(origin, request.header("host") or ""):
+            return None
+        return Refusal(
+            403,
+            f"Origin {origin!r} is not allowed; to allow it: serve(allowed_origins=[{origin!r}])\n",
+        )
+
+    def _is_reported(self, origin: str) -> bool:
+        """Whether a panel's page told this origin. `null` is everybody's who is nobody (P19)."""
+        return origin in self.reported_origins and _host_of(origin) is not None
+
+    def _judge_token(self, request: Request) -> Refusal | None:
+        if self.token is None:
+            return None
+        for offered in _offered_tokens(request):
+            if hmac.compare_digest(_raw(offered), _raw(self.token)):
+                return None
+        return Refusal(
+            401,
+            "a token is needed: ?token=..., the header 'Authorization: Bearer ...', "
+            f"or the subprotocol '{TOKEN_SUBPROTOCOL}...'\n",
+            (("www-authenticate", "Bearer"),),
+        )
+
+    def peer(self, request: Request) -> str:
+        """Return the client's address, or the chain of addresses through trusted proxies.
+
+        Forwarded headers are walked from the right and believed as far as trusted proxies wrote
+        them; the first address that is no trusted proxy is the client.
+        """
+        nearest = _address(request.client)
+        if nearest is None or not self._trusts(nearest):
+            return request.client if nearest is None else str(nearest)
+        chain = [nearest]
+        for hop in reversed(_forwarded(request)[-MAX_HOPS:]):
+            address = _address(hop)
+            if address is None:
+                break
+            chain.insert(0, address)
+            if not self._trusts(address):
+                break
+        return ", ".join(map(str, chain))
+
+    def _trusts(self, address: Address) -> bool:
+        return any(
+            address.version == net.version and address in net for net in self.trusted_proxies
+        )
+
+
+def networks(given: tuple[str, ...] | list[str] | str) -> tuple[Network, ...]:
+    """Return the networks of `trusted_proxies`.
+
+    Raises:
+        ServeError: one is no address or network.
+    """
+    try:
+        return tuple(ipaddress.ip_network(one) for one in texts(given))
+    except ValueError as error:
+        raise ServeError(f"trusted_proxies: {error}; write it as '10.0.0.0/8'") from error
+
+
+def check_bind(host: str, token: str | None, allow_unauthenticated: bool) -> None:
+    """Raise `UnsafeBindError` for an open door: no loopback address and no token (P18)."""
+    if not is_loopback(host.lower()) and not token and not allow_unauthenticated:
+        raise UnsafeBindError(host)
+
+
+def is_loopback(name: str) -> bool:
+    """Say whether a host name or address (in lower case) is this machine's own.
+
+    Parsed, never compared by prefix: `127.0.0.1.evil.example` is somebody else.
+    """
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    address = _address(name)
+    return address is not None and address.is_loopback
+
+
+def split_host(host: str) -> tuple[str | None, int | None]:
+    """Return name and port of a Host header, the name in lower case; `(None, None)` for garbage."""
+    found = _HOST.fullmatch(host)
+    if found is None or int(found[2] or 0) > 65535:
+        return None, None
+    return found[1].strip("[]").lower(), int(found[2]) if found[2] else None
+
+
+def _host_of(origin: str) -> str | None:
+    """Return the host name of an origin; None for `null`, `file://` and garbage."""
+    try:
+        return urlsplit(origin).hostname
+    except ValueError:
+        return None
+
+
+def _same_origin(origin: str, host: str) -> bool:
+    try:
+        parts = urlsplit(origin)
+        port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    except ValueError:
+        return False
+    name, host_port = split_host(host)
+    default = {"http": 80, "https": 443}.get(parts.scheme)
+    return (
+        default is not None
+        and name is not None
+        and parts.hostname == name
+        and port == (host_port or default)
+    )
+
+
+def _same_address(name: str, local: str) -> bool:
+    """Whether Host is the very address the client connected to: no name, so no rebinding."""
+    one, other = _address(name), _address(local)
+    return one is not None and one == other
+
+
+def _address(text: str) -> Address | None:
+    """Return an address written with or without port and brackets; None for anything else."""
+    text = text.strip().strip('"')
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return mapped or address
+
+
+def _forwarded(request: Request) -> list[str]:
+    """Return the addresses of `X-Forwarded-For`, or else of `Forwarded` (RFC 7239)."""
+    plain = request.header("x-forwarded-for")
+    if plain is not None:
+        return plain.split(",")
+    hops = []
+    for element in (request.header("forwarded") or "").split(","):
+        for pair in element.split(";"):
+            key, _, value = pair.strip().partition("=")
+            if key.lower() == "for":
+                hops.append(value)
+    return hops
+
+
+def _raw(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _offered_tokens(request: Request) -> list[str]:
+    offered = []
+    with contextlib.suppress(ValueError):  # too many fields: no token among them
+        offered += parse_qs(request.query, max_num_fields=1000).get("token", [])
+    kind, _, credentials = (request.header("authorization") or "").partition(" ")
+    if kind.lower() == "bearer":
+        offered.append(credentials.strip())
+    for protocol in (request.header("sec-websocket-protocol") or "").split(","):
+        name = protocol.strip()
+        if name.startswith(TOKEN_SUBPROTOCOL):
+            offered.append(name.removeprefix(TOKEN_SUBPROTOCOL))
+    return offered
