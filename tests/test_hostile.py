@@ -33,7 +33,7 @@ from tests.raw import (
     text,
 )
 from wsflow import Context, Flow
-from wsflow.log import session_log as witness
+from wsflow.log import session_log as observer
 from wsflow.wire.server import Server
 
 LIMIT = 2**20
@@ -254,7 +254,7 @@ async def test_headers_without_an_end_are_cut_off_and_others_served(server: Serv
 async def test_paths_that_strangers_make_up_are_not_kept_for_ever(
     flow: Flow, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(witness, "MAX_PATHS", 20)
+    monkeypatch.setattr(observer, "MAX_PATHS", 20)
     for number in range(50):
         async with Raw.tcp(server.port) as raw:
             await raw.send(request(f"/made-up-{number}"))
@@ -263,7 +263,7 @@ async def test_paths_that_strangers_make_up_are_not_kept_for_ever(
     assert [row.path for row in refused[:20]] == [f"/made-up-{number}" for number in range(20)]
     assert {row.path for row in refused[20:]} == {""}
     assert "(on '/made-up-49')" in str(refused[-1].error)
-    assert len(flow.log._tape.places()) < 50
+    assert len(flow.log._store.places()) < 50
 
 
 # ---- forgeries

@@ -57,7 +57,7 @@ TOLD = {
         "by node 'printer': cell In[",
         "1 for me    50",
         "sold out    40\n1 for me    10",
-        "<Haunting 200 of 200 ghosts of customer came in",
+        "<CrowdReport 200 of 200 ghosts of customer came in",
     ],
     "08-a-real-service": [
         "({'from': 'ada', 'text': 'hello'}, {'here': 2})",

@@ -86,7 +86,7 @@ async def test_p28_a_million_events_stay_within_the_log_s_bounds(size: int) -> N
     await flow.log.until(kind="req")
     before = memory()
     number = 0
-    while flow.log._tape.seq < 1_000_000:
+    while flow.log._store.seq < 1_000_000:
         letters = b"".join(
             frame(TEXT, f"{number + at:>{size}}".encode(), mask=b"\0\0\0\0") for at in range(20)
         )
@@ -95,7 +95,7 @@ async def test_p28_a_million_events_stay_within_the_log_s_bounds(size: int) -> N
         connection.buffer_updated(len(letters))
         if number % 2000 == 0:
             await asyncio.sleep(0)
-    newest, kept = flow.log._tape.seq, len(flow.log)
+    newest, kept = flow.log._store.seq, len(flow.log)
     assert newest >= 1_000_000
     assert flow.log.dropped == newest - kept
     first = next(iter(flow.log))

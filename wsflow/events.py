@@ -1,6 +1,6 @@
 """What happened: the row of the log, as readers and observers see it.
 
-A row is a plain immutable fact. Who writes rows is the tape's business (`tape.py`).
+A row is a plain immutable fact. Who writes rows is the store's business (`store.py`).
 """
 
 from __future__ import annotations

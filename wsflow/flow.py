@@ -8,8 +8,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from .base.current import on_stage
-from .base.ink import inked
+from .base.current import current_flow
+from .base.ink import coloured
 from .clock import Clock
 from .errors import WiringError
 from .graph.cells import interactive
@@ -18,7 +18,7 @@ from .graph.state import State
 from .graph.triggers.timer import Timer
 from .io.folder import FOLDER, resolve
 from .log.log import Log
-from .log.store import Tape
+from .log.store import Store
 from .serving import Serving
 from .spelling import Spelled
 from .texts import texts
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from .io.recorder import Recorder
     from .panel import Panels
     from .recording import Recording
-    from .replay.clone import Stage
+    from .replay.clone import Sandbox
     from .replay.replay import Replay
     from .replay.virtual_time import VirtualLoop
 
@@ -66,12 +66,12 @@ class Flow(Serving, Spelled):
         if not isinstance(name, str) or not name.isprintable() or not name:
             raise WiringError(f"a flow needs a name, not {name!r}")
         clock = clock or Clock()
-        tape = Tape(log_rows, log_bytes, clock.time_ns)
+        store = Store(log_rows, log_bytes, clock.time_ns)
         environment = MappingProxyType(env if env is not None else os.environ)
-        engine = Engine(name, tape.tell, tape.place, clock, environment)
-        super().__init__(name, engine, tape, clock, apart=_apart)
-        self.log = Log(tape)
-        self._tape = tape
+        engine = Engine(name, store.tell, store.place, clock, environment)
+        super().__init__(name, engine, store, clock, apart=_apart)
+        self.log = Log(store)
+        self._store = store
         self._recorders: dict[str, Recorder] = {}
         """By name; one whose name is taken, in another folder, by its path."""
         self._panels: Panels | None = None
@@ -81,12 +81,12 @@ class Flow(Serving, Spelled):
     @property
     def state(self) -> State:
         """The key/value store that handlers find as `ctx.state`."""
-        playing = on_stage.get()  # in a replay, that of the flow that plays
+        playing = current_flow.get()  # in a replay, that of the flow that plays
         engine = playing._engine if isinstance(playing, Flow) else self._engine
         return engine.state
 
     def clear(self) -> None:
-        """Take out every node, forget the state and the log. A running server stays up."""
+        """Player out every node, forget the state and the log. A running server stays up."""
         self.call(self._graph.clear)
         self.state.clear()
         self.log.clear()
@@ -125,7 +125,7 @@ class Flow(Serving, Spelled):
         key = str(resolve(name, folder)) if name in self._recorders else name
         recorder = Recorder(
             name,
-            self._tape,
+            self._store,
             self.describe,
             folder=folder,
             redact=redact,
@@ -188,7 +188,7 @@ class Flow(Serving, Spelled):
         )
         return Replay(
             opened,
-            self._stage,
+            self._sandbox,
             speed=speed,
             rules=Rules(texts(ignore), ignore_times, ignore_ids, any_order, late),
             sessions=None if sessions is None else frozenset(texts(sessions)),
@@ -197,20 +197,20 @@ class Flow(Serving, Spelled):
             max_gap=max_gap,
         )
 
-    def _stage(
+    def _sandbox(
         self, loop: VirtualLoop, began: int, was: Mapping[str, Any] = MappingProxyType({})
-    ) -> tuple[Stage, Log]:
-        """Make a flow of its own for a replay (see `twin`); `was` describes the one recorded."""
-        from .replay.clone import Stage, copy, lead
+    ) -> tuple[Sandbox, Log]:
+        """Make a flow of its own for a replay (see `clone`); `was` describes the one recorded."""
+        from .replay.clone import Sandbox, copy, lead
         from .replay.virtual_time import VirtualClock
 
         env = self._engine.env
-        twin = Flow(self.name, env=env, clock=VirtualClock(loop, began), _apart=True)
-        copy(self, twin)
-        lead(twin, was)
-        paths, tape = twin._graph.paths, twin._tape
-        stage = Stage(twin, twin._endpoint(None), twin._engine, paths, tape, loop)
-        return stage, twin.log
+        clone = Flow(self.name, env=env, clock=VirtualClock(loop, began), _apart=True)
+        copy(self, clone)
+        lead(clone, was)
+        paths, store = clone._graph.paths, clone._store
+        sandbox = Sandbox(clone, clone._endpoint(None), clone._engine, paths, store, loop)
+        return sandbox, clone.log
 
     # ---- the contract
 
@@ -274,7 +274,7 @@ class Flow(Serving, Spelled):
         nodes = list(self._graph.nodes.values())
         plain = f"{self!r}\n{diagram.text(nodes)}"
         return (
-            {"text/plain": plain, "text/vnd.mermaid": inked(diagram.mermaid(nodes))}
+            {"text/plain": plain, "text/vnd.mermaid": coloured(diagram.mermaid(nodes))}
             if nodes
             else {"text/plain": plain}
         )

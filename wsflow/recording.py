@@ -1,6 +1,6 @@
 """A recording as a user holds it: looked at, cut, taken elsewhere.
 
-Reading it line by line is `source.py`'s business. Opposite: `recorder.py` writes.
+Reading it line by line is `reader.py`'s business. Opposite: `recorder.py` writes.
 """
 
 from __future__ import annotations

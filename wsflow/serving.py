@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import anyio
 
-from .base.current import on_stage
+from .base.current import current_flow
 from .base.interfaces import CLOSE_GOING_AWAY, CLOSE_RESTART, Routes
 from .clock import Clock
 from .errors import ServeError
@@ -21,13 +21,13 @@ from .graph.cells import interactive
 from .graph.declarations import Declarations
 from .graph.engine import Engine
 from .graph.freeze import Freeze
-from .graph.freezes import Freezer
+from .graph.freezes import Freezes
 from .graph.node import Node
 from .graph.port import Output
 from .graph.runtime import Runtime
 from .graph.watchdog import Blocked
-from .log.session_log import TapeWitness
-from .log.store import Tape
+from .log.session_log import SessionLog
+from .log.store import Store
 from .texts import texts
 from .types import SessionView
 from .wire.asgi import AsgiApp
@@ -44,9 +44,9 @@ class Serving(Declarations):
     """Starting, stopping, pausing; and the ways in."""
 
     def __init__(
-        self, name: str, engine: Engine, tape: Tape, clock: Clock, *, apart: bool = False
+        self, name: str, engine: Engine, store: Store, clock: Clock, *, apart: bool = False
     ) -> None:
-        super().__init__(name, engine, tape.tell, tape.place, clock, apart=apart)
+        super().__init__(name, engine, store.tell, store.place, clock, apart=apart)
         self._sessions = Sessions(clock.now)
         self._runtime = Runtime(
             name,
@@ -57,20 +57,20 @@ class Serving(Declarations):
             self._close,
             self._goodbye,
         )
-        self._witness = TapeWitness(tape, self._runtime.owner, engine.current)
+        self._observer = SessionLog(store, self._runtime.owner, engine.current)
         self._server: Server | None = None
         self._origins: set[str] = set()
-        self._freezer = Freezer(
-            engine, tape.place, clock, self.call, lambda: self._graph.nodes, self._sessions.find
+        self._freezes = Freezes(
+            engine, store.place, clock, self.call, lambda: self._graph.nodes, self._sessions.find
         )
         self._one_at_a_time = anyio.Lock()
         engine.line = self._line
-        tape.later = self._runtime.owner.soon
+        store.later = self._runtime.owner.soon
 
     @property
     def sessions(self) -> Sessions:
         """The sessions that are open; in a handler that is replayed, those of the replay."""
-        playing = on_stage.get()
+        playing = current_flow.get()
         return playing._sessions if isinstance(playing, Serving) else self._sessions
 
     # ---- running
@@ -292,12 +292,12 @@ class Serving(Declarations):
             WiringError: the port is none of a trigger, or never sends events of that session.
             WsflowError: there is no such session.
         """
-        return self.call(self._freezer.freeze, port, session, match, on_held, timeout, hold)
+        return self.call(self._freezes.freeze, port, session, match, on_held, timeout, hold)
 
     @property
     def freezes(self) -> list[Freeze]:
         """The freezes that wait for an event or hold one."""
-        return self._freezer.freezes()
+        return self._freezes.freezes()
 
     def _pause(self, paused: bool) -> None:
         self._sessions.pause(paused)
@@ -337,7 +337,7 @@ class Serving(Declarations):
     def forget(self, node: Node) -> None:
         """A node is gone; clients of a route that is gone are told so, not left in silence."""
         super().forget(node)
-        self._freezer.forget(node)
+        self._freezes.forget(node)
         for session in self._sessions:
             if session.route is node:
                 session.close(CLOSE_RESTART, "this route is gone")
@@ -356,7 +356,7 @@ class Serving(Declarations):
         return Endpoint(
             self._with_page() if options.page else self._graph,
             self._sessions,
-            self._witness,
+            self._observer,
             policy=policy,
             limits=options.limits(),
             max_sessions=options.max_sessions,
@@ -369,13 +369,13 @@ class Serving(Declarations):
         return WithPage(self._graph, StatusPage(self.name, nodes, lambda: len(self._sessions)))
 
     async def _close(self) -> None:
-        self._freezer.thaw(f"flow {self.name!r} was stopped")
+        self._freezes.thaw(f"flow {self.name!r} was stopped")
         if self._server is not None:
             await self._server.stop()
         self._sessions.close_all(CLOSE_GOING_AWAY, "flow stopped")
 
     def _goodbye(self) -> None:
-        self._freezer.thaw(f"flow {self.name!r} was stopped", fire=False)
+        self._freezes.thaw(f"flow {self.name!r} was stopped", fire=False)
         if self._server is not None:
             self._server.goodbye()
         self.stopped()

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from wsflow.base.ink import LINE, PAPER, TEXT, inked
+from wsflow.base.ink import LINE, PAPER, TEXT, coloured
 
 NOTE = "#fff3c4"
 
@@ -32,7 +32,7 @@ def test_what_stands_in_a_box_is_read(fill: str) -> None:
 
 
 def test_the_source_itself_stays_as_it_is() -> None:
-    directive, _, rest = inked("flowchart LR\n    a --> b").partition("\n")
+    directive, _, rest = coloured("flowchart LR\n    a --> b").partition("\n")
     assert rest == "flowchart LR\n    a --> b"
     told = json.loads(directive.removeprefix("%%{init: ").removesuffix("}%%"))
     assert told["theme"] == "base"

@@ -70,7 +70,7 @@ class Figures:
 
 
 def take(figures: Figures, progress: Callable[[str], None]) -> None:
-    """Take all figures; raises BenchError when one can not be taken."""
+    """Player all figures; raises BenchError when one can not be taken."""
     with tempfile.TemporaryDirectory(prefix="wsflow-bench-") as name:
         folder = Path(name)
         for rows in sorted({figure.recorded for figure in figures.wanted} - {0}):
@@ -121,21 +121,21 @@ def _share(figures: Figures, *, backwards: bool) -> float:
 def prepare(folder: Path, rows: int) -> float:
     """Write a recording of an echo with the recorder; return the seconds it took."""
     from wsflow.io.recorder import Recorder
-    from wsflow.log.store import Known, Tape
+    from wsflow.log.store import Known, Store
 
-    tape = Tape()
-    tape.later = lambda flush: None  # no loop turns here: flushed by hand
-    message = tape.place("message", "echo", "message")
-    response = tape.place("response", "reply", "response")
+    store = Store()
+    store.later = lambda flush: None  # no loop turns here: flushed by hand
+    message = store.place("message", "echo", "message")
+    response = store.place("response", "reply", "response")
     for number in range(1, SESSIONS + 1):
-        facts = Known(f"s{number}", "127.0.0.1", "/echo", "GET", {}, {}, {}, tape.now())
-        tape.know(number, facts)
+        facts = Known(f"s{number}", "127.0.0.1", "/echo", "GET", {}, {}, {}, store.now())
+        store.know(number, facts)
     began = time.process_time()
-    recorder = Recorder(str(rows), tape, _echo().describe, folder=folder)
+    recorder = Recorder(str(rows), store, _echo().describe, folder=folder)
     for number in range(rows // 2):
         session, text = number % SESSIONS + 1, TEXT.format(number % 1000)
-        cause = tape.tell(message, session, number + 1, 0, text, len(text))
-        tape.tell(response, session, number + 1, cause, text, len(text))
+        cause = store.tell(message, session, number + 1, 0, text, len(text))
+        store.tell(response, session, number + 1, cause, text, len(text))
         if number % 1000 == 0:
             recorder.flush()
     recorder.stop()
@@ -203,27 +203,27 @@ def append(folder: Path) -> float:
 def log_frame(folder: Path) -> float:
     """Return the seconds it takes to have a log of a million rows as a DataFrame."""
     from wsflow.log.log import Log
-    from wsflow.log.store import Tape
+    from wsflow.log.store import Store
 
-    Log(Tape()).frame()  # pandas loads some of itself at the first use
-    tape, _ = _told()
-    log = Log(tape)
+    Log(Store()).frame()  # pandas loads some of itself at the first use
+    store, _ = _told()
+    log = Log(store)
     began = time.process_time()
     count = len(log.frame())
     return _checked(count, MILLION, time.process_time() - began)
 
 
 def _told() -> tuple[Any, float]:
-    """Return a tape with a million rows, and the seconds it took to tell them."""
-    from wsflow.log.store import Tape
+    """Return a store with a million rows, and the seconds it took to tell them."""
+    from wsflow.log.store import Store
 
-    tape = Tape(2 * MILLION, 2**30)  # room for all of them
-    place = tape.place("message", "echo", "message")
-    text, tell = TEXT.format(0), tape.tell
+    store = Store(2 * MILLION, 2**30)  # room for all of them
+    place = store.place("message", "echo", "message")
+    text, tell = TEXT.format(0), store.tell
     began = time.process_time()
     for number in range(MILLION):
         tell(place, 1, number, 0, text, 64)
-    return tape, time.process_time() - began
+    return store, time.process_time() - began
 
 
 def _checked(count: int, due: int, seconds: float) -> float:
@@ -255,7 +255,7 @@ FIGURES = (
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Take one figure and print it; without arguments take all and show the table."""
+    """Player one figure and print it; without arguments take all and show the table."""
     if not arguments:
         from tests.bench.__main__ import main as bench
 

@@ -25,7 +25,7 @@ from wsflow.compare.report import (
 from wsflow.compare.tally import Tally
 from wsflow.io.reader import Damage
 from wsflow.log.log import Log
-from wsflow.log.store import Tape
+from wsflow.log.store import Store
 
 
 def changed(old: str = "old", new: str = "new", t: float = 1.0) -> Pair:
@@ -133,11 +133,11 @@ def test_new_errors_are_counted_and_the_first_are_told() -> None:
 
 
 def test_rounds_add_up() -> None:
-    whole, tape = Report("lesson"), Tape()
+    whole, store = Report("lesson"), Store()
     for _ in range(2):
         tally = Tally(same=3)
         tally.excused[BY_HAND] = 1
-        whole.add(4, tally, Errors(Log(tape)), [Damage(Path("x"), 3, "torn")])
+        whole.add(4, tally, Errors(Log(store)), [Damage(Path("x"), 3, "torn")])
     assert (whole.events, whole.tally.same, whole.by_hand) == (8, 6, 2)
     assert whole.damage == ["x, line 3: torn"]
     assert whole.log is not None
@@ -146,18 +146,18 @@ def test_rounds_add_up() -> None:
 # ---- errors then and now
 
 
-def raise_(tape: Tape, error: str, node: str = "shout", kind: str = "error") -> None:
-    tape.tell(tape.place(kind, node, "in"), 0, 0, 0, None, 0, None, error)
+def raise_(store: Store, error: str, node: str = "shout", kind: str = "error") -> None:
+    store.tell(store.place(kind, node, "in"), 0, 0, 0, None, 0, None, error)
 
 
 def test_an_error_that_was_recorded_is_not_new_wherever_its_line_is_now() -> None:
-    tape = Tape()
-    errors = Errors(Log(tape))
+    store = Store()
+    errors = Errors(Log(store))
     errors.expect("shout", "ValueError: x (chat.py:10)")
-    raise_(tape, "ValueError: x (chat.py:12)")
-    raise_(tape, "ValueError: y (chat.py:12)")
-    raise_(tape, "ValueError: x (chat.py:12)", node="other")
-    raise_(tape, "the session has ended", kind="drop")
+    raise_(store, "ValueError: x (chat.py:12)")
+    raise_(store, "ValueError: y (chat.py:12)")
+    raise_(store, "ValueError: x (chat.py:12)", node="other")
+    raise_(store, "the session has ended", kind="drop")
     errors.look()
     errors.look()
     assert errors.raised == 3
@@ -165,25 +165,25 @@ def test_an_error_that_was_recorded_is_not_new_wherever_its_line_is_now() -> Non
 
 
 def test_an_error_that_comes_more_often_than_recorded_says_how_much_more() -> None:
-    tape = Tape()
-    errors = Errors(Log(tape))
+    store = Store()
+    errors = Errors(Log(store))
     errors.expect("shout", "E: x")
     for _ in range(4):
-        raise_(tape, "E: x")
+        raise_(store, "E: x")
     errors.look()
     assert errors.new == ["shout: E: x (3 times)"]
 
 
 def test_what_the_log_of_a_long_replay_has_forgotten_still_counts() -> None:
-    tape = Tape(max_rows=64)
-    errors = Errors(Log(tape))
+    store = Store(max_rows=64)
+    errors = Errors(Log(store))
     for number in range(1_000):
-        raise_(tape, "E: x")
-        tape.tell(tape.place("mark", "", ""), 0, 0, 0, None, 0)
+        raise_(store, "E: x")
+        store.tell(store.place("mark", "", ""), 0, 0, 0, None, 0)
         if number == 500:
             errors.look()
     errors.look()
-    assert tape.dropped > 1_900
+    assert store.dropped > 1_900
     assert errors.raised == 1_000
     assert errors.new == ["shout: E: x (1000 times)"]
 

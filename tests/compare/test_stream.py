@@ -11,19 +11,19 @@ from hypothesis import strategies as st
 from wsflow.compare.answer import NOBODY, Said
 from wsflow.compare.pairs import compare
 from wsflow.compare.rules import NO_RULES, Rules
-from wsflow.compare.stream import Lane
+from wsflow.compare.stream import Stream
 from wsflow.compare.tally import Tally
 
 bodies = st.lists(st.sampled_from(["a", "b", "c", "ab", b"a", '{"id":1}', '{"id":2}']), max_size=30)
 
 
-def lane(tally: Tally, rules: Rules = NO_RULES) -> Lane:
-    return Lane("s1", rules, tally, lambda: 0.0)
+def stream(tally: Tally, rules: Rules = NO_RULES) -> Stream:
+    return Stream("s1", rules, tally, lambda: 0.0)
 
 
 def test_what_is_equal_is_forgotten_as_it_comes() -> None:
     tally = Tally()
-    one = lane(tally)
+    one = stream(tally)
     for n in range(1_000):
         one.hear(f"{n}")
         assert not one.behind
@@ -33,7 +33,7 @@ def test_what_is_equal_is_forgotten_as_it_comes() -> None:
 
 def test_it_knows_when_it_is_behind_and_tells_when_it_is_not() -> None:
     tally, told = Tally(), list[str]()
-    one = lane(tally)
+    one = stream(tally)
     one.heard = lambda: told.append("there")
     behind = [one.behind]
     one.expect(0.0, "a")
@@ -54,7 +54,7 @@ def test_it_knows_when_it_is_behind_and_tells_when_it_is_not() -> None:
 def test_pairing_as_they_come_is_pairing_at_the_end() -> None:
     rules = Rules(ignore=("id",), late=0.5)
     tally = Tally()
-    one = lane(tally, rules)
+    one = stream(tally, rules)
     one.expect(0.0, '{"id":1}')
     one.hear('{"id":2}')
     one.hear("b")
@@ -66,7 +66,7 @@ def test_pairing_as_they_come_is_pairing_at_the_end() -> None:
 
 def test_any_order_waits_for_the_end() -> None:
     tally = Tally()
-    one = lane(tally, Rules(any_order=True))
+    one = stream(tally, Rules(any_order=True))
     for body in "ab":
         one.hear(body)
     for body in "ba":
@@ -83,7 +83,7 @@ def test_as_they_come_in_whatever_mixture_is_the_same_as_at_once(
     at_once, tally = Tally(), Tally()
     for pair in compare("s1", [Said(0.0, b) for b in old], [Said(0.0, b) for b in new]):
         at_once.add(pair)
-    one = lane(tally)
+    one = stream(tally)
     left, right = list(old), list(new)
     while left or right:
         if left and (not right or chance.random() < 0.5):
@@ -107,37 +107,37 @@ class Told:
     def origin(self, heard: int) -> int:
         return self.events.get(heard + 1, 0)
 
-    def hear(self, lane: Lane, body: str, event: int) -> None:
-        lane.hear(body)
+    def hear(self, stream: Stream, body: str, event: int) -> None:
+        stream.hear(body)
         self.seq += 1
         self.events[self.seq] = event
 
 
 def test_a_lane_asks_which_event_was_answered_before_it_pairs_what_is_not_next() -> None:
     told, tally = Told(), Tally()
-    lane = Lane("s1", Rules(), tally, lambda: 1.0, told, told.origin)
-    told.hear(lane, "20", 1)
-    told.hear(lane, "30", 2)
-    lane.expect(1.0, "10", "", 1)
-    lane.expect(1.0, "20", "", 2)
-    lane.finish(2.0)
+    stream = Stream("s1", Rules(), tally, lambda: 1.0, told, told.origin)
+    told.hear(stream, "20", 1)
+    told.hear(stream, "30", 2)
+    stream.expect(1.0, "10", "", 1)
+    stream.expect(1.0, "20", "", 2)
+    stream.finish(2.0)
     assert (tally.changed, tally.differences) == (2, 2)
 
 
 def test_answers_to_two_events_of_one_moment_may_change_places() -> None:
     told, tally = Told(), Tally()
-    lane = Lane("s1", Rules(), tally, lambda: 1.0, told, told.origin)
-    lane.expect(1.0, "a", "", 1)
-    lane.expect(1.0, "b", "", 2)
-    told.hear(lane, "b", 2)
-    told.hear(lane, "a", 1)
-    lane.finish(2.0)
+    stream = Stream("s1", Rules(), tally, lambda: 1.0, told, told.origin)
+    stream.expect(1.0, "a", "", 1)
+    stream.expect(1.0, "b", "", 2)
+    told.hear(stream, "b", 2)
+    told.hear(stream, "a", 1)
+    stream.finish(2.0)
     assert (tally.same, tally.differences) == (2, 0)
 
 
 def test_what_no_event_brought_about_may_come() -> None:
     told, tally = Told(), Tally()
-    lane = Lane("s1", Rules(), tally, lambda: 1.0, told, told.origin)
-    told.hear(lane, "tick", NOBODY)
-    lane.finish(2.0)
+    stream = Stream("s1", Rules(), tally, lambda: 1.0, told, told.origin)
+    told.hear(stream, "tick", NOBODY)
+    stream.finish(2.0)
     assert tally.differences == 0

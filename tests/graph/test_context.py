@@ -306,7 +306,7 @@ async def test_lines_of_the_logger_reach_pythons_logging_too(
 
 
 async def test_two_flows_of_one_name_keep_their_lines_apart() -> None:
-    first, second = Flow("twin"), Flow("twin")
+    first, second = Flow("clone"), Flow("clone")
     await seen_by(first, lambda ctx: ctx.log.info("from the first"))
     assert [row.data for row in first.log.tail() if row.kind == "mark"] == ["INFO from the first"]
     assert len(second.log) == 0

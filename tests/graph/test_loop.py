@@ -14,7 +14,7 @@ import pytest
 import wsflow.graph.loop
 from tests.turns import turns
 from wsflow import Flow, NotRunningError
-from wsflow.graph.loop import Owner, waker
+from wsflow.graph.loop import LoopOwner, threadsafe_wakeup
 
 Threads: TypeAlias = Callable[[], list[threading.Thread]]
 
@@ -61,8 +61,8 @@ def ours() -> Threads:
 
 
 @pytest.fixture
-async def owner(life: Life) -> AsyncIterator[Owner]:
-    owner = Owner("test", life, life.goodbye)
+async def owner(life: Life) -> AsyncIterator[LoopOwner]:
+    owner = LoopOwner("test", life, life.goodbye)
     yield owner
     await owner.stop()
 
@@ -70,7 +70,7 @@ async def owner(life: Life) -> AsyncIterator[Owner]:
 # ---- starting and stopping
 
 
-async def test_the_life_is_entered_and_left_in_one_task(owner: Owner, life: Life) -> None:
+async def test_the_life_is_entered_and_left_in_one_task(owner: LoopOwner, life: Life) -> None:
     running = []
     for step in (owner.start, owner.stop):
         await asyncio.create_task(step())
@@ -80,7 +80,7 @@ async def test_the_life_is_entered_and_left_in_one_task(owner: Owner, life: Life
     assert life.where[0] == life.where[1]
 
 
-async def test_starting_and_stopping_twice_is_harmless(owner: Owner, life: Life) -> None:
+async def test_starting_and_stopping_twice_is_harmless(owner: LoopOwner, life: Life) -> None:
     for _ in range(2):
         await owner.start()
     for _ in range(2):
@@ -88,12 +88,12 @@ async def test_starting_and_stopping_twice_is_harmless(owner: Owner, life: Life)
     assert life.seen == ["enter", "leave"]
 
 
-async def test_stopping_what_never_started_is_harmless(owner: Owner) -> None:
+async def test_stopping_what_never_started_is_harmless(owner: LoopOwner) -> None:
     await owner.stop()
 
 
 async def test_who_starts_at_the_same_time_waits_for_the_same_life(
-    owner: Owner, life: Life
+    owner: LoopOwner, life: Life
 ) -> None:
     life.slowly = anyio.Event()
     starts = [asyncio.create_task(owner.start()) for _ in range(3)]
@@ -104,14 +104,16 @@ async def test_who_starts_at_the_same_time_waits_for_the_same_life(
     assert life.seen == ["enter"]
 
 
-async def test_who_stops_at_the_same_time_waits_for_the_same_end(owner: Owner, life: Life) -> None:
+async def test_who_stops_at_the_same_time_waits_for_the_same_end(
+    owner: LoopOwner, life: Life
+) -> None:
     await owner.start()
     await asyncio.gather(owner.stop(), owner.stop(), owner.stop())
     assert life.seen == ["enter", "leave"]
 
 
 async def test_a_life_that_can_not_be_entered_raises_and_may_start_later(
-    owner: Owner, life: Life
+    owner: LoopOwner, life: Life
 ) -> None:
     life.fault = OSError("no")
     for thread in (False, True):
@@ -124,7 +126,7 @@ async def test_a_life_that_can_not_be_entered_raises_and_may_start_later(
 
 
 async def test_a_cancelled_caller_of_stop_does_not_stop_the_stopping(
-    owner: Owner, life: Life
+    owner: LoopOwner, life: Life
 ) -> None:
     await owner.start()
     with anyio.CancelScope() as scope:
@@ -136,7 +138,7 @@ async def test_a_cancelled_caller_of_stop_does_not_stop_the_stopping(
 
 
 def test_a_loop_that_ends_says_goodbye_and_the_next_loop_can_start(life: Life) -> None:
-    owner = Owner("test", life, life.goodbye)
+    owner = LoopOwner("test", life, life.goodbye)
     asyncio.run(owner.start())
     assert life.seen == ["enter", "goodbye"]
     assert not owner.running
@@ -152,7 +154,7 @@ def test_a_loop_that_ends_says_goodbye_and_the_next_loop_can_start(life: Life) -
 # ---- a thread of its own
 
 
-async def test_in_a_thread_the_life_runs_over_there(owner: Owner, life: Life) -> None:
+async def test_in_a_thread_the_life_runs_over_there(owner: LoopOwner, life: Life) -> None:
     await owner.start(thread=True)
     assert owner.running
     assert not owner.is_here
@@ -164,7 +166,7 @@ async def test_in_a_thread_the_life_runs_over_there(owner: Owner, life: Life) ->
 
 @pytest.mark.parametrize("thread", [False, True])
 async def test_starting_and_stopping_many_times_leaves_no_thread_and_no_task(
-    owner: Owner, life: Life, ours: Threads, thread: bool
+    owner: LoopOwner, life: Life, ours: Threads, thread: bool
 ) -> None:
     before = asyncio.all_tasks()
     for _ in range(20):
@@ -176,7 +178,7 @@ async def test_starting_and_stopping_many_times_leaves_no_thread_and_no_task(
 
 
 async def test_a_stop_asked_for_over_there_ends_the_thread_too(
-    owner: Owner, life: Life, ours: Threads
+    owner: LoopOwner, life: Life, ours: Threads
 ) -> None:
     await owner.start(thread=True)
     (thread,) = ours()
@@ -188,7 +190,7 @@ async def test_a_stop_asked_for_over_there_ends_the_thread_too(
 
 
 async def test_a_thread_whose_life_could_not_be_entered_is_gone(
-    owner: Owner, life: Life, ours: Threads
+    owner: LoopOwner, life: Life, ours: Threads
 ) -> None:
     life.fault = OSError("no")
     with pytest.raises(OSError, match="no"):
@@ -199,24 +201,24 @@ async def test_a_thread_whose_life_could_not_be_entered_is_gone(
 # ---- call
 
 
-async def test_a_call_from_the_loop_is_a_plain_call(owner: Owner) -> None:
+async def test_a_call_from_the_loop_is_a_plain_call(owner: LoopOwner) -> None:
     await owner.start()
     assert owner.is_here
     assert owner.call(threading.get_ident) == threading.get_ident()
 
 
 def test_a_call_while_nothing_runs_is_a_plain_call(life: Life) -> None:
-    owner = Owner("test", life, life.goodbye)
+    owner = LoopOwner("test", life, life.goodbye)
     assert owner.call(lambda a, b: a + b, 1, 2) == 3
 
 
-async def test_a_call_from_another_thread_runs_in_the_loop(owner: Owner) -> None:
+async def test_a_call_from_another_thread_runs_in_the_loop(owner: LoopOwner) -> None:
     await owner.start()
     there = await anyio.to_thread.run_sync(lambda: owner.call(threading.get_ident))
     assert there == threading.get_ident()
 
 
-async def test_a_call_into_the_thread_runs_over_there(owner: Owner, life: Life) -> None:
+async def test_a_call_into_the_thread_runs_over_there(owner: LoopOwner, life: Life) -> None:
     await owner.start(thread=True)
     assert owner.call(threading.get_ident) == life.where[0][1]
 
@@ -224,7 +226,7 @@ async def test_a_call_into_the_thread_runs_over_there(owner: Owner, life: Life) 
 @pytest.mark.parametrize(
     "error", [ValueError("mine"), concurrent.futures.TimeoutError("mine"), KeyError("mine")]
 )
-async def test_an_error_of_the_function_is_the_callers(owner: Owner, error: Exception) -> None:
+async def test_an_error_of_the_function_is_the_callers(owner: LoopOwner, error: Exception) -> None:
     def fail() -> None:
         raise error
 
@@ -236,7 +238,7 @@ async def test_an_error_of_the_function_is_the_callers(owner: Owner, error: Exce
 
 
 async def test_a_blocked_loop_is_named_to_the_caller(
-    owner: Owner, monkeypatch: pytest.MonkeyPatch
+    owner: LoopOwner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(wsflow.graph.loop, "CALL_TIMEOUT", 0.05)
     await owner.start(thread=True)
@@ -249,7 +251,7 @@ async def test_a_blocked_loop_is_named_to_the_caller(
     assert owner.call(lambda: 1) == 1
 
 
-async def test_many_threads_may_call_at_once(owner: Owner) -> None:
+async def test_many_threads_may_call_at_once(owner: LoopOwner) -> None:
     await owner.start(thread=True)
     count = {"n": 0}
 
@@ -273,7 +275,7 @@ async def test_many_threads_may_call_at_once(owner: Owner) -> None:
 
 @pytest.mark.parametrize("thread", [False, True])
 async def test_what_is_posted_is_called_later_in_the_loop_in_order(
-    owner: Owner, life: Life, thread: bool
+    owner: LoopOwner, life: Life, thread: bool
 ) -> None:
     await owner.start(thread=thread)
     got: list[tuple[int, int]] = []
@@ -286,7 +288,7 @@ async def test_what_is_posted_is_called_later_in_the_loop_in_order(
 
 
 def test_a_post_while_nothing_runs_is_harmless(life: Life) -> None:
-    owner = Owner("test", life, life.goodbye)
+    owner = LoopOwner("test", life, life.goodbye)
     owner.post(lambda: 1 / 0)
     asyncio.run(owner.start())
     owner.post(lambda: 1 / 0)
@@ -294,7 +296,7 @@ def test_a_post_while_nothing_runs_is_harmless(life: Life) -> None:
 
 
 @pytest.mark.parametrize("thread", [False, True])
-async def test_a_coroutine_is_run_in_the_owners_loop(owner: Owner, thread: bool) -> None:
+async def test_a_coroutine_is_run_in_the_owners_loop(owner: LoopOwner, thread: bool) -> None:
     async def where(name: str) -> tuple[str, Any]:
         await anyio.lowlevel.checkpoint()
         return name, asyncio.get_running_loop()
@@ -304,7 +306,7 @@ async def test_a_coroutine_is_run_in_the_owners_loop(owner: Owner, thread: bool)
     assert (owner.loop is asyncio.get_running_loop()) is not thread
 
 
-async def test_an_error_of_the_coroutine_is_the_callers(owner: Owner) -> None:
+async def test_an_error_of_the_coroutine_is_the_callers(owner: LoopOwner) -> None:
     async def fail() -> None:
         raise ValueError("mine")
 
@@ -314,7 +316,7 @@ async def test_an_error_of_the_coroutine_is_the_callers(owner: Owner) -> None:
 
 
 async def test_a_waker_wakes_from_any_thread_and_before_the_wait() -> None:
-    wake, wait = waker()
+    wake, wait = threadsafe_wakeup()
     await anyio.to_thread.run_sync(wake)
     with anyio.fail_after(20):
         await wait()
@@ -322,7 +324,7 @@ async def test_a_waker_wakes_from_any_thread_and_before_the_wait() -> None:
 
 def test_a_waker_whose_loop_has_ended_is_harmless() -> None:
     async def make() -> Any:
-        return waker()[0]
+        return threadsafe_wakeup()[0]
 
     asyncio.run(make())()
 

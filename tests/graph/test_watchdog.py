@@ -259,7 +259,7 @@ async def test_a_flow_by_a_clock_of_its_own_is_watched_in_real_time(clock: Manua
 
 def test_a_flow_in_virtual_time_is_not_watched() -> None:
     loop = VirtualLoop()
-    flow = Flow("twin", clock=VirtualClock(loop, 0), _apart=True)
+    flow = Flow("clone", clock=VirtualClock(loop, 0), _apart=True)
 
     async def live() -> None:
         await flow.start()

@@ -34,7 +34,7 @@ from wsflow.io import recorder as recorder_module
 from wsflow.io.folder import names
 from wsflow.io.format import Entry
 from wsflow.io.recorder import Recorder
-from wsflow.log.store import Known, Tape
+from wsflow.log.store import Known, Store
 from wsflow.recording import Recording
 
 SECRET = "hunter2-geheim"
@@ -42,17 +42,17 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
-def tape() -> Tape:
-    return Tape()
+def store() -> Store:
+    return Store()
 
 
 @pytest.fixture
-def begin(tape: Tape, tmp_path: Path) -> Iterator[Callable[..., Recorder]]:
-    """Begin a recording of `tape`; all are stopped in the end."""
+def begin(store: Store, tmp_path: Path) -> Iterator[Callable[..., Recorder]]:
+    """Begin a recording of `store`; all are stopped in the end."""
     begun: list[Recorder] = []
 
     def begin(name: str = "one", *, describe: Callable[[], Any] = dict, **options: Any) -> Recorder:
-        recorder = Recorder(name, tape, describe, **({"folder": tmp_path} | options))
+        recorder = Recorder(name, store, describe, **({"folder": tmp_path} | options))
         begun.append(recorder)
         return recorder
 
@@ -89,15 +89,17 @@ def shouting(flow: Flow) -> None:
     flow.websocket("/chat/{room}").message >> shout
 
 
-def tell(tape: Tape, data: Any = None, *, kind: str = "mark", session: int = 0, **rest: Any) -> int:
+def tell(
+    store: Store, data: Any = None, *, kind: str = "mark", session: int = 0, **rest: Any
+) -> int:
     picture, size = snapshot(data)
-    place = tape.place(kind, "n", "p")
-    return tape.tell(place, session, 1, 0, picture, size, rest.get("elapsed"), rest.get("error"))
+    place = store.place(kind, "n", "p")
+    return store.tell(place, session, 1, 0, picture, size, rest.get("elapsed"), rest.get("error"))
 
 
-def know(tape: Tape, number: int, **facts: Any) -> None:
+def know(store: Store, number: int, **facts: Any) -> None:
     given = {"path": "/chat", "params": {}, "query": {}, "headers": {}} | facts
-    tape.know(number, Known(id=f"s{number}", peer="1.2.3.4", method="GET", opened=0, **given))
+    store.know(number, Known(id=f"s{number}", peer="1.2.3.4", method="GET", opened=0, **given))
 
 
 def read(path: Path) -> list[Entry]:
@@ -107,10 +109,10 @@ def read(path: Path) -> list[Entry]:
     return rows
 
 
-def held(tape: Tape) -> Callable[[], None]:
-    """Let the takers of a tape wait, as in a loop, until the returned function is called."""
+def held(store: Store) -> Callable[[], None]:
+    """Let the takers of a store wait, as in a loop, until the returned function is called."""
     waiting: list[Callable[[], None]] = []
-    tape.later = waiting.append
+    store.later = waiting.append
 
     def turn() -> None:
         while waiting:
@@ -123,9 +125,9 @@ def held(tape: Tape) -> Callable[[], None]:
 
 
 def test_every_row_is_in_the_file_as_the_log_has_it(
-    tape: Tape, begin: Callable[..., Recorder]
+    store: Store, begin: Callable[..., Recorder]
 ) -> None:
-    know(tape, 1)
+    know(store, 1)
     values = [
         "text",
         b"\x00\xff",
@@ -138,10 +140,10 @@ def test_every_row_is_in_the_file_as_the_log_has_it(
     ]
     recorder = begin()
     for value in values:
-        tell(tape, value, kind="route", session=1, elapsed=0.25, error="wrong \ud800")
+        tell(store, value, kind="route", session=1, elapsed=0.25, error="wrong \ud800")
     rows = read(recorder.stop())
     assert [row.value for row in rows] == values
-    told = list(tape.rows())
+    told = list(store.rows())
     for row, there in zip(rows, told, strict=True):
         assert (row.seq, row.time, row.scope, row.cause) == (there.seq, there.time, there.scope, 0)
         assert (row.kind, row.node, row.port) == (there.kind, there.node, there.port)
@@ -149,12 +151,12 @@ def test_every_row_is_in_the_file_as_the_log_has_it(
         assert (row.elapsed, row.error) == (0.25, "wrong \\ud800")
 
 
-def test_it_begins_now_and_with_a_header(tape: Tape, begin: Callable[..., Recorder]) -> None:
-    tell(tape, "before")
+def test_it_begins_now_and_with_a_header(store: Store, begin: Callable[..., Recorder]) -> None:
+    tell(store, "before")
     recorder = begin(describe=lambda: {"name": "chat"}, redact=["pin"])
-    tell(tape, "after")
+    tell(store, "after")
     recorder.stop()
-    tell(tape, "too late")
+    tell(store, "too late")
     first, *rest = [json.loads(one) for one in recorder.path.read_text().splitlines()]
     assert (first["wsflow"], first["part"], first["flow"]) == (1, 1, {"name": "chat"})
     assert {"pin", "cookie"} <= set(first["redacted"])
@@ -164,13 +166,13 @@ def test_it_begins_now_and_with_a_header(tape: Tape, begin: Callable[..., Record
 
 
 def test_a_session_that_was_there_before_brings_its_handshake(
-    tape: Tape, begin: Callable[..., Recorder]
+    store: Store, begin: Callable[..., Recorder]
 ) -> None:
-    know(tape, 1, path="/a", query={"q": "1"})
-    tell(tape, kind="req", session=1)
+    know(store, 1, path="/a", query={"q": "1"})
+    tell(store, kind="req", session=1)
     recorder = begin()
-    tell(tape, "hi", kind="message", session=1)
-    tell(tape, "ho", kind="message", session=1)
+    tell(store, "hi", kind="message", session=1)
+    tell(store, "ho", kind="message", session=1)
     opened, *rows = Recording.open(recorder.stop()).entries()
     assert opened.opened is not None
     assert (opened.opened["id"], opened.opened["query"]) == ("s1", {"q": "1"})
@@ -181,40 +183,40 @@ def test_a_session_that_was_there_before_brings_its_handshake(
 
 
 def test_a_close_tells_its_code_or_that_nobody_told_one(
-    tape: Tape, begin: Callable[..., Recorder]
+    store: Store, begin: Callable[..., Recorder]
 ) -> None:
     recorder = begin()
     for number, code in ((1, 4001), (2, None)):
-        know(tape, number)
-        tape.session_ended(number, code, "bye")
-        tell(tape, kind="close", session=number)
+        know(store, number)
+        store.session_ended(number, code, "bye")
+        tell(store, kind="close", session=number)
     first, second = read(recorder.stop())
     assert (first.code, first.reason) == (4001, "bye")
     assert second.code is None
 
 
 def test_sessions_that_ended_do_not_stay_in_memory(
-    tape: Tape, begin: Callable[..., Recorder]
+    store: Store, begin: Callable[..., Recorder]
 ) -> None:
     recorder = begin()
     for number in range(1, 501):
-        know(tape, number)
+        know(store, number)
         for kind in ("req", "message", "response"):
-            tell(tape, "x", kind=kind, session=number)
-        tape.session_ended(number, 1000, "")
-        tell(tape, kind="close", session=number)
+            tell(store, "x", kind=kind, session=number)
+        store.session_ended(number, 1000, "")
+        tell(store, kind="close", session=number)
     assert len(recorder._guests) == 0
     assert len(Recording.open(recorder.stop()).sessions()) == 500
 
 
 def test_a_row_after_the_close_still_knows_its_session(
-    tape: Tape, begin: Callable[..., Recorder]
+    store: Store, begin: Callable[..., Recorder]
 ) -> None:
     recorder = begin()
-    know(tape, 1)
-    tape.session_ended(1, 1000, "")
-    tell(tape, kind="close", session=1)
-    tell(tape, "late", kind="drop", session=1)
+    know(store, 1)
+    store.session_ended(1, 1000, "")
+    tell(store, kind="close", session=1)
+    tell(store, "late", kind="drop", session=1)
     recording = Recording.open(recorder.stop())
     assert [row.session for row in recording.rows()] == ["s1", "s1"]
     assert len(recording.sessions()) == 1
@@ -222,21 +224,21 @@ def test_a_row_after_the_close_still_knows_its_session(
 
 def test_t_never_goes_back_though_the_wall_clock_does(tmp_path: Path) -> None:
     now = iter([10**18, *(10**18 + step for step in (0, 5, -(10**12), 7, 10**9, 3))] * 9)
-    tape = Tape(clock=lambda: next(now))
-    recorder = Recorder("one", tape, dict, folder=tmp_path)
+    store = Store(clock=lambda: next(now))
+    recorder = Recorder("one", store, dict, folder=tmp_path)
     for _ in range(20):
-        tell(tape)
+        tell(store)
     times = [row.t for row in read(recorder.stop())]
     assert times == sorted(times)
     assert times[0] >= 0
 
 
 def test_rows_that_were_dropped_before_they_were_recorded_leave_a_gap(tmp_path: Path) -> None:
-    tape = Tape(max_rows=100)
-    turn = held(tape)
-    recorder = Recorder("one", tape, dict, folder=tmp_path)
+    store = Store(max_rows=100)
+    turn = held(store)
+    recorder = Recorder("one", store, dict, folder=tmp_path)
     for number in range(1_000):
-        tell(tape, number)
+        tell(store, number)
     turn()
     gap, *rows = read(recorder.stop())
     assert (gap.kind, gap.seq) == ("gap", 1)
@@ -246,21 +248,21 @@ def test_rows_that_were_dropped_before_they_were_recorded_leave_a_gap(tmp_path: 
 
 
 def test_data_too_long_for_a_line_is_left_out_and_said_so(
-    tape: Tape, begin: Callable[..., Recorder], monkeypatch: pytest.MonkeyPatch
+    store: Store, begin: Callable[..., Recorder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lines_module, "MAX_LINE", 2**20 + 100_000)
     recorder = begin()
     for size in (90_000, 110_000):
-        tell(tape, "x" * size)
+        tell(store, "x" * size)
     short, long = read(recorder.stop())
     assert len(short.value) == 90_000
     assert long.value is None
     assert long.error == "data of 110000 bytes is too long for a recording"
 
 
-def test_an_endless_error_text_is_cut(tape: Tape, begin: Callable[..., Recorder]) -> None:
+def test_an_endless_error_text_is_cut(store: Store, begin: Callable[..., Recorder]) -> None:
     recorder = begin()
-    tell(tape, error="x" * 2**22)
+    tell(store, error="x" * 2**22)
     (row,) = read(recorder.stop())
     assert row.error == "x" * 2**20
 
@@ -269,7 +271,7 @@ def test_an_endless_error_text_is_cut(tape: Tape, begin: Callable[..., Recorder]
 
 
 def test_a_mark_is_a_row_to_find_the_place_again(
-    tape: Tape, begin: Callable[..., Recorder]
+    store: Store, begin: Callable[..., Recorder]
 ) -> None:
     recorder = begin()
     recorder.mark("lesson 2 starts")
@@ -280,9 +282,9 @@ def test_a_mark_is_a_row_to_find_the_place_again(
         recorder.mark("too late")
 
 
-def test_it_shows_what_it_does(tape: Tape, begin: Callable[..., Recorder]) -> None:
+def test_it_shows_what_it_does(store: Store, begin: Callable[..., Recorder]) -> None:
     recorder = begin()
-    tell(tape)
+    tell(store)
     assert repr(recorder).startswith("<Recorder one recording 1 rows in ")
     recorder.stop()
     assert repr(recorder).startswith("<Recorder one done 1 rows in ")
@@ -290,21 +292,23 @@ def test_it_shows_what_it_does(tape: Tape, begin: Callable[..., Recorder]) -> No
 
 
 def test_stopping_twice_is_harmless_and_with_stops_too(
-    tape: Tape, begin: Callable[..., Recorder]
+    store: Store, begin: Callable[..., Recorder]
 ) -> None:
     stopped: list[int] = []
     with begin(on_stop=lambda: stopped.append(1)) as recorder:
-        tell(tape)
+        tell(store)
     assert "done" in repr(recorder)
     assert recorder.stop() == recorder.stop() == recorder.path
     assert stopped == [1]
 
 
-def test_it_leaves_no_descriptor_and_no_thread(tape: Tape, begin: Callable[..., Recorder]) -> None:
+def test_it_leaves_no_descriptor_and_no_thread(
+    store: Store, begin: Callable[..., Recorder]
+) -> None:
     before = open_files()
     for _ in range(10):
         recorder = begin(part_bytes=100)
-        tell(tape)
+        tell(store)
         recorder.stop()
         recorder._syncer.join(30)
         assert not recorder._syncer.is_alive()
@@ -312,7 +316,7 @@ def test_it_leaves_no_descriptor_and_no_thread(tape: Tape, begin: Callable[..., 
 
 
 def test_the_same_name_again_keeps_the_take_before(
-    tape: Tape, begin: Callable[..., Recorder], tmp_path: Path
+    store: Store, begin: Callable[..., Recorder], tmp_path: Path
 ) -> None:
     for take in range(3):
         recorder = begin()
@@ -328,12 +332,12 @@ def test_the_same_name_again_keeps_the_take_before(
 
 
 def test_two_recorders_do_not_take_each_others_name(
-    tape: Tape, begin: Callable[..., Recorder]
+    store: Store, begin: Callable[..., Recorder]
 ) -> None:
     first = begin()
     with pytest.raises(RecordingError, match="is being recorded by another flow or process"):
         begin("one.jsonl")
-    tell(tape, "x")
+    tell(store, "x")
     assert [row.value for row in read(first.stop())] == ["x"]
     begin()
 
@@ -357,11 +361,11 @@ def test_a_link_is_not_followed(begin: Callable[..., Recorder], tmp_path: Path) 
     assert victim.read_text() == "precious"
 
 
-def test_the_files_are_ours_alone(tape: Tape, begin: Callable[..., Recorder]) -> None:
+def test_the_files_are_ours_alone(store: Store, begin: Callable[..., Recorder]) -> None:
     before = os.umask(0)
     try:
         recorder = begin(part_bytes=10)
-        tell(tape)
+        tell(store)
     finally:
         os.umask(before)
     parts = Recording.open(recorder.stop()).parts()
@@ -395,12 +399,12 @@ def test_a_recording_that_can_not_begin_leaves_nothing(
 
 
 def test_a_long_recording_goes_on_in_parts_that_are_read_as_one(
-    tape: Tape, begin: Callable[..., Recorder]
+    store: Store, begin: Callable[..., Recorder]
 ) -> None:
-    know(tape, 1, path="/long")
+    know(store, 1, path="/long")
     recorder = begin(part_bytes=4_000)
     for number in range(200):
-        tell(tape, f"{number}", kind="message", session=1)
+        tell(store, f"{number}", kind="message", session=1)
     recording = Recording.open(recorder.stop())
     assert len(recording.parts()) > 5
     assert [row.value for row in recording.rows()] == [f"{number}" for number in range(200)]
@@ -412,12 +416,12 @@ def test_a_long_recording_goes_on_in_parts_that_are_read_as_one(
 
 
 def test_each_part_can_be_read_alone(
-    tape: Tape, begin: Callable[..., Recorder], tmp_path: Path
+    store: Store, begin: Callable[..., Recorder], tmp_path: Path
 ) -> None:
-    know(tape, 1, path="/long")
+    know(store, 1, path="/long")
     recorder = begin(part_bytes=1_000)
     for number in range(20):
-        tell(tape, number, kind="message", session=1)
+        tell(store, number, kind="message", session=1)
     found = []
     for path in Recording.open(recorder.stop()).parts():
         alone = Recording.open(shutil.copy(path, tmp_path / "alone.jsonl"))
@@ -429,18 +433,20 @@ def test_each_part_can_be_read_alone(
 # ---- while it runs
 
 
-def test_a_recording_in_the_making_can_be_read(tape: Tape, begin: Callable[..., Recorder]) -> None:
+def test_a_recording_in_the_making_can_be_read(
+    store: Store, begin: Callable[..., Recorder]
+) -> None:
     recorder = begin()
     for number in range(1, 50):
-        tell(tape, number)
+        tell(store, number)
         assert recorder.rows == number
         assert len(read(recorder.path)) == number
 
 
 def test_rows_are_written_once_a_turn_in_one_go(
-    tape: Tape, begin: Callable[..., Recorder], monkeypatch: pytest.MonkeyPatch
+    store: Store, begin: Callable[..., Recorder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    turn = held(tape)
+    turn = held(store)
     recorder = begin()
     written: list[int] = []
     real = os.write
@@ -452,7 +458,7 @@ def test_rows_are_written_once_a_turn_in_one_go(
     monkeypatch.setattr(os, "write", write)
     for _ in range(3):
         for number in range(100):
-            tell(tape, number)
+            tell(store, number)
         assert recorder.rows % 100 == 0
         turn()
     assert len(written) == 3
@@ -460,7 +466,7 @@ def test_rows_are_written_once_a_turn_in_one_go(
 
 
 def test_the_file_is_synced_once_a_second_and_not_here(
-    tape: Tape, begin: Callable[..., Recorder], monkeypatch: pytest.MonkeyPatch
+    store: Store, begin: Callable[..., Recorder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     synced: list[tuple[float, int]] = []
     real = os.fsync
@@ -473,7 +479,7 @@ def test_the_file_is_synced_once_a_second_and_not_here(
     began = time.monotonic()
     recorder = begin()
     while len(synced) < 2 and time.monotonic() - began < 10:
-        tell(tape, "x")
+        tell(store, "x")
         time.sleep(0.002)
     recorder.stop()
     recorder._syncer.join(30)
@@ -484,14 +490,14 @@ def test_the_file_is_synced_once_a_second_and_not_here(
 
 
 def test_every_part_that_has_ended_is_synced(
-    tape: Tape, begin: Callable[..., Recorder], monkeypatch: pytest.MonkeyPatch
+    store: Store, begin: Callable[..., Recorder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(recorder_module, "SYNC_SECONDS", 1000.0)
     synced: list[int] = []
     monkeypatch.setattr(os, "fsync", lambda file: synced.append(os.fstat(file).st_ino))
     recorder = begin(part_bytes=4_000)
     for _ in range(200):
-        tell(tape, "x")
+        tell(store, "x")
     recorder.stop()
     recorder._syncer.join(30)
     parts = Recording.open(recorder.path).parts()
@@ -541,13 +547,13 @@ async def test_a_slow_disk_does_not_hold_up_the_loop(
 
 
 def test_any_thread_may_stop_it_while_rows_come_in(
-    tape: Tape, begin: Callable[..., Recorder]
+    store: Store, begin: Callable[..., Recorder]
 ) -> None:
     for _ in range(20):
         recorder = begin()
         thread = threading.Thread(target=recorder.stop)
         for number in range(400):
-            tell(tape, number)
+            tell(store, number)
             if number == 200:
                 thread.start()
         thread.join()
@@ -600,10 +606,10 @@ async def test_no_secret_is_in_the_file(echo: Flow) -> None:
 
 
 def test_one_name_to_redact_is_no_list_of_letters(
-    tape: Tape, begin: Callable[..., Recorder]
+    store: Store, begin: Callable[..., Recorder]
 ) -> None:
     recorder = begin(redact="pin")
-    tell(tape, {"pin": SECRET, "p": 1, "i": 2})
+    tell(store, {"pin": SECRET, "p": 1, "i": 2})
     (row,) = read(recorder.stop())
     assert row.value == {"pin": REDACTED, "p": 1, "i": 2}
 
@@ -625,25 +631,25 @@ def _full(room: int, code: int = errno.ENOSPC) -> Callable[[int, Any], int]:
     return write
 
 
-def failures(tape: Tape) -> list[tuple[str, str | None]]:
-    return [(row.kind, row.error) for row in tape.rows() if row.kind in {"error", "gap"}]
+def failures(store: Store) -> list[tuple[str, str | None]]:
+    return [(row.kind, row.error) for row in store.rows() if row.kind in {"error", "gap"}]
 
 
 @pytest.mark.parametrize("room", [0, 1, 100, 500, 2_000])
 def test_a_full_disk_ends_it_loudly_and_what_was_written_stays(
-    tape: Tape, begin: Callable[..., Recorder], monkeypatch: pytest.MonkeyPatch, room: int
+    store: Store, begin: Callable[..., Recorder], monkeypatch: pytest.MonkeyPatch, room: int
 ) -> None:
     recorder = begin()
-    tell(tape, "before")
+    tell(store, "before")
     monkeypatch.setattr(os, "write", _full(room))
     for number in range(100):
-        tell(tape, number)
+        tell(store, number)
     monkeypatch.undo()
     rows = read(recorder.path)
     assert len(rows) == recorder.rows >= 1
     assert not recorder.running
     name = recorder.path.name
-    assert failures(tape) == [
+    assert failures(store) == [
         ("error", f"recording 'one' stopped: {recorder.path}: No space left on device"),
         ("gap", f"nothing from row {rows[-1].seq + 1} on is in {name}"),
     ]
@@ -654,7 +660,7 @@ def test_a_full_disk_ends_it_loudly_and_what_was_written_stays(
 
 
 def test_a_disk_that_is_full_when_the_next_part_begins(
-    tape: Tape, begin: Callable[..., Recorder], monkeypatch: pytest.MonkeyPatch
+    store: Store, begin: Callable[..., Recorder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recorder = begin(part_bytes=3_000)
 
@@ -663,15 +669,15 @@ def test_a_disk_that_is_full_when_the_next_part_begins(
 
     monkeypatch.setattr(recorder_module, "create", nowhere)
     for number in range(100):
-        tell(tape, number)
+        tell(store, number)
     rows = read(recorder.path)
     assert len(rows) == recorder.rows > 5
-    assert [kind for kind, _ in failures(tape)] == ["error", "gap"]
-    assert f"nothing from row {rows[-1].seq + 1} on" in str(failures(tape)[1][1])
+    assert [kind for kind, _ in failures(store)] == ["error", "gap"]
+    assert f"nothing from row {rows[-1].seq + 1} on" in str(failures(store)[1][1])
 
 
 def test_another_recording_goes_on_and_tells_of_it(
-    tape: Tape, begin: Callable[..., Recorder], monkeypatch: pytest.MonkeyPatch
+    store: Store, begin: Callable[..., Recorder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lucky, unlucky = begin("lucky"), begin("unlucky")
     real = os.write
@@ -682,27 +688,27 @@ def test_another_recording_goes_on_and_tells_of_it(
         return real(file, data)
 
     monkeypatch.setattr(os, "write", write)
-    tell(tape)
-    tell(tape)
+    tell(store)
+    tell(store)
     assert [row.kind for row in read(lucky.stop())] == ["mark", "error", "gap", "mark"]
 
 
 def test_a_fault_of_ours_ends_the_recording_and_nothing_else(
-    tape: Tape, begin: Callable[..., Recorder], monkeypatch: pytest.MonkeyPatch
+    store: Store, begin: Callable[..., Recorder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recorder = begin()
     monkeypatch.setattr(lines_module, "write_all", lambda _: 1 / 0)
-    tell(tape)
-    tell(tape)
+    tell(store)
+    tell(store)
     assert not recorder.running
-    (error, gap) = failures(tape)
+    (error, gap) = failures(store)
     assert "ZeroDivisionError" in str(error[1])
     assert gap[1] == "nothing from row 1 on is in one.jsonl"
 
 
 @pytest.mark.parametrize("code", [errno.EIO, errno.ENOSPC])
 def test_a_disk_that_fails_to_sync_is_told_too(
-    tape: Tape, begin: Callable[..., Recorder], monkeypatch: pytest.MonkeyPatch, code: int
+    store: Store, begin: Callable[..., Recorder], monkeypatch: pytest.MonkeyPatch, code: int
 ) -> None:
     def broken(_: int) -> None:
         raise OSError(code, os.strerror(code))
@@ -712,29 +718,29 @@ def test_a_disk_that_fails_to_sync_is_told_too(
     recorder = begin()
     deadline = time.monotonic() + 30
     while recorder.running and time.monotonic() < deadline:
-        tell(tape)
+        tell(store)
         time.sleep(0.01)
     assert os.strerror(code) in str(recorder.failed)
-    assert [kind for kind, _ in failures(tape)] == ["error", "gap"]
+    assert [kind for kind, _ in failures(store)] == ["error", "gap"]
 
 
 def test_one_that_fails_to_sync_in_the_end_is_told(
-    tape: Tape, begin: Callable[..., Recorder], monkeypatch: pytest.MonkeyPatch
+    store: Store, begin: Callable[..., Recorder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(_: int) -> None:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     monkeypatch.setattr(recorder_module, "PARTING", 30.0)
     recorder = begin()
-    tell(tape)
+    tell(store)
     monkeypatch.setattr(os, "fsync", broken)
     recorder.stop()
-    assert [kind for kind, _ in failures(tape)] == ["error", "gap"]
+    assert [kind for kind, _ in failures(store)] == ["error", "gap"]
     assert recorder.failed is not None
 
 
 def test_what_can_not_be_synced_at_all_is_no_failure(
-    tape: Tape, begin: Callable[..., Recorder], monkeypatch: pytest.MonkeyPatch
+    store: Store, begin: Callable[..., Recorder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def unable(_: int) -> None:
         raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
@@ -742,9 +748,9 @@ def test_what_can_not_be_synced_at_all_is_no_failure(
     monkeypatch.setattr(recorder_module, "PARTING", 30.0)
     monkeypatch.setattr(os, "fsync", unable)
     recorder = begin()
-    tell(tape)
+    tell(store)
     recorder.stop()
-    assert (recorder.failed, failures(tape)) == (None, [])
+    assert (recorder.failed, failures(store)) == (None, [])
 
 
 def test_it_tells_how_long_it_has_run(echo: Flow) -> None:
@@ -782,7 +788,7 @@ async def test_a_deletion_is_told_though_nothing_else_happens(
 ) -> None:
     monkeypatch.setattr(recorder_module, "SYNC_SECONDS", 0.05)
     await echo.start()
-    recorder = Recorder("one", echo._tape, dict, folder="recordings", call=echo.call)
+    recorder = Recorder("one", echo._store, dict, folder="recordings", call=echo.call)
     shutil.rmtree("recordings")
     row = await echo.log.until(kind="gap")
     assert not recorder.running
@@ -848,7 +854,7 @@ SERVER = """
 
     def say(recorder):
         "Say which rows are safe, each time the recorder has written some."
-        flow._tape.attach(lambda: shared.__setitem__(slice(8), struct.pack("q", recorder.rows)))
+        flow._store.attach(lambda: shared.__setitem__(slice(8), struct.pack("q", recorder.rows)))
 
 """
 
@@ -993,7 +999,7 @@ ENDINGS = {
     "it never ran": """
         flow.record("one")
         for n in range(50):
-            flow._tape.tell(flow._tape.place("message", "", ""), 0, 0, 0, str(n), 1)
+            flow._store.tell(flow._store.place("message", "", ""), 0, 0, 0, str(n), 1)
         at_exit()
     """,
 }
@@ -1003,7 +1009,7 @@ ENDINGS = {
 def test_nothing_is_lost_however_the_process_ends(ending: str, tmp_path: Path) -> None:
     script = """
         def last():
-            print(flow._tape.seq, flow.log.tail(1_000)[-1].kind, flush=True)
+            print(flow._store.seq, flow.log.tail(1_000)[-1].kind, flush=True)
 
         def at_exit():
             pass
@@ -1075,7 +1081,7 @@ async def test_sessions_that_the_stop_closes_have_their_close_in_the_file(echo: 
         await echo.stop()
     rows = read(Path("recordings/one.jsonl"))
     assert (rows[-1].kind, rows[-1].code) == ("close", 1001)
-    assert len(rows) == echo._tape.seq
+    assert len(rows) == echo._store.seq
 
 
 async def test_the_cell_that_records_may_run_again(echo: Flow) -> None:
@@ -1089,7 +1095,7 @@ async def test_the_cell_that_records_may_run_again(echo: Flow) -> None:
 
 async def test_one_name_in_two_folders_is_two_recordings(echo: Flow) -> None:
     here, there = echo.record("one"), echo.record("one", folder="elsewhere")
-    echo._tape.tell(echo._tape.place("mark", "", ""), 0, 0, 0, "a", 1)
+    echo._store.tell(echo._store.place("mark", "", ""), 0, 0, 0, "a", 1)
     again = echo.record("one", folder="elsewhere")
     assert (here.running, there.running, again.running) == (True, False, True)
     await echo.serve(record="one")

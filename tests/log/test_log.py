@@ -15,7 +15,7 @@ from tests.turns import turns
 from wsflow import Context, Flow, ManualClock, ReceiveTimeoutError, Row, WsflowError
 from wsflow.base.snapshot import snapshot
 from wsflow.log.log import Log
-from wsflow.log.store import Known, Tape
+from wsflow.log.store import Known, Store
 
 EVIL = "<img src=x onerror=alert(1)>"
 DTYPES = {
@@ -37,7 +37,7 @@ COLUMNS = tuple(DTYPES)
 
 
 def put(
-    tape: Tape,
+    store: Store,
     kind: str = "mark",
     node: str = "n",
     port: str = "p",
@@ -50,65 +50,65 @@ def put(
     error: str | None = None,
 ) -> int:
     picture, size = snapshot(data)
-    place = tape.place(kind, node, port, path)
-    return tape.tell(place, session, 1, cause, picture, size, elapsed, error)
+    place = store.place(kind, node, port, path)
+    return store.tell(place, session, 1, cause, picture, size, elapsed, error)
 
 
-def know(tape: Tape, number: int, path: str = "/chat") -> None:
-    tape.know(number, Known(f"s{number}", "1.2.3.4", path, "GET", {}, {}, {}, opened=0))
+def know(store: Store, number: int, path: str = "/chat") -> None:
+    store.know(number, Known(f"s{number}", "1.2.3.4", path, "GET", {}, {}, {}, opened=0))
 
 
 @pytest.fixture
-def tape() -> Tape:
+def store() -> Store:
     clock = ManualClock()
 
     def second() -> int:
         clock.advance(1)
         return clock.time_ns()
 
-    return Tape(clock=second)
+    return Store(clock=second)
 
 
 @pytest.fixture
-def log(tape: Tape) -> Log:
-    return Log(tape)
+def log(store: Store) -> Log:
+    return Log(store)
 
 
 @pytest.fixture
-def story(tape: Tape) -> Tape:
+def story(store: Store) -> Store:
     """Two sessions, six rows, at seconds one to six."""
-    know(tape, 1, "/red")
-    know(tape, 2, "/blue")
-    put(tape, "req", "chat", "req", session=1)
-    put(tape, "message", "chat", "message", session=1, data="hi")
-    put(tape, "route", "split", "out", session=1, cause=2, data={"n": 1})
-    put(tape, "response", "shout", "response", session=1, cause=3, data="HI", elapsed=0.25)
-    put(tape, "message", "chat", "message", session=2, data=b"\x00")
-    put(tape, "error", "shout", "in", session=2, cause=5, error="ValueError: no")
-    return tape
+    know(store, 1, "/red")
+    know(store, 2, "/blue")
+    put(store, "req", "chat", "req", session=1)
+    put(store, "message", "chat", "message", session=1, data="hi")
+    put(store, "route", "split", "out", session=1, cause=2, data={"n": 1})
+    put(store, "response", "shout", "response", session=1, cause=3, data="HI", elapsed=0.25)
+    put(store, "message", "chat", "message", session=2, data=b"\x00")
+    put(store, "error", "shout", "in", session=2, cause=5, error="ValueError: no")
+    return store
 
 
 # ---- the frame
 
 
-def test_a_frame_has_the_documented_columns(story: Tape, log: Log) -> None:
+def test_a_frame_has_the_documented_columns(story: Store, log: Log) -> None:
     assert tuple(log.frame().columns) == COLUMNS
     assert len(log.frame()) == 6
 
 
 @pytest.mark.parametrize("data", [[], ["a"], ["a", None], [None], [1, 2], [1.5], [b"x"], [[1]]])
-def test_dtypes_do_not_depend_on_what_travelled(tape: Tape, log: Log, data: list[Any]) -> None:
+def test_dtypes_do_not_depend_on_what_travelled(store: Store, log: Log, data: list[Any]) -> None:
     for one in data:
-        put(tape, data=one)
+        put(store, data=one)
     assert {name: str(dtype) for name, dtype in log.frame().dtypes.items()} == DTYPES
 
 
-def test_dtypes_do_not_depend_on_how_many_rows_failed(tape: Tape, log: Log) -> None:
-    put(tape, error="ValueError: no", elapsed=1.0)
+def test_dtypes_do_not_depend_on_how_many_rows_failed(store: Store, log: Log) -> None:
+    put(store, error="ValueError: no", elapsed=1.0)
     assert {name: str(dtype) for name, dtype in log.frame().dtypes.items()} == DTYPES
 
 
-def test_a_frame_gives_values_as_they_were(story: Tape, log: Log) -> None:
+def test_a_frame_gives_values_as_they_were(story: Store, log: Log) -> None:
     frame = log.frame()
     assert list(frame["data"]) == [None, "hi", {"n": 1}, "HI", b"\x00", None]
     assert list(frame["seq"]) == [1, 2, 3, 4, 5, 6]
@@ -121,16 +121,16 @@ def test_a_frame_gives_values_as_they_were(story: Tape, log: Log) -> None:
     assert frame["time"][0] == pd.Timestamp(1, unit="s", tz="UTC")
 
 
-def test_data_that_are_lists_stay_lists(tape: Tape, log: Log) -> None:
-    put(tape, data=[1, 2])
-    put(tape, data=[3, 4])
+def test_data_that_are_lists_stay_lists(store: Store, log: Log) -> None:
+    put(store, data=[1, 2])
+    put(store, data=[3, 4])
     assert list(log.frame()["data"]) == [[1, 2], [3, 4]]
 
 
-def test_a_frame_over_many_blocks_is_one_frame(tape: Tape, log: Log) -> None:
-    know(tape, 1)
+def test_a_frame_over_many_blocks_is_one_frame(store: Store, log: Log) -> None:
+    know(store, 1)
     for n in range(3_000):
-        put(tape, data=n, session=n % 2, error="odd" if n % 2 else None)
+        put(store, data=n, session=n % 2, error="odd" if n % 2 else None)
     frame = log.frame()
     assert list(frame["data"]) == list(range(3_000))
     assert frame["session"].notna().sum() == 1_500
@@ -143,7 +143,7 @@ def test_a_frame_of_an_empty_log_has_columns_and_no_rows(log: Log) -> None:
     assert len(frame) == 0
 
 
-def test_changing_a_frame_changes_nothing_in_the_log(story: Tape, log: Log) -> None:
+def test_changing_a_frame_changes_nothing_in_the_log(story: Store, log: Log) -> None:
     frame = log.frame()
     frame.loc[:, "size"] = 99
     frame["data"][2]["n"] = "changed"
@@ -175,14 +175,14 @@ def test_changing_a_frame_changes_nothing_in_the_log(story: Tape, log: Log) -> N
     ],
 )  # fmt: skip
 def test_filters_keep_the_rows_that_fit_all_of_them(
-    story: Tape, log: Log, filters: dict[str, Any], seqs: list[int]
+    story: Store, log: Log, filters: dict[str, Any], seqs: list[int]
 ) -> None:
     frame = log.frame(**filters)
     assert list(frame["seq"]) == seqs
     assert list(frame.index) == list(range(len(seqs)))
 
 
-def test_an_unknown_kind_is_an_error_that_names_the_kinds(story: Tape, log: Log) -> None:
+def test_an_unknown_kind_is_an_error_that_names_the_kinds(story: Store, log: Log) -> None:
     with pytest.raises(WsflowError, match=r"no rows of kind 'messages'; kinds: req, message"):
         log.frame(kind="messages")
 
@@ -190,39 +190,39 @@ def test_an_unknown_kind_is_an_error_that_names_the_kinds(story: Tape, log: Log)
 # ---- reading
 
 
-def test_the_tail_is_the_newest_rows_oldest_first(story: Tape, log: Log) -> None:
+def test_the_tail_is_the_newest_rows_oldest_first(story: Store, log: Log) -> None:
     assert [row.seq for row in log.tail(2)] == [5, 6]
     assert [row.seq for row in log.tail()] == [1, 2, 3, 4, 5, 6]
     assert log.tail(0) == []
 
 
-def test_a_trace_is_a_row_and_all_it_caused(story: Tape, log: Log) -> None:
+def test_a_trace_is_a_row_and_all_it_caused(story: Store, log: Log) -> None:
     assert [row.seq for row in log.trace(2)] == [2, 3, 4]
     assert [row.seq for row in log.trace(4)] == [4]
 
 
 @pytest.mark.parametrize("seq", [0, 7, -1])
 def test_a_trace_of_a_row_that_is_not_there_says_what_there_is(
-    story: Tape, log: Log, seq: int
+    story: Store, log: Log, seq: int
 ) -> None:
     with pytest.raises(WsflowError, match=rf"no row {seq} .* rows 1 to 6"):
         log.trace(seq)
 
 
-def test_a_trace_of_row_zero_is_not_everything_without_a_cause(story: Tape, log: Log) -> None:
+def test_a_trace_of_row_zero_is_not_everything_without_a_cause(story: Store, log: Log) -> None:
     with pytest.raises(WsflowError):
         log.trace(0)
 
 
 def test_a_trace_of_a_dropped_row_is_an_error() -> None:
-    tape = Tape(max_rows=8)
+    store = Store(max_rows=8)
     for _ in range(50):
-        put(tape)
+        put(store)
     with pytest.raises(WsflowError, match=r"no row 3 in the log; it holds rows \d+ to 50"):
-        Log(tape).trace(3)
+        Log(store).trace(3)
 
 
-def test_a_log_is_iterated_oldest_first_and_has_a_length(story: Tape, log: Log) -> None:
+def test_a_log_is_iterated_oldest_first_and_has_a_length(story: Store, log: Log) -> None:
     assert [row.seq for row in log] == [1, 2, 3, 4, 5, 6]
     assert len(log) == 6
 
@@ -247,14 +247,14 @@ async def test_the_trace_of_a_message_goes_through_all_its_nodes(flow: Flow) -> 
 # ---- waiting
 
 
-async def test_until_returns_a_row_that_is_there_already(story: Tape, log: Log) -> None:
+async def test_until_returns_a_row_that_is_there_already(story: Store, log: Log) -> None:
     assert (await log.until(kind="message")).seq == 2
     assert (await log.until(kind="message", count=2)).seq == 5
     assert (await log.until(session="s2", node="shout")).seq == 6
     assert (await log.until(kind="message", after=2)).seq == 5
 
 
-async def test_until_waits_for_a_row_to_come(story: Tape, log: Log) -> None:
+async def test_until_waits_for_a_row_to_come(story: Store, log: Log) -> None:
     found: list[Row] = []
 
     async def wait() -> None:
@@ -269,13 +269,13 @@ async def test_until_waits_for_a_row_to_come(story: Tape, log: Log) -> None:
     assert [row.seq for row in found] == [8]
 
 
-async def test_until_hears_of_rows_told_in_another_thread(story: Tape, log: Log) -> None:
+async def test_until_hears_of_rows_told_in_another_thread(story: Store, log: Log) -> None:
     async with anyio.create_task_group() as group:
         group.start_soon(anyio.to_thread.run_sync, lambda: put(story, node="late"))
         assert (await log.until(node="late")).seq == 7
 
 
-async def test_until_gives_up_and_says_what_was_missing(story: Tape, log: Log) -> None:
+async def test_until_gives_up_and_says_what_was_missing(story: Store, log: Log) -> None:
     wanted = r"2 of 3 rows with kind=message node=chat within 0\.01 s"
     with pytest.raises(ReceiveTimeoutError, match=wanted) as caught:
         await log.until(kind="message", node="chat", count=3, timeout=0.01)
@@ -287,20 +287,20 @@ async def test_until_knows_the_kinds(log: Log) -> None:
         await log.until(kind="msg")
 
 
-async def test_until_leaves_no_watcher_behind(story: Tape, log: Log) -> None:
+async def test_until_leaves_no_watcher_behind(story: Store, log: Log) -> None:
     with pytest.raises(ReceiveTimeoutError):
         await log.until(node="never", timeout=0.01)
     await log.until(kind="req")
     assert story._watchers == ()
 
 
-def test_a_watcher_of_the_log_that_raises_does_not_stop_the_flow(tape: Tape, log: Log) -> None:
+def test_a_watcher_of_the_log_that_raises_does_not_stop_the_flow(store: Store, log: Log) -> None:
     seen: list[int] = []
     stop = log.watch(lambda row: seen.append(row.seq))
     log.watch(lambda row: 1 / 0)
-    put(tape)
+    put(store)
     stop()
-    put(tape)
+    put(store)
     assert seen[0] == 1
     assert [row.kind for row in log.tail()] == ["mark", "error", "mark"]
 
@@ -403,11 +403,11 @@ async def test_a_handler_that_changes_params_and_headers_changes_no_session(flow
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
 def test_csv_text_that_begins_like_a_formula_is_defused(
-    tape: Tape, log: Log, tmp_path: Path, start: str
+    store: Store, log: Log, tmp_path: Path, start: str
 ) -> None:
     evil = f"{start}cmd|' /C calc'!A0"
-    know(tape, 1, path=evil)
-    put(tape, "error", evil, evil, session=1, data=evil, error=evil)
+    know(store, 1, path=evil)
+    put(store, "error", evil, evil, session=1, data=evil, error=evil)
     path = log.to_csv(tmp_path / "log.csv")
     table = pd.read_csv(path, dtype=str, keep_default_na=False)
     for column in ("node", "port", "path", "data", "error"):
@@ -416,14 +416,14 @@ def test_csv_text_that_begins_like_a_formula_is_defused(
 
 @pytest.mark.parametrize("end", ["\r", "\n", "\r\n"])
 def test_a_line_end_of_a_client_begins_no_row_of_the_csv(
-    tape: Tape, log: Log, tmp_path: Path, end: str
+    store: Store, log: Log, tmp_path: Path, end: str
 ) -> None:
-    put(tape, data=f"hello{end}=cmd|' /C calc'!A0")
+    put(store, data=f"hello{end}=cmd|' /C calc'!A0")
     text = log.to_csv(tmp_path / "log.csv").read_bytes().decode()
     assert len(list(csv.reader(io.StringIO(text, newline="")))) == 2
 
 
-def test_csv_has_all_columns_and_rows(story: Tape, log: Log, tmp_path: Path) -> None:
+def test_csv_has_all_columns_and_rows(story: Store, log: Log, tmp_path: Path) -> None:
     path = log.to_csv(tmp_path / "log.csv")
     table = pd.read_csv(path)
     assert path == tmp_path / "log.csv"
@@ -434,7 +434,7 @@ def test_csv_has_all_columns_and_rows(story: Tape, log: Log, tmp_path: Path) -> 
 
 
 @pytest.mark.usefixtures("parquet")
-def test_parquet_comes_back_with_text_and_bytes(story: Tape, log: Log, tmp_path: Path) -> None:
+def test_parquet_comes_back_with_text_and_bytes(story: Store, log: Log, tmp_path: Path) -> None:
     table = pd.read_parquet(log.to_parquet(tmp_path / "log.parquet"))
     assert list(table["data"])[1:4] == ["hi", "{'n': 1}", "HI"]
     assert table["bytes"][4] == b"\x00"
@@ -442,7 +442,7 @@ def test_parquet_comes_back_with_text_and_bytes(story: Tape, log: Log, tmp_path:
 
 
 def test_parquet_without_its_package_says_what_to_install(
-    story: Tape, log: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    story: Store, log: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("pyarrow", "fastparquet"):
         monkeypatch.setitem(__import__("sys").modules, name, None)
@@ -453,19 +453,19 @@ def test_parquet_without_its_package_says_what_to_install(
 # ---- how it looks
 
 
-def test_what_a_client_sent_is_text_in_the_html(tape: Tape, log: Log) -> None:
-    know(tape, 1, path=EVIL)
-    put(tape, "error", EVIL, EVIL, session=1, data=EVIL, error=EVIL)
-    put(tape, "route", data={EVIL: EVIL})
+def test_what_a_client_sent_is_text_in_the_html(store: Store, log: Log) -> None:
+    know(store, 1, path=EVIL)
+    put(store, "error", EVIL, EVIL, session=1, data=EVIL, error=EVIL)
+    put(store, "route", data={EVIL: EVIL})
     page = log._repr_html_()
     assert "<img" not in page
     assert "&lt;img src=x onerror=alert(1)&gt;" in page
 
 
-def test_what_a_client_sent_is_text_in_what_pandas_shows(tape: Tape, log: Log) -> None:
-    know(tape, 1, f"/{EVIL}")
-    put(tape, session=1, data=EVIL, error=EVIL)
-    put(tape, session=1, data={EVIL: [EVIL]}, elapsed=0.5)
+def test_what_a_client_sent_is_text_in_what_pandas_shows(store: Store, log: Log) -> None:
+    know(store, 1, f"/{EVIL}")
+    put(store, session=1, data=EVIL, error=EVIL)
+    put(store, session=1, data={EVIL: [EVIL]}, elapsed=0.5)
     frame = log.frame()
     for shown in (frame, frame[frame.seq > 0].head(), frame.set_index("path"), frame.T):
         for page in (shown.to_html(), shown.style.to_html()):
@@ -474,25 +474,25 @@ def test_what_a_client_sent_is_text_in_what_pandas_shows(tape: Tape, log: Log) -
     assert ">0.500000<" in frame.style.to_html()
 
 
-def test_control_characters_of_a_client_are_shown_not_obeyed(tape: Tape, log: Log) -> None:
-    put(tape, data="\x1b[2J\u202e\r\n\x00")
+def test_control_characters_of_a_client_are_shown_not_obeyed(store: Store, log: Log) -> None:
+    put(store, data="\x1b[2J\u202e\r\n\x00")
     for text in (repr(log), log._repr_html_()):
         assert not {"\x1b", "\u202e", "\r", "\x00"} & set(text)
         assert "x1b" in text
 
 
 def test_the_repr_counts_rows_and_dropped_ones() -> None:
-    tape = Tape(max_rows=8)
+    store = Store(max_rows=8)
     for n in range(20):
-        put(tape, data=f"row {n}")
-    log = Log(tape)
+        put(store, data=f"row {n}")
+    log = Log(store)
     assert repr(log).startswith(f"<Log {len(log)} rows, {log.dropped} dropped>")
     assert "row 19" in repr(log)
     assert f"{log.dropped} older ones dropped" in log._repr_html_()
 
 
-def test_long_data_is_cut_where_it_is_shown(tape: Tape, log: Log) -> None:
-    put(tape, data="x" * 100_000)
+def test_long_data_is_cut_where_it_is_shown(store: Store, log: Log) -> None:
+    put(store, data="x" * 100_000)
     assert len(repr(log)) < 1_000
     assert len(log._repr_html_()) < 3_000
 
@@ -505,7 +505,7 @@ def test_an_empty_log_shows_itself(log: Log) -> None:
 # ---- the sequence diagram
 
 
-def test_a_sequence_has_a_lifeline_a_session(story: Tape, log: Log) -> None:
+def test_a_sequence_has_a_lifeline_a_session(story: Store, log: Log) -> None:
     lines = [line.strip() for line in log.sequence().splitlines()]
     assert lines[:4] == [
         "sequenceDiagram",
@@ -520,10 +520,10 @@ def test_a_sequence_has_a_lifeline_a_session(story: Tape, log: Log) -> None:
 
 @pytest.mark.parametrize("sign", ["#", ";", ":", "<", ">", '"', "\n", "%%", "\u2028"])
 def test_what_a_client_sent_ends_no_line_and_begins_no_markup(
-    tape: Tape, log: Log, sign: str
+    store: Store, log: Log, sign: str
 ) -> None:
-    know(tape, 1)
-    put(tape, "message", session=1, data=f"a{sign}participant evil")
+    know(store, 1)
+    put(store, "message", session=1, data=f"a{sign}participant evil")
     lines = log.sequence().split("\n")
     assert len(lines) == 4
     said = lines[-1].partition(": ")[2]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import wsflow.log.metrics
 from wsflow import Context, Flow, ManualClock
-from wsflow.log.metrics import Meter, Series, rates
+from wsflow.log.metrics import Metrics, Series, rates
 
 
 @dataclass
@@ -38,9 +38,9 @@ class Told:
 
 
 def metered(rows: Iterable[Told], step: float = 1.0, **options: Any) -> Series:
-    meter = Meter(step, **options)
-    meter.add(rows)
-    return meter.series()
+    metrics = Metrics(step, **options)
+    metrics.add(rows)
+    return metrics.series()
 
 
 def test_messages_answers_errors_and_drops_are_counted_in_their_steps() -> None:
@@ -107,11 +107,11 @@ def test_many_times_in_one_step_take_little_room_and_are_spread_over_it() -> Non
         Told(0, "response", seq=at, cause=100_000 + at, node="n", elapsed=at / 50_000)
         for at in range(50_000)
     )
-    meter = Meter()
-    meter.add(rows)
-    (step,) = meter._steps
+    metrics = Metrics()
+    metrics.add(rows)
+    (step,) = metrics._steps
     assert len(step.handlers["n"].values) <= wsflow.log.metrics.SAMPLE
-    series = meter.series()
+    series = metrics.series()
     assert series.median["n"][0] == pytest.approx(0.5, abs=0.01)
     assert series.slow["n"][0] == pytest.approx(0.95, abs=0.01)
 
@@ -151,10 +151,10 @@ def test_a_long_silence_costs_no_more_than_what_is_kept() -> None:
 
 
 def test_time_goes_on_while_nothing_happens() -> None:
-    meter = Meter()
-    assert len(meter.series(until=5)) == 0
-    meter.add([Told(0, "req", session="a"), Told(1, "message", session="a")])
-    series = meter.series(until=4.5)
+    metrics = Metrics()
+    assert len(metrics.series(until=5)) == 0
+    metrics.add([Told(0, "req", session="a"), Told(1, "message", session="a")])
+    series = metrics.series(until=4.5)
     assert series.received == [0, 1, 0, 0, 0]
     assert series.sessions == [1] * 5
 
@@ -165,9 +165,9 @@ def test_a_clock_that_goes_back_counts_into_the_newest_step() -> None:
 
 def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wsflow.log.metrics, "REMEMBERED", 100)
-    meter = Meter(keep=1)
+    metrics = Metrics(keep=1)
     for at in range(5_000):
-        meter.add(
+        metrics.add(
             [
                 Told(0, "req", seq=4 * at, session=f"s{at}"),
                 Told(0, "message", seq=4 * at + 1, scope=at, session=f"s{at}"),
@@ -175,15 +175,15 @@ def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
                 Told(0, "close", seq=4 * at + 3, session=f"s{at}"),
             ]
         )
-    for memory in (meter._told, meter._asked, meter._spoken, meter._gone):
+    for memory in (metrics._told, metrics._asked, metrics._spoken, metrics._gone):
         assert len(memory) <= 101
-    assert meter.series().sessions == [0]
+    assert metrics.series().sessions == [0]
 
 
 @pytest.mark.parametrize(("step", "keep"), [(0, 1), (-1, 1), (float("nan"), 1), (1, 0)])
 def test_a_meter_needs_steps(step: float, keep: int) -> None:
     with pytest.raises(ValueError, match="steps of some seconds"):
-        Meter(step, keep)
+        Metrics(step, keep)
 
 
 @pytest.mark.parametrize(
@@ -218,10 +218,10 @@ def test_row_by_row_gives_what_all_at_once_gives_and_nothing_is_lost(
         Told(at, kind, seq=seq, scope=who, cause=seq // 2, session=f"s{who}")
         for seq, (at, kind, who) in enumerate(sorted(drawn))
     ]
-    meter = Meter(1.0)
+    metrics = Metrics(1.0)
     for part in range(parts):
-        meter.add(rows[part * len(rows) // parts : (part + 1) * len(rows) // parts])
-    series = meter.series()
+        metrics.add(rows[part * len(rows) // parts : (part + 1) * len(rows) // parts])
+    series = metrics.series()
     assert series == metered(rows)
     assert sum(series.received) == sum(row.kind == "message" for row in rows)
     assert sum(series.sent) == sum(row.kind == "response" for row in rows)

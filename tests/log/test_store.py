@@ -1,4 +1,4 @@
-"""The tape: numbers without gaps, exact bounds, readers on other threads, fenced observers."""
+"""The store: numbers without gaps, exact bounds, readers on other threads, fenced observers."""
 
 import sys
 import threading
@@ -10,20 +10,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wsflow import Row
-from wsflow.log.store import BLOCK_ROWS, OVERHEAD, Known, Tape
+from wsflow.log.store import BLOCK_ROWS, OVERHEAD, Known, Store
 
 
-def tell(tape: Tape, *, session: int = 0, size: int = 0, kind: str = "mark") -> int:
+def tell(store: Store, *, session: int = 0, size: int = 0, kind: str = "mark") -> int:
     """Tell a row whose data is the number it ought to get."""
-    return tape.tell(tape.place(kind, "n", "p"), session, 0, 0, tape.seq + 1, size)
+    return store.tell(store.place(kind, "n", "p"), session, 0, 0, store.seq + 1, size)
 
 
 def known(id: str) -> Known:
     return Known(id, "127.0.0.1", f"/of/{id}", "GET", {}, {}, {}, opened=0)
 
 
-def weight(tape: Tape) -> int:
-    return sum(row.size + OVERHEAD for row in tape.rows())
+def weight(store: Store) -> int:
+    return sum(row.size + OVERHEAD for row in store.rows())
 
 
 @pytest.fixture
@@ -39,16 +39,16 @@ def switching() -> Iterator[None]:
 
 
 def test_numbers_begin_at_one_and_have_no_gaps() -> None:
-    tape = Tape(max_rows=5_000)
-    assert [tell(tape) for _ in range(3_000)] == list(range(1, 3_001))
-    assert [row.seq for row in tape.rows()] == list(range(1, 3_001))
+    store = Store(max_rows=5_000)
+    assert [tell(store) for _ in range(3_000)] == list(range(1, 3_001))
+    assert [row.seq for row in store.rows()] == list(range(1, 3_001))
 
 
 def test_a_row_comes_back_as_it_was_told() -> None:
-    tape = Tape(clock=lambda: 99)
-    tape.know(7, known("s7"))
-    place = tape.place("response", "shout", "response", "/chat/{room}")
-    tape.tell(place, 7, 3, 2, "HI", 2, 0.5, "late")
+    store = Store(clock=lambda: 99)
+    store.know(7, known("s7"))
+    place = store.place("response", "shout", "response", "/chat/{room}")
+    store.tell(place, 7, 3, 2, "HI", 2, 0.5, "late")
     expected = Row(
         seq=1,
         time=99,
@@ -64,78 +64,78 @@ def test_a_row_comes_back_as_it_was_told() -> None:
         elapsed=0.5,
         error="late",
     )
-    assert [tape.row(1), *tape.rows()] == [expected, expected]
+    assert [store.row(1), *store.rows()] == [expected, expected]
 
 
 def test_without_a_session_the_path_is_that_of_the_place() -> None:
-    tape = Tape()
-    tape.tell(tape.place("req", "push", "out", "/push"), 0, 1, 0, None, 0)
-    (row,) = tape.rows()
+    store = Store()
+    store.tell(store.place("req", "push", "out", "/push"), 0, 1, 0, None, 0)
+    (row,) = store.rows()
     assert (row.session, row.path) == (None, "/push")
 
 
 def test_the_same_names_are_the_same_place() -> None:
-    tape = Tape()
-    assert tape.place("mark", "a", "") == tape.place("mark", "a", "")
-    assert tape.place("mark", "a", "") != tape.place("mark", "b", "")
-    assert [one.node for one in tape.places()] == ["a", "b"]
+    store = Store()
+    assert store.place("mark", "a", "") == store.place("mark", "a", "")
+    assert store.place("mark", "a", "") != store.place("mark", "b", "")
+    assert [one.node for one in store.places()] == ["a", "b"]
 
 
 @pytest.mark.parametrize("rows", [1, BLOCK_ROWS - 1, BLOCK_ROWS, BLOCK_ROWS + 1, 2_500])
 def test_sealed_and_open_rows_are_read_once(rows: int) -> None:
-    tape = Tape(max_rows=10_000)
+    store = Store(max_rows=10_000)
     for _ in range(rows):
-        tell(tape)
-    assert [row.data for row in tape.rows()] == list(range(1, rows + 1))
-    assert len(tape) == rows
-    assert sum(map(len, tape.blocks())) == rows
+        tell(store)
+    assert [row.data for row in store.rows()] == list(range(1, rows + 1))
+    assert len(store) == rows
+    assert sum(map(len, store.blocks())) == rows
 
 
 def test_one_row_is_found_by_its_number_in_sealed_and_open_blocks() -> None:
-    tape = Tape(max_rows=3_000)
+    store = Store(max_rows=3_000)
     for _ in range(4_000):
-        tell(tape)
-    for seq in (tape.dropped + 1, 2_500, 3_999, 4_000):
-        row = tape.row(seq)
+        tell(store)
+    for seq in (store.dropped + 1, 2_500, 3_999, 4_000):
+        row = store.row(seq)
         assert row is not None
         assert (row.seq, row.data) == (seq, seq)
 
 
 @pytest.mark.parametrize("seq", [-1, 0, 1, 4_001])
 def test_a_row_that_was_dropped_or_never_told_is_none(seq: int) -> None:
-    tape = Tape(max_rows=100)
+    store = Store(max_rows=100)
     for _ in range(4_000):
-        tell(tape)
-    assert tape.row(seq) is None
+        tell(store)
+    assert store.row(seq) is None
 
 
 @pytest.mark.parametrize("newest", [0, 1, 7, 1_024, 1_500, 2_500, 9_999])
 def test_the_newest_rows_are_given_oldest_first(newest: int) -> None:
-    tape = Tape()
+    store = Store()
     for _ in range(2_500):
-        tell(tape)
+        tell(store)
     expected = list(range(1, 2_501))[-newest:] if newest else []
-    assert [row.seq for row in tape.rows(newest=newest)] == expected
+    assert [row.seq for row in store.rows(newest=newest)] == expected
 
 
 def test_a_picture_of_the_blocks_does_not_change() -> None:
-    tape = Tape()
-    tell(tape)
-    picture = tape.blocks()
+    store = Store()
+    tell(store)
+    picture = store.blocks()
     for _ in range(2_000):
-        tell(tape)
+        tell(store)
     assert [len(block) for block in picture] == [1]
 
 
 def test_cleared_rows_are_gone_and_numbers_go_on() -> None:
-    tape = Tape(max_rows=5_000)
+    store = Store(max_rows=5_000)
     for _ in range(1_500):
-        tell(tape)
-    tape.clear()
-    assert len(tape) == 0
+        tell(store)
+    store.clear()
+    assert len(store) == 0
     for _ in range(1_500):
-        tell(tape)
-    assert [row.seq for row in tape.rows()] == list(range(1_501, 3_001))
+        tell(store)
+    assert [row.seq for row in store.rows()] == list(range(1_501, 3_001))
 
 
 # ---- bounds
@@ -144,58 +144,58 @@ def test_cleared_rows_are_gone_and_numbers_go_on() -> None:
 @pytest.mark.parametrize(("rows", "size"), [(0, 100), (100, 0), (-1, 100)])
 def test_a_tape_without_room_is_refused(rows: int, size: int) -> None:
     with pytest.raises(ValueError, match="needs room"):
-        Tape(rows, size)
+        Store(rows, size)
 
 
 @pytest.mark.parametrize("max_rows", [1, 2, 3, 7, 8, 9, 100, 1_024, 5_000])
 def test_the_bound_in_rows_is_never_passed(max_rows: int) -> None:
-    tape = Tape(max_rows=max_rows)
+    store = Store(max_rows=max_rows)
     for _ in range(2 * max_rows + 10):
-        tell(tape)
-        assert len(tape) <= max_rows
-        assert len(tape) + tape.dropped == tape.seq
+        tell(store)
+        assert len(store) <= max_rows
+        assert len(store) + store.dropped == store.seq
 
 
 @pytest.mark.parametrize("max_rows", [1, 2, 3, 9, 100, 5_000])
 def test_the_newest_row_is_always_there(max_rows: int) -> None:
-    tape = Tape(max_rows=max_rows)
+    store = Store(max_rows=max_rows)
     for _ in range(2 * max_rows + 10):
-        seq = tell(tape)
-        row = tape.row(seq)
+        seq = tell(store)
+        row = store.row(seq)
         assert row is not None
         assert row.data == seq
 
 
 def test_a_full_log_holds_nearly_as_much_as_it_may() -> None:
-    tape = Tape(max_rows=10_000)
+    store = Store(max_rows=10_000)
     for _ in range(50_000):
-        tell(tape)
-    assert 8_500 < len(tape) <= 10_000
+        tell(store)
+    assert 8_500 < len(store) <= 10_000
 
 
 def test_the_bound_in_bytes_holds_for_large_rows() -> None:
-    tape = Tape(max_bytes=100_000)
+    store = Store(max_bytes=100_000)
     for _ in range(500):
-        tell(tape, size=3_000)
-        assert weight(tape) <= 100_000
-    assert len(tape) > 10
-    assert len(tape) + tape.dropped == tape.seq
+        tell(store, size=3_000)
+        assert weight(store) <= 100_000
+    assert len(store) > 10
+    assert len(store) + store.dropped == store.seq
 
 
 def test_the_bound_in_bytes_counts_rows_without_data_too() -> None:
-    tape = Tape(max_bytes=20 * OVERHEAD)
+    store = Store(max_bytes=20 * OVERHEAD)
     for _ in range(3_000):
-        tell(tape)
-    assert 0 < len(tape) <= 20
+        tell(store)
+    assert 0 < len(store) <= 20
 
 
 def test_a_row_larger_than_the_whole_log_goes_with_the_next_one() -> None:
-    tape = Tape(max_bytes=10_000)
-    tell(tape, size=1_000_000)
+    store = Store(max_bytes=10_000)
+    tell(store, size=1_000_000)
     for _ in range(3):
-        tell(tape)
-    assert [row.seq for row in tape.rows()] == [2, 3, 4]
-    assert tape.dropped == 1
+        tell(store)
+    assert [row.seq for row in store.rows()] == [2, 3, 4]
+    assert store.dropped == 1
 
 
 @given(
@@ -204,86 +204,86 @@ def test_a_row_larger_than_the_whole_log_goes_with_the_next_one() -> None:
     sizes=st.lists(st.integers(0, 3_000), max_size=150),
 )
 def test_bounds_hold_after_every_row(max_rows: int, max_bytes: int, sizes: list[int]) -> None:
-    tape = Tape(max_rows, max_bytes)
+    store = Store(max_rows, max_bytes)
     for size in sizes:
-        tell(tape, size=size)
-        rows = list(tape.rows())
-        assert len(tape) + tape.dropped == tape.seq
-        assert [row.seq for row in rows] == list(range(tape.dropped + 1, tape.seq + 1))
+        tell(store, size=size)
+        rows = list(store.rows())
+        assert len(store) + store.dropped == store.seq
+        assert [row.seq for row in rows] == list(range(store.dropped + 1, store.seq + 1))
         assert [row.data for row in rows] == [row.seq for row in rows]
         assert len(rows) <= max_rows
-        assert weight(tape) <= max_bytes or len(rows) == 1
+        assert weight(store) <= max_bytes or len(rows) == 1
 
 
 # ---- sessions
 
 
 def test_the_facts_of_a_session_go_with_its_last_row() -> None:
-    tape = Tape(max_rows=16)
-    tape.know(1, known("s1"))
-    tell(tape, session=1)
-    tape.session_ended(1, 1000, "")
-    last = tell(tape, session=1, kind="close")
-    while tape.row(last) is not None:
-        assert list(tape.sessions()) == [1]
-        tell(tape)
-    assert tape.sessions() == {}
+    store = Store(max_rows=16)
+    store.know(1, known("s1"))
+    tell(store, session=1)
+    store.session_ended(1, 1000, "")
+    last = tell(store, session=1, kind="close")
+    while store.row(last) is not None:
+        assert list(store.sessions()) == [1]
+        tell(store)
+    assert store.sessions() == {}
 
 
 def test_a_row_told_after_the_close_keeps_its_session() -> None:
-    tape = Tape(max_rows=16)
-    tape.know(1, known("s1"))
-    tape.session_ended(1, 1000, "")
-    close = tell(tape, session=1, kind="close")
+    store = Store(max_rows=16)
+    store.know(1, known("s1"))
+    store.session_ended(1, 1000, "")
+    close = tell(store, session=1, kind="close")
     for _ in range(5):
-        tell(tape)
-    late = tell(tape, session=1, kind="drop")
-    while tape.row(close) is not None:
-        tell(tape)
-    row = tape.row(late)
+        tell(store)
+    late = tell(store, session=1, kind="drop")
+    while store.row(close) is not None:
+        tell(store)
+    row = store.row(late)
     assert row is not None
     assert row.session == "s1"
 
 
 def test_the_facts_of_an_open_session_stay_when_its_rows_are_dropped() -> None:
-    tape = Tape(max_rows=16)
-    tape.know(1, known("s1"))
-    tell(tape, session=1)
+    store = Store(max_rows=16)
+    store.know(1, known("s1"))
+    tell(store, session=1)
     for _ in range(100):
-        tell(tape)
-    seq = tell(tape, session=1)
-    row = tape.row(seq)
+        tell(store)
+    seq = tell(store, session=1)
+    row = store.row(seq)
     assert row is not None
     assert row.session == "s1"
 
 
 def test_how_a_session_ended_is_kept() -> None:
-    tape = Tape(clock=count(10).__next__)
-    tape.know(1, known("s1"))
-    tape.session_ended(1, 4001, "enough")
-    facts = tape.sessions()[1]
+    store = Store(clock=count(10).__next__)
+    store.know(1, known("s1"))
+    store.session_ended(1, 4001, "enough")
+    facts = store.sessions()[1]
     assert (facts.closed, facts.code, facts.reason) == (10, 4001, "enough")
 
 
 def test_many_sessions_leave_no_facts_behind() -> None:
-    tape = Tape(max_rows=64)
+    store = Store(max_rows=64)
     for number in range(1, 2_000):
-        tape.know(number, known(f"s{number}"))
-        tell(tape, session=number)
-        tape.session_ended(number, 1000, "")
-        tell(tape, session=number, kind="close")
-    assert len(tape.sessions()) <= 64
+        store.know(number, known(f"s{number}"))
+        tell(store, session=number)
+        store.session_ended(number, 1000, "")
+        tell(store, session=number, kind="close")
+    assert len(store.sessions()) <= 64
 
 
 def test_clearing_forgets_the_sessions_that_ended() -> None:
-    tape = Tape()
+    store = Store()
     for number in (1, 2):
-        tape.know(number, known(f"s{number}"))
-        tell(tape, session=number)
-    tape.session_ended(1, 1000, "")
-    tell(tape, session=1, kind="close")
-    tape.clear()
-    assert list(tape.sessions()) == [2]
+        store.know(number, known(f"s{number}"))
+        tell(store, session=number)
+    store.session_ended(1, 1000, "")
+    tell(store, session=1, kind="close")
+    store.clear()
+    assert list(store.sessions()) == [2]
 
 
 # ---- readers on other threads
@@ -293,12 +293,12 @@ def test_a_reader_at_any_moment_of_a_tell_sees_whole_rows_under_their_own_number
     pictures: list[list[Row]] = []
 
     def clock() -> int:  # asked for in the middle of a tell: as if another thread had its turn
-        pictures.append(list(tape.rows()))
+        pictures.append(list(store.rows()))
         return 0
 
-    tape = Tape(max_rows=16, clock=clock)
+    store = Store(max_rows=16, clock=clock)
     for _ in range(100):
-        tell(tape)
+        tell(store)
     for rows in pictures:
         assert [row.seq for row in rows] == [row.data for row in rows]
 
@@ -307,13 +307,13 @@ def test_a_reader_at_any_moment_of_a_tell_sees_whole_rows_under_their_own_number
 def test_another_thread_reads_each_row_once_while_rows_are_told(
     switching: None, max_rows: int
 ) -> None:
-    tape = Tape(max_rows=max_rows)
+    store = Store(max_rows=max_rows)
     faults: list[list[int]] = []
     over = threading.Event()
 
     def read() -> None:
         while not over.is_set():
-            rows = list(tape.rows())
+            rows = list(store.rows())
             seqs = [row.seq for row in rows]
             if seqs != [row.data for row in rows] or seqs != sorted(set(seqs)):
                 faults.append(seqs)
@@ -321,7 +321,7 @@ def test_another_thread_reads_each_row_once_while_rows_are_told(
     reader = threading.Thread(target=read)
     reader.start()
     for _ in range(20_000):
-        tell(tape)
+        tell(store)
     over.set()
     reader.join()
     assert faults == []
@@ -331,29 +331,29 @@ def test_another_thread_reads_each_row_once_while_rows_are_told(
 
 
 def test_a_watcher_sees_every_row_in_order() -> None:
-    tape, seen = Tape(), list[int]()
-    tape.watch(lambda row: seen.append(row.seq))
+    store, seen = Store(), list[int]()
+    store.watch(lambda row: seen.append(row.seq))
     for _ in range(3_000):
-        tell(tape)
+        tell(store)
     assert seen == list(range(1, 3_001))
 
 
 @pytest.mark.parametrize("max_rows", [1, 2, 3])
 def test_a_watcher_sees_every_row_of_the_smallest_log(max_rows: int) -> None:
-    tape, seen = Tape(max_rows=max_rows), list[int]()
-    tape.watch(lambda row: seen.append(row.seq))
+    store, seen = Store(max_rows=max_rows), list[int]()
+    store.watch(lambda row: seen.append(row.seq))
     for _ in range(10):
-        tell(tape)
+        tell(store)
     assert seen == list(range(1, 11))
 
 
 def test_a_watcher_that_stops_sees_no_more() -> None:
-    tape, seen = Tape(), list[int]()
-    stop = tape.watch(lambda row: seen.append(row.seq))
-    tell(tape)
+    store, seen = Store(), list[int]()
+    stop = store.watch(lambda row: seen.append(row.seq))
+    tell(store)
     stop()
     stop()
-    tell(tape)
+    tell(store)
     assert seen == [1]
 
 
@@ -366,11 +366,11 @@ def fails_with(error: BaseException) -> Callable[[Row], None]:
 
 @pytest.mark.parametrize("error", [ValueError("no"), SystemExit()])
 def test_a_watcher_that_raises_is_switched_off_with_an_error_row(error: BaseException) -> None:
-    tape = Tape()
-    tape.watch(fails_with(error))
+    store = Store()
+    store.watch(fails_with(error))
     for _ in range(3):
-        tell(tape)
-    first, fault, *rest = tape.rows()
+        tell(store)
+    first, fault, *rest = store.rows()
     assert (first.data, fault.kind) == (1, "error")
     assert fault.error is not None
     assert "observer" in fault.error
@@ -379,79 +379,79 @@ def test_a_watcher_that_raises_is_switched_off_with_an_error_row(error: BaseExce
 
 
 def test_other_watchers_still_see_every_row_in_order() -> None:
-    tape, seen = Tape(), list[int]()
-    tape.watch(fails_with(ValueError()))
-    tape.watch(lambda row: seen.append(row.seq))
+    store, seen = Store(), list[int]()
+    store.watch(fails_with(ValueError()))
+    store.watch(lambda row: seen.append(row.seq))
     for _ in range(3):
-        tell(tape)
+        tell(store)
     assert seen == [1, 2, 3, 4]
 
 
 def test_two_watchers_that_raise_are_both_switched_off() -> None:
-    tape = Tape()
-    tape.watch(fails_with(ValueError("one")))
-    tape.watch(fails_with(ValueError("two")))
+    store = Store()
+    store.watch(fails_with(ValueError("one")))
+    store.watch(fails_with(ValueError("two")))
     for _ in range(3):
-        tell(tape)
-    assert sorted(row.kind for row in tape.rows()) == ["error", "error", "mark", "mark", "mark"]
+        tell(store)
+    assert sorted(row.kind for row in store.rows()) == ["error", "error", "mark", "mark", "mark"]
 
 
 # ---- takers
 
 
-def fetching(tape: Tape) -> tuple[list[list[int]], Callable[[], None]]:
+def fetching(store: Store) -> tuple[list[list[int]], Callable[[], None]]:
     """Return the batches of numbers a taker got, and the taker."""
     batches: list[list[int]] = []
-    after = [tape.seq]
+    after = [store.seq]
 
     def take() -> None:
-        batch = [fields[0] for fields in tape.since(after[0] + 1)]
-        after[0] = tape.seq
+        batch = [fields[0] for fields in store.since(after[0] + 1)]
+        after[0] = store.seq
         batches.append(batch)
 
     return batches, take
 
 
 def test_a_taker_is_called_once_for_all_rows_of_a_turn() -> None:
-    tape, turn = Tape(max_rows=5_000), list[Callable[[], None]]()
-    tape.later = turn.append
-    batches, take = fetching(tape)
-    tape.attach(take)
+    store, turn = Store(max_rows=5_000), list[Callable[[], None]]()
+    store.later = turn.append
+    batches, take = fetching(store)
+    store.attach(take)
     for rows in (3, 2_000):
         for _ in range(rows):
-            tell(tape)
+            tell(store)
         assert len(turn) == 1
         turn.pop()()
     assert batches == [[1, 2, 3], list(range(4, 2_004))]
 
 
 def test_a_taker_that_stops_is_called_no_more() -> None:
-    tape = Tape()
-    batches, take = fetching(tape)
-    stop = tape.attach(take)
-    tell(tape)
+    store = Store()
+    batches, take = fetching(store)
+    stop = store.attach(take)
+    tell(store)
     stop()
-    tell(tape)
+    tell(store)
     assert batches == [[1]]
 
 
 def test_a_taker_that_raises_is_switched_off_and_the_others_go_on() -> None:
-    tape = Tape()
-    batches, take = fetching(tape)
-    tape.attach(lambda: 1 / 0)
-    tape.attach(take)
-    tell(tape)
-    tell(tape)
-    assert [row.kind for row in tape.rows()] == ["mark", "error", "mark"]
+    store = Store()
+    batches, take = fetching(store)
+    store.attach(lambda: 1 / 0)
+    store.attach(take)
+    tell(store)
+    tell(store)
+    assert [row.kind for row in store.rows()] == ["mark", "error", "mark"]
     assert [seq for batch in batches for seq in batch] == [1, 2, 3]
 
 
 @pytest.mark.parametrize("since", [-5, 0, 1, 1_000, 1_025, 2_500, 2_501])
 def test_rows_since_a_number_are_given_with_their_raw_fields(since: int) -> None:
-    tape = Tape(max_rows=10_000)
+    store = Store(max_rows=10_000)
     for _ in range(2_500):
-        tell(tape)
-    rows = list(tape.since(since))
+        tell(store)
+    rows = list(store.since(since))
     assert [fields[0] for fields in rows] == list(range(max(since, 1), 2_501))
     assert [fields[6] for fields in rows] == [fields[0] for fields in rows]
 
@@ -459,19 +459,19 @@ def test_rows_since_a_number_are_given_with_their_raw_fields(since: int) -> None
 def test_a_watcher_gets_a_copy_of_what_travelled() -> None:
     from wsflow.base.snapshot import snapshot
 
-    tape = Tape()
-    tape.watch(lambda row: row.data.append("changed"))
+    store = Store()
+    store.watch(lambda row: row.data.append("changed"))
     data, size = snapshot(["as it was"])
-    tape.tell(tape.place("route", "n", "out"), 0, 0, 0, data, size)
-    row = tape.row(1)
+    store.tell(store.place("route", "n", "out"), 0, 0, 0, data, size)
+    row = store.row(1)
     assert row is not None
     assert row.data == ["as it was"]
 
 
 def test_what_a_row_caused_is_found_across_blocks_each_with_its_cause() -> None:
-    tape = Tape(max_rows=100)  # blocks of 12 rows
+    store = Store(max_rows=100)  # blocks of 12 rows
     for cause in [0, 0, 1, 2, 3, *[0] * 40, 5, 46, 2]:
-        tape.tell(tape.place("route", "n", "out"), 0, 1, cause, None, 0)
-    assert tape.caused(1) == {1: 0, 3: 1, 5: 3, 46: 5, 47: 46}
-    assert tape.caused(46) == {46: 5, 47: 46}
-    assert tape.caused(0) == tape.caused(49) == {}
+        store.tell(store.place("route", "n", "out"), 0, 1, cause, None, 0)
+    assert store.caused(1) == {1: 0, 3: 1, 5: 3, 46: 5, 47: 46}
+    assert store.caused(46) == {46: 5, 47: 46}
+    assert store.caused(0) == store.caused(49) == {}

@@ -335,7 +335,7 @@ async def test_a_page_that_is_reloaded_finds_what_waits(flow: Flow, page: Page) 
     await alice.send("hello")
     page.part.close()
     assert Page(flow).event["message"] == "hello"
-    page.part._icebox.cancel(1)
+    page.part._freezes.cancel(1)
 
 
 async def test_the_head_and_the_table_of_sessions_say_who_waits(flow: Flow, page: Page) -> None:

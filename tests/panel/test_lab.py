@@ -254,7 +254,7 @@ async def test_a_recording_shows_what_an_edited_cell_answers_otherwise(
 
 async def test_an_event_is_held_edited_and_let_go(lab: Desk, version: Version) -> None:
     async with chatting(lab, version=version) as (notebook, port), peer(port) as client:
-        await tab(notebook, "Freezer").click()
+        await tab(notebook, "Freezes").click()
         await panel(notebook).get_by_role("button", name="Freeze").click()
         await expect(panel(notebook).locator(".wf-ice")).to_contain_text("waits for the next")
         await client.send("hello")

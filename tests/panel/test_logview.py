@@ -19,24 +19,24 @@ from wsflow.panel import logview
 from wsflow.panel import row_text as cell
 from wsflow.panel.logview import BURST, LOOKED, SHOWN, LogPart
 from wsflow.panel.part import LONGEST
-from wsflow.panel.row_filter import Sieve
+from wsflow.panel.row_filter import RowFilter
 
 EVIL = '<img src=x onerror=alert(1)>\u202e\x00\ud800"'
 
 
 def tell(flow: Flow, *, data: Any = None, place: str = "route shout out", **more: Any) -> int:
     """Tell one row, as the engine would."""
-    tape = flow._tape
+    store = flow._store
     packed, size = snapshot(data)
     session, scope, cause = (more.get(name, 0) for name in ("session", "scope", "cause"))
-    number = tape.place(*place.split(" "))
-    return tape.tell(
+    number = store.place(*place.split(" "))
+    return store.tell(
         number, session, scope, cause, packed, size, more.get("elapsed"), more.get("error")
     )
 
 
 def know(flow: Flow, number: int, id: str) -> None:
-    flow._tape.know(number, Known(id, "10.0.0.1", "/chat/red", "GET", {}, {}, {}, opened=0))
+    flow._store.know(number, Known(id, "10.0.0.1", "/chat/red", "GET", {}, {}, {}, opened=0))
 
 
 def seqs(news: Any) -> list[int]:
@@ -191,7 +191,7 @@ def test_what_fits_and_is_too_much_counts_as_skipped(flow: Flow, part: LogPart) 
 def test_a_search_in_large_events_is_bounded_by_what_it_costs(flow: Flow) -> None:
     for _ in range(50):
         tell(flow, data={"numbers": [7] * 10_000})
-    found, last, left = Sieve(flow._tape, text="42").sift(flow._tape.since(1), 1_000)
+    found, last, left = RowFilter(flow._store, text="42").select(flow._store.since(1), 1_000)
     assert (found, left <= 0) == ([], True)
     assert 1 < last < 50
 

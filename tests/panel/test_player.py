@@ -22,9 +22,9 @@ from tests.panelpage import in_browser, shown
 from tests.playing import Script, tell
 from wsflow import Flow, RecordingError, WsflowError
 from wsflow.panel import playback as decks
-from wsflow.panel import recordings as shelves
+from wsflow.panel import recordings
 from wsflow.panel.player import PlayerPart
-from wsflow.panel.summary import BINS, LINES, Outline
+from wsflow.panel.summary import BINS, LINES, Summary
 
 Json = dict[str, Any]
 
@@ -35,7 +35,7 @@ EVIL = "<img src=x onerror=alert(1)>"
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of recordings; the panel looks at it often."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(shelves, "LOOK", 0.05)
+    monkeypatch.setattr(recordings, "LOOK", 0.05)
     monkeypatch.setattr(decks, "LOOK", 0.05)
     (tmp_path / "recordings").mkdir()
     changed("")
@@ -141,7 +141,7 @@ async def flow() -> AsyncIterator[Flow]:
 async def viewer(flow: Flow) -> AsyncIterator[Viewer]:
     made = Viewer(flow)
     yield made
-    flow.panel.deck.stop()
+    flow.panel.playback.stop()
     made.part.close()
 
 
@@ -198,16 +198,16 @@ async def test_a_recording_that_is_deleted_leaves_the_list(
 ) -> None:
     await talk(flow, "one")
     viewer.part.choose((await viewer.line("lesson"))["name"])
-    await viewer.until(lambda viewer: viewer["outline"])
+    await viewer.until(lambda viewer: viewer["summary"])
     (folder / "lesson.jsonl").unlink()
     await viewer.until(lambda viewer: not viewer["lines"])
-    assert viewer["outline"] is None
+    assert viewer["summary"] is None
 
 
 async def test_a_large_recording_is_read_when_somebody_wants_to_see_it(
     flow: Flow, viewer: Viewer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shelves, "LARGE", 100)
+    monkeypatch.setattr(recordings, "LARGE", 100)
     await talk(flow, "one")
     assert "rows" not in await viewer.line("lesson", "large")
     viewer.part.choose("lesson")
@@ -253,8 +253,8 @@ async def test_a_large_file_that_grows_is_left_alone_until_it_is_quiet(
     flow: Flow, viewer: Viewer, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another system's recorder may hold no lock."""
-    monkeypatch.setattr(shelves, "SMALL", 100)
-    monkeypatch.setattr(shelves, "QUIET", 1000.0)
+    monkeypatch.setattr(recordings, "SMALL", 100)
+    monkeypatch.setattr(recordings, "QUIET", 1000.0)
     await talk(flow, "one")
     assert "rows" not in await viewer.line("lesson", "live")
     os.utime(folder / "lesson.jsonl", (0, 0))
@@ -269,18 +269,18 @@ async def test_nothing_new_is_not_told(flow: Flow, viewer: Viewer) -> None:
 
 async def test_no_thread_is_left_when_the_page_is_gone(flow: Flow) -> None:
     viewer = Viewer(flow)
-    assert threads("wsflow shelf")
+    assert threads("wsflow recordings")
     viewer.part.close()
-    await polled(lambda: not threads("wsflow shelf"))
+    await polled(lambda: not threads("wsflow recordings"))
 
 
 # ---- the picture
 
 
-def _entries(script: Script) -> Outline:
-    outline = Outline()
-    outline.take(script.recording().entries())
-    return outline
+def _entries(script: Script) -> Summary:
+    summary = Summary()
+    summary.take(script.recording().entries())
+    return summary
 
 
 def test_the_picture_has_a_line_for_each_session_and_a_place_for_each_moment(
@@ -326,9 +326,9 @@ def test_what_belongs_to_no_session_has_a_line_of_its_own(tmp_path: Path) -> Non
     script.row(1.0, "req", path="/push")
     script.row(2.0, "response", path="/push")
     script.opens("s1", 3.0)
-    outline = _entries(script)
-    news = outline.news("a")
-    assert (news["lines"], outline.sessions) == (["no session", "s1"], 1)
+    summary = _entries(script)
+    news = summary.news("a")
+    assert (news["lines"], summary.sessions) == (["no session", "s1"], 1)
     assert [len(places) for places in news["ticks"]["in"]] == [1, 0]
     assert [len(places) for places in news["ticks"]["begin"]] == [0, 1]
 
@@ -355,8 +355,8 @@ async def test_recording_from_the_panel_lands_in_the_folder(
     viewer.part.mark("chat-take1", " it begins ")
     assert viewer["recorders"][0]["rows"] > 3
     viewer.part.finish("chat-take1")
-    await viewer.until(lambda viewer: viewer["outline"])
-    assert viewer["outline"]["marks"][0][1] == "it begins"
+    await viewer.until(lambda viewer: viewer["summary"])
+    assert viewer["summary"]["marks"][0][1] == "it begins"
     assert (viewer["chosen"], viewer["free"]) == ("chat-take1", "chat-take2")
     assert viewer["recorders"] == []
 
@@ -407,7 +407,7 @@ async def chosen(flow: Flow, viewer: Viewer, *messages: str) -> None:
     await talk(flow, *messages)
     await viewer.line("lesson")
     viewer.part.choose("lesson")
-    await viewer.until(lambda viewer: viewer["outline"])
+    await viewer.until(lambda viewer: viewer["summary"])
 
 
 async def test_a_recording_plays_and_everything_is_as_recorded(flow: Flow, viewer: Viewer) -> None:
@@ -502,7 +502,7 @@ async def test_what_does_not_play_can_be_stepped_and_sought(
     await chosen(flow, viewer, "one", "two")
     viewer.part.step({}, mark=True)
     await viewer.state("paused")
-    [[marked, _]] = viewer["outline"]["marks"]
+    [[marked, _]] = viewer["summary"]["marks"]
     await viewer.until(lambda viewer: viewer["playing"]["position"] >= marked)
     viewer.part.stop()
     await viewer.state("stopped")
@@ -587,7 +587,7 @@ async def test_what_plays_ends_soon_when_no_page_shows_it(
     viewer.part.step({})
     await viewer.state("paused")
     viewer.part.close()
-    await polled(lambda: not threads("wsflow deck"))
+    await polled(lambda: not threads("wsflow playback"))
 
 
 # ---- in a browser

@@ -14,10 +14,10 @@ from tests.panelpage import in_browser, shown
 from tests.playing import tell
 from wsflow import Flow
 from wsflow.clock import ManualClock
-from wsflow.log.store import Tape
+from wsflow.log.store import Store
 from wsflow.panel import rates as gauges
 from wsflow.panel.plots import PlotsPart
-from wsflow.panel.rates import KEPT, Gauge
+from wsflow.panel.rates import KEPT, Rates
 
 SECOND = 10**9
 START = 1_700_000_000 * SECOND
@@ -34,28 +34,28 @@ class Clock:
 
 
 class Told:
-    """A flow's tape, told by hand, and its gauge."""
+    """A flow's store, told by hand, and its rates."""
 
     def __init__(self, **bounds: int) -> None:
         self.clock = Clock()
         self.flow = Flow("told")
-        self.tape = self.flow._tape = Tape(clock=self.clock, **bounds)
-        self.gauge = Gauge(self.flow)
+        self.store = self.flow._store = Store(clock=self.clock, **bounds)
+        self.rates = Rates(self.flow)
         self._first = START // SECOND
 
     def tell(
         self, kind: str, node: str = "chat", cause: int = 0, session: int = 1, **rest: Any
     ) -> int:
-        place = self.tape.place(kind, node, "out")
-        return self.tape.tell(place, session, 1, cause, None, 0, **rest)
+        place = self.store.place(kind, node, "out")
+        return self.store.tell(place, session, 1, cause, None, 0, **rest)
 
     def move(self, seconds: float) -> None:
         self.clock.now += round(seconds * SECOND)
 
     def values(self) -> dict[int, tuple[Any, ...]]:
         """Return what is known of each second, counted from the first."""
-        self.gauge.look()
-        return {at - self._first: values for at, values in self.gauge.since(0)}
+        self.rates.look()
+        return {at - self._first: values for at, values in self.rates.since(0)}
 
 
 @pytest.fixture
@@ -143,7 +143,7 @@ def test_all_blocks_count_also_those_that_were_there_before_anybody_looked(told:
 def test_rows_are_counted_once_however_often_somebody_looks(told: Told) -> None:
     for _ in range(30):
         told.tell("message")
-        told.gauge.look()
+        told.rates.look()
         told.move(0.1)
     assert [values[0] for values in told.values().values()] == [10, 10, 10]
 
@@ -152,7 +152,7 @@ def test_it_remembers_ten_minutes(told: Told) -> None:
     for _ in range(KEPT + 50):
         told.tell("message")
         told.move(1)
-        told.gauge.look()
+        told.rates.look()
     assert len(told.values()) == KEPT - 1
     told.move(10 * KEPT)
     assert told.values() == {}
@@ -185,7 +185,7 @@ def test_ten_thousand_messages_a_second_cost_next_to_nothing(told: Told) -> None
             told.tell("response", "shout", told.tell("route", "think", cause))
         told.move(1)
         began = time.thread_time()
-        told.gauge.look()
+        told.rates.look()
         spent.append(time.thread_time() - began)
     assert min(spent) < 0.03  # of a second; about 0.008 where this was written
 
@@ -194,16 +194,16 @@ async def test_sessions_and_what_waits_are_looked_at_each_second() -> None:
     flow = Flow("chat", clock=ManualClock())
     flow.websocket("/chat")
     clock = Clock()
-    flow._tape._clock = clock
-    gauge = Gauge(flow)
+    flow._store._clock = clock
+    rates = Rates(flow)
     async with flow.client("/chat"), flow.client("/chat"):
-        gauge.look()
+        rates.look()
         next(iter(flow.sessions)).backlog = 500
         clock.now += SECOND
-        gauge.look()
+        rates.look()
         clock.now += SECOND
-        gauge.look()
-        (_, first), (_, second) = gauge.since(0)[-2:]
+        rates.look()
+        (_, first), (_, second) = rates.since(0)[-2:]
         assert (first[5:], second[5:]) == ((0, 2), (500, 2))
     await flow.stop()
 
@@ -216,7 +216,7 @@ async def test_the_first_news_is_all_there_is_and_then_what_is_new(
 ) -> None:
     told = Told()
     flow = told.flow
-    flow.panel.gauge = told.gauge
+    flow.panel.rates = told.rates
     for _ in range(3):
         told.tell("message")
         told.move(1)
@@ -238,7 +238,7 @@ async def test_the_first_news_is_all_there_is_and_then_what_is_new(
 
 def test_there_is_one_gauge_for_all_pages() -> None:
     flow = Flow("chat")
-    assert PlotsPart(flow)._gauge is PlotsPart(flow)._gauge
+    assert PlotsPart(flow)._rates is PlotsPart(flow)._rates
     assert gauges.KEPT == 600
 
 

@@ -32,7 +32,7 @@ from wsflow.panel import sessions as parts_sessions
 from wsflow.panel import widget as widgets
 from wsflow.panel.part import News, Part, text
 from wsflow.panel.parts import KINDS
-from wsflow.panel.ticker import Pulse, pulse
+from wsflow.panel.ticker import Ticker, ticker
 from wsflow.panel.widget import MOST_PAGES, Panel
 
 Json = dict[str, Any]
@@ -95,7 +95,7 @@ class Wire:
 
 
 class Still:
-    """A pulse that never beats."""
+    """A ticker that never beats."""
 
     def watch(self, one: object) -> None: ...
 
@@ -103,7 +103,7 @@ class Still:
 @pytest.fixture(autouse=True)
 def by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody beats but the test."""
-    monkeypatch.setattr(widgets, "pulse", Still())
+    monkeypatch.setattr(widgets, "ticker", Still())
 
 
 @pytest.fixture(autouse=True)
@@ -651,67 +651,67 @@ class Beats:
         return self.alive
 
 
-def ended(pulse: Pulse) -> bool:
+def ended(ticker: Ticker) -> bool:
     """Wait for the end of its thread."""
-    thread = pulse._thread
+    thread = ticker._thread
     if thread is not None:
         thread.join(30)
     return thread is None or not thread.is_alive()
 
 
 def test_one_thread_beats_for_all_and_ends_with_the_last() -> None:
-    pulse, first, second = Pulse(0.001), Beats(), Beats()
-    pulse.watch(first)
-    thread = pulse._thread
-    pulse.watch(second)
-    assert pulse._thread is thread
+    ticker, first, second = Ticker(0.001), Beats(), Beats()
+    ticker.watch(first)
+    thread = ticker._thread
+    ticker.watch(second)
+    assert ticker._thread is thread
     assert first.beaten.wait(30)
     assert second.beaten.wait(30)
     first.alive = second.alive = False
-    assert ended(pulse)
+    assert ended(ticker)
     count = first.count
     first.alive = True
-    pulse.watch(first)
-    assert pulse._thread is not thread
+    ticker.watch(first)
+    assert ticker._thread is not thread
     while first.count <= count + 2:
         first.beaten.clear()
         assert first.beaten.wait(30)
     first.alive = False
-    assert ended(pulse)
+    assert ended(ticker)
 
 
 def test_a_second_has_at_most_ten_beats() -> None:
-    pulse, one = Pulse(), Beats()
+    ticker, one = Ticker(), Beats()
     began = time.monotonic()
-    pulse.watch(one)
+    ticker.watch(one)
     while one.count < 6:
         one.beaten.clear()
         assert one.beaten.wait(30)
     assert time.monotonic() - began >= 0.5
     one.alive = False
-    assert ended(pulse)
+    assert ended(ticker)
 
 
 def test_one_that_fails_is_dropped_and_the_others_beat_on() -> None:
-    pulse, bad, good = Pulse(0.001), Beats(ValueError("no")), Beats()
-    pulse.watch(good)
-    pulse.watch(bad)
+    ticker, bad, good = Ticker(0.001), Beats(ValueError("no")), Beats()
+    ticker.watch(good)
+    ticker.watch(bad)
     assert bad.beaten.wait(30)
     for _ in range(3):
         good.beaten.clear()
         assert good.beaten.wait(30)
     assert bad.count == 1
     good.alive = False
-    assert ended(pulse)
+    assert ended(ticker)
 
 
 def test_one_that_nobody_holds_any_more_is_let_go() -> None:
-    pulse, one = Pulse(0.001), Beats()
+    ticker, one = Ticker(0.001), Beats()
     gone = weakref.ref(one)
-    pulse.watch(one)
+    ticker.watch(one)
     assert one.beaten.wait(30)
     del one
-    assert ended(pulse)
+    assert ended(ticker)
     gc.collect()
     assert gone() is None
 
@@ -720,7 +720,7 @@ async def test_running_the_cell_again_leaks_no_page_and_no_thread(
     chat: Flow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Promise P14: Jupyter takes the old view away and shows a new one, twenty times."""
-    monkeypatch.setattr(widgets, "pulse", pulse)
+    monkeypatch.setattr(widgets, "ticker", ticker)
     threads, registered = threading.active_count(), len(_instances)
     for number in range(20):
         panel = chat.panel()
@@ -728,11 +728,11 @@ async def test_running_the_cell_again_leaks_no_page_and_no_thread(
         wire.say({"page": f"p{number}", "op": "hello"})
         wire.say({"page": f"p{number - 1}", "op": "bye"})
         assert list(panel._pages) == [f"p{number}"]
-        assert threading.active_count() <= threads + 2  # the pulse, and the player's shelf
+        assert threading.active_count() <= threads + 2  # the ticker, and the player's recordings
     assert len(_instances) == registered + 2  # the panel and its layout
     assert len(panel._msg_callbacks.callbacks) == 1
     wire.say({"page": "p19", "op": "bye"})
-    assert ended(pulse)
+    assert ended(ticker)
     with anyio.fail_after(20):
         while threading.active_count() > threads:  # noqa: ASYNC110 (threads ring no bell)
             await anyio.sleep(0.01)
@@ -741,7 +741,7 @@ async def test_running_the_cell_again_leaks_no_page_and_no_thread(
 async def test_pages_hear_of_a_loop_that_is_blocked_meanwhile(
     chat: Flow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(widgets, "pulse", pulse)
+    monkeypatch.setattr(widgets, "ticker", ticker)
     wire, told = Wire(chat.panel("sessions")), threading.Event()
     monkeypatch.setattr(pages, "QUIET", 0.0)
     carry = wire.panel.send
@@ -755,4 +755,4 @@ async def test_pages_hear_of_a_loop_that_is_blocked_meanwhile(
     wire.say({"page": "p1", "op": "hello"})
     assert told.wait(30)  # this very wait blocks the flow's loop
     wire.panel.close()
-    assert ended(pulse)
+    assert ended(ticker)

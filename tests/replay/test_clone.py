@@ -12,7 +12,7 @@ from wsflow import Context, Flow
 from wsflow.compare.answer import EARLIER, NOBODY, Answer
 from wsflow.errors import ReplayError
 from wsflow.log.log import Log
-from wsflow.replay.clone import CLOSING, Stage
+from wsflow.replay.clone import CLOSING, Sandbox
 from wsflow.replay.virtual_time import VirtualLoop
 
 BEGAN = 10**18
@@ -20,7 +20,7 @@ BEGAN = 10**18
 
 @pytest.fixture
 def flow() -> Flow:
-    """A flow with a node of every kind that a twin copies."""
+    """A flow with a node of every kind that a clone copies."""
     flow = Flow("chat")
 
     @flow.node
@@ -32,20 +32,20 @@ def flow() -> Flow:
     return flow
 
 
-Play = Callable[[VirtualLoop, Stage, Log], Awaitable[Any]]
+Play = Callable[[VirtualLoop, Sandbox, Log], Awaitable[Any]]
 
 
 def played(flow: Flow, play: Play) -> Any:
-    """Return what `play(loop, stage, log)` gives on the stage of a replay."""
+    """Return what `play(loop, sandbox, log)` gives on the sandbox of a replay."""
     loop = VirtualLoop()
 
     async def main() -> Any:
-        stage, log = flow._stage(loop, BEGAN)
-        await stage.start()
+        sandbox, log = flow._sandbox(loop, BEGAN)
+        await sandbox.start()
         try:
-            return await play(loop, stage, log)
+            return await play(loop, sandbox, log)
         finally:
-            await stage.stop()
+            await sandbox.stop()
 
     return loop.run(main)
 
@@ -64,34 +64,34 @@ def test_a_twin_has_the_same_nodes_ports_and_wires(flow: Flow) -> None:
     flow.barrier(("one", "two"), name="both", limit=3.0)
     flow.http("/push", method="POST", name="push").out >> flow.nodes["sorter"].input("b")
     flow.catch(name="faults").out >> flow.nodes["sorter"].input("a")
-    twin = played(flow, _flow_on_stage)
-    assert twin is not flow
-    assert [(one.name, type(one)) for one in twin.nodes.values()] == [
+    clone = played(flow, _flow_on_stage)
+    assert clone is not flow
+    assert [(one.name, type(one)) for one in clone.nodes.values()] == [
         (one.name, type(one)) for one in flow.nodes.values()
     ]
     for name, node in flow.nodes.items():
-        other = twin.nodes[name]
+        other = clone.nodes[name]
         assert other is not node
         assert (list(other.inputs), list(other.outputs)) == (list(node.inputs), list(node.outputs))
         assert other.params == node.params
-    assert [wire.key for wire in twin.wires] == [wire.key for wire in flow.wires]
-    assert twin.nodes["chat"].subprotocols == ("a", "b")
-    assert twin.nodes["both"].limit == 3.0
-    assert twin.nodes["push"].method == "POST"
-    assert twin.describe() == flow.describe()
+    assert [wire.key for wire in clone.wires] == [wire.key for wire in flow.wires]
+    assert clone.nodes["chat"].subprotocols == ("a", "b")
+    assert clone.nodes["both"].limit == 3.0
+    assert clone.nodes["push"].method == "POST"
+    assert clone.describe() == flow.describe()
 
 
-async def _flow_on_stage(_: VirtualLoop, stage: Stage, __: Log) -> Any:
-    return stage.flow
+async def _flow_on_stage(_: VirtualLoop, sandbox: Sandbox, __: Log) -> Any:
+    return sandbox.flow
 
 
 def test_a_twin_has_its_own_state_log_and_time(flow: Flow) -> None:
     flow.state.set("who", "live")
 
-    async def play(_: VirtualLoop, stage: Stage, log: Log) -> Any:
-        twin: Any = stage.flow
-        stage.open(facts(), lambda _: None)
-        twin.state.set("who", "twin")
+    async def play(_: VirtualLoop, sandbox: Sandbox, log: Log) -> Any:
+        clone: Any = sandbox.flow
+        sandbox.open(facts(), lambda _: None)
+        clone.state.set("who", "clone")
         return [row.time for row in log.tail()]
 
     (time,) = played(flow, play)
@@ -106,13 +106,13 @@ def test_a_twin_has_its_own_state_log_and_time(flow: Flow) -> None:
 def test_a_session_has_the_recorded_facts_and_is_heard(flow: Flow) -> None:
     heard: list[Any] = []
 
-    async def play(_: VirtualLoop, stage: Stage, log: Log) -> Any:
-        guest = stage.open(
+    async def play(_: VirtualLoop, sandbox: Sandbox, log: Log) -> Any:
+        client = sandbox.open(
             facts("s9", query={"a": ["1", "2"]}, headers={"x-own": "é"}), heard.append
         )
-        guest.receive("hi", 2)
-        guest.lost(4000, "tired")
-        session = guest.session
+        client.receive("hi", 2)
+        client.lost(4000, "tired")
+        session = client.session
         assert (session.id, session.peer, session.path) == ("s9", "1.2.3.4", "/chat/red")
         assert (session.query, session.headers) == ({"a": ["1", "2"]}, {"x-own": "é"})
         return [(row.kind, row.session) for row in log.tail()]
@@ -127,15 +127,15 @@ def test_a_session_has_the_recorded_facts_and_is_heard(flow: Flow) -> None:
 def test_a_path_is_recorded_decoded_and_finds_its_route_again(
     flow: Flow, path: str, room: str
 ) -> None:
-    async def play(_: VirtualLoop, stage: Stage, __: Log) -> Any:
-        return stage.open(facts(path=path, params={"room": room}), lambda _: None).session.params
+    async def play(_: VirtualLoop, sandbox: Sandbox, __: Log) -> Any:
+        return sandbox.open(facts(path=path, params={"room": room}), lambda _: None).session.params
 
     assert played(flow, play) == {"room": room}
 
 
 def test_a_session_without_a_route_is_told_with_the_routes_there_are(flow: Flow) -> None:
-    async def play(_: VirtualLoop, stage: Stage, __: Log) -> None:
-        stage.open(facts(path="/news"), lambda _: None)
+    async def play(_: VirtualLoop, sandbox: Sandbox, __: Log) -> None:
+        sandbox.open(facts(path="/news"), lambda _: None)
 
     with pytest.raises(
         ReplayError, match=r"'s1' connected to '/news'.*404.*routes: /chat/\{room\}"
@@ -146,11 +146,11 @@ def test_a_session_without_a_route_is_told_with_the_routes_there_are(flow: Flow)
 def test_who_was_let_in_then_is_let_in_now(flow: Flow) -> None:
     """Caps and origins are for doors to the street."""
 
-    async def play(_: VirtualLoop, stage: Stage, __: Log) -> int:
+    async def play(_: VirtualLoop, sandbox: Sandbox, __: Log) -> int:
         for number in range(50):
-            stage.open(facts(f"s{number}"), lambda _: None)
-        twin: Any = stage.flow
-        return len(twin.sessions)
+            sandbox.open(facts(f"s{number}"), lambda _: None)
+        clone: Any = sandbox.flow
+        return len(clone.sessions)
 
     assert played(flow, play) == 50
 
@@ -164,18 +164,18 @@ def test_a_close_of_ours_is_answered_when_it_was_recorded_or_after_a_while() -> 
 
     flow.websocket("/chat/{room}").message >> leave
 
-    async def play(loop: VirtualLoop, stage: Stage, log: Log) -> Any:
+    async def play(loop: VirtualLoop, sandbox: Sandbox, log: Log) -> Any:
         told, untold = (
-            stage.open(facts("a"), lambda _: None),
-            stage.open(facts("b"), lambda _: None),
+            sandbox.open(facts("a"), lambda _: None),
+            sandbox.open(facts("b"), lambda _: None),
         )
-        for guest in (told, untold):
-            guest.receive("bye", 3)
-            guest.receive("too late", 8)
+        for client in (told, untold):
+            client.receive("bye", 3)
+            client.receive("too late", 8)
         await loop.until(1.0)
         told.lost(4002, "recorded")
         await loop.until(CLOSING + 1)
-        known = {one.id: one for one in log._tape.sessions().values()}
+        known = {one.id: one for one in log._store.sessions().values()}
         return [(known[who].code, (known[who].closed or 0) - BEGAN) for who in "ab"]
 
     (code, at), (other, later) = played(flow, play)
@@ -201,11 +201,11 @@ def test_what_a_socket_would_have_held_back_waits_and_comes_in_order() -> None:
     chat.message >> slow
     chat.close >> gone
 
-    async def play(loop: VirtualLoop, stage: Stage, _: Log) -> int:
-        guest = stage.open(facts(), lambda _: None)
+    async def play(loop: VirtualLoop, sandbox: Sandbox, _: Log) -> int:
+        client = sandbox.open(facts(), lambda _: None)
         for number in range(150):
-            guest.receive(str(number), 1)
-        guest.lost(1000)
+            client.receive(str(number), 1)
+        client.lost(1000)
         await loop.until(0.5)
         held = len(came)
         await loop.until(5.0)
@@ -228,8 +228,8 @@ def test_a_request_is_answered_with_status_type_and_body() -> None:
     flow.http("/push/{who}", method="PUT").out >> answer
     event = {"method": "PUT", "path": "/push/ann", "query": {"a": "1"}, "headers": {}}
 
-    async def play(_: VirtualLoop, stage: Stage, __: Log) -> Any:
-        return await stage.request(event, b"hi", 1)
+    async def play(_: VirtualLoop, sandbox: Sandbox, __: Log) -> Any:
+        return await sandbox.request(event, b"hi", 1)
 
     told = '{"got":"hi","to":{"a":"1"}}'
     assert played(flow, play) == Answer(201, "application/json", told)
@@ -240,8 +240,8 @@ def test_a_request_without_a_route_is_told_with_the_remedy(method: str, path: st
     flow = Flow("push")
     flow.http("/push", method="PUT")
 
-    async def play(_: VirtualLoop, stage: Stage, __: Log) -> Any:
-        return await stage.request({"method": method, "path": path}, b"", 1)
+    async def play(_: VirtualLoop, sandbox: Sandbox, __: Log) -> Any:
+        return await sandbox.request({"method": method, "path": path}, b"", 1)
 
     with pytest.raises(ReplayError, match=rf"{method} '{path}' has no route.*flow\.http\('{path}'"):
         played(flow, play)
@@ -266,11 +266,13 @@ def test_a_timer_that_is_what_it_was_ticks_when_the_recording_says(
     loop = VirtualLoop()
 
     async def main() -> bool:
-        stage, _ = flow._stage(loop, BEGAN, {"nodes": [{"name": "note", "kind": "Node"}, *nodes]})
-        await stage.start()
-        fired = stage.fire("tick", {"count": 7, "time": 7.0}, 5)
+        sandbox, _ = flow._sandbox(
+            loop, BEGAN, {"nodes": [{"name": "note", "kind": "Node"}, *nodes]}
+        )
+        await sandbox.start()
+        fired = sandbox.fire("tick", {"count": 7, "time": 7.0}, 5)
         await loop.until(3.5)
-        await stage.stop()
+        await sandbox.stop()
         return fired
 
     assert loop.run(main) == (recorded == 1.0)
@@ -286,8 +288,8 @@ def test_an_inject_is_pushed_again_and_what_is_gone_is_not(flow: Flow) -> None:
 
     flow.inject(name="button").out >> note
 
-    async def play(_: VirtualLoop, stage: Stage, __: Log) -> list[bool]:
-        return [stage.fire(name, {"a": 1}, 5) for name in ("button", "gone", "note")]
+    async def play(_: VirtualLoop, sandbox: Sandbox, __: Log) -> list[bool]:
+        return [sandbox.fire(name, {"a": 1}, 5) for name in ("button", "gone", "note")]
 
     assert played(flow, play) == [True, False, False]
     assert len(pushed) == 1
@@ -296,22 +298,22 @@ def test_an_inject_is_pushed_again_and_what_is_gone_is_not(flow: Flow) -> None:
 # ---- which event is which
 
 
-def origins(flow: Flow, play: Callable[[Stage, Callable[[], None]], None]) -> list[int]:
+def origins(flow: Flow, play: Callable[[Sandbox, Callable[[], None]], None]) -> list[int]:
     """Return the recorded events of what is answered, in the order of answers."""
 
-    async def run(_: VirtualLoop, stage: Stage, log: Log) -> list[int]:
+    async def run(_: VirtualLoop, sandbox: Sandbox, log: Log) -> list[int]:
         heard: list[int] = []
-        play(stage, lambda: heard.append(log._tape.seq))
-        return [stage.origin(one) for one in heard]
+        play(sandbox, lambda: heard.append(log._store.seq))
+        return [sandbox.origin(one) for one in heard]
 
     found: list[int] = played(flow, run)
     return found
 
 
 def test_an_answer_is_known_to_be_for_the_recorded_event(flow: Flow) -> None:
-    def play(stage: Stage, note: Callable[[], None]) -> None:
-        one = stage.open(facts("s1"), lambda _: note(), 10)
-        other = stage.open(facts("s2"), lambda _: note(), 11)
+    def play(sandbox: Sandbox, note: Callable[[], None]) -> None:
+        one = sandbox.open(facts("s1"), lambda _: note(), 10)
+        other = sandbox.open(facts("s2"), lambda _: note(), 11)
         one.receive("a", 1, 12)
         other.receive("b", 1, 20)  # sessions that are not played had the numbers between
         one.receive("c", 1, 21)
@@ -333,10 +335,10 @@ def test_what_a_manager_sends_is_for_the_event_that_made_it_send() -> None:
 
     chat.message >> tell
 
-    def play(stage: Stage, note: Callable[[], None]) -> None:
-        guest = stage.open(facts("s1"), lambda _: note(), 10)
-        stage.open(facts("s2"), lambda _: note(), 11)
-        guest.receive("a", 1, 15)
+    def play(sandbox: Sandbox, note: Callable[[], None]) -> None:
+        client = sandbox.open(facts("s1"), lambda _: note(), 10)
+        sandbox.open(facts("s2"), lambda _: note(), 11)
+        client.receive("a", 1, 15)
         manager.broadcast("by nobody")
 
     assert origins(flow, play) == [15, 15, NOBODY, NOBODY]
@@ -360,12 +362,12 @@ def test_a_greeting_is_for_the_connection_and_news_are_for_the_request() -> None
     chat.req >> greet
     flow.http("/push", method="POST").out >> publish
 
-    async def play(_: VirtualLoop, stage: Stage, log: Log) -> list[int]:
+    async def play(_: VirtualLoop, sandbox: Sandbox, log: Log) -> list[int]:
         heard: list[int] = []
-        stage.open(facts(), lambda _: heard.append(log._tape.seq), 30)
+        sandbox.open(facts(), lambda _: heard.append(log._store.seq), 30)
         event = {"method": "POST", "path": "/push", "headers": {"content-type": "text/plain"}}
-        await stage.request(event, b"news", 40)
-        return [stage.origin(one) for one in heard]
+        await sandbox.request(event, b"news", 40)
+        return [sandbox.origin(one) for one in heard]
 
     assert played(flow, play) == [30, 40]
 
@@ -382,24 +384,24 @@ def test_what_began_before_the_recording_is_for_none_of_its_events() -> None:
     chat = flow.websocket("/chat/{room}")
     chat.req >> stream
 
-    async def play(loop: VirtualLoop, stage: Stage, log: Log) -> list[int]:
+    async def play(loop: VirtualLoop, sandbox: Sandbox, log: Log) -> list[int]:
         heard: list[int] = []
-        stage.open(facts("s1"), lambda _: heard.append(log._tape.seq))
+        sandbox.open(facts("s1"), lambda _: heard.append(log._store.seq))
         await loop.until(0.5)
-        stage.begun()
-        stage.open(facts("s2"), lambda _: heard.append(log._tape.seq), 9)
+        sandbox.begun()
+        sandbox.open(facts("s2"), lambda _: heard.append(log._store.seq), 9)
         await loop.until(2.2)
-        return [stage.origin(one) for one in heard]
+        return [sandbox.origin(one) for one in heard]
 
     assert played(flow, play) == [EARLIER, 9, EARLIER]
 
 
 def test_what_the_log_has_forgotten_is_not_known(flow: Flow) -> None:
-    async def run(_: VirtualLoop, stage: Stage, log: Log) -> int:
-        guest = stage.open(facts("s1"), lambda _: None, 10)
-        log._tape.clear()
-        guest.receive("a", 1, 11)
-        return stage.origin(1)
+    async def run(_: VirtualLoop, sandbox: Sandbox, log: Log) -> int:
+        client = sandbox.open(facts("s1"), lambda _: None, 10)
+        log._store.clear()
+        client.receive("a", 1, 11)
+        return sandbox.origin(1)
 
     assert played(flow, run) == 0
 
@@ -417,9 +419,9 @@ def test_the_end_closes_whom_nobody_let_go() -> None:
 
     flow.websocket("/chat/{room}").close >> leave
 
-    async def play(_: VirtualLoop, stage: Stage, __: Log) -> None:
+    async def play(_: VirtualLoop, sandbox: Sandbox, __: Log) -> None:
         for who in ("a", "b"):
-            stage.open(facts(who), lambda _: None)
+            sandbox.open(facts(who), lambda _: None)
 
     played(flow, play)
     assert sorted(gone) == ["a", "b"]
@@ -427,7 +429,7 @@ def test_the_end_closes_whom_nobody_let_go() -> None:
 
 @pytest.fixture(autouse=True)
 def nothing_stays_on_stage() -> Iterator[None]:
-    from wsflow.base.current import on_stage
+    from wsflow.base.current import current_flow
 
     yield
-    assert on_stage.get() is None
+    assert current_flow.get() is None

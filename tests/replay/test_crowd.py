@@ -16,7 +16,7 @@ from tests.samples import FOLDER, chat, countdown
 from wsflow import Context, Flow, Recording, ReplayError
 from wsflow.io import format as lines
 from wsflow.replay.crowd import ghosts
-from wsflow.replay.crowd_report import Ghost, Haunting, Visit
+from wsflow.replay.crowd_report import CrowdReport, Ghost, Visit
 
 
 class Script:
@@ -68,7 +68,7 @@ def echo(flow: Flow, path: str = "/") -> None:
     flow.websocket(path).message >> repeat
 
 
-def told(haunting: Haunting) -> list[tuple[Any, ...]]:
+def told(haunting: CrowdReport) -> list[tuple[Any, ...]]:
     """Return what happened in the haunted flow, without the sessions' own names."""
     assert haunting.log is not None
     return [(r.time, r.kind, r.node, r.path, r.data, r.error) for r in haunting.log]
@@ -354,7 +354,7 @@ async def test_how_it_looks(flow: Flow, script: Script) -> None:
     page = haunting._repr_html_()
     assert "4 of 4" in page
     assert "<b>" not in page
-    assert repr(haunting).splitlines()[0].startswith("<Haunting 4 of 4 ghosts of made came in")
+    assert repr(haunting).splitlines()[0].startswith("<CrowdReport 4 of 4 ghosts of made came in")
 
 
 async def test_a_recording_gives_its_own_ghosts() -> None:
@@ -379,6 +379,6 @@ def test_what_a_recording_says_is_text_in_every_face_of_the_frame() -> None:
         code=1000,
         reason=mark,
     )
-    haunting = Haunting("hello", [Visit(ghost, code=1000, reason=mark)])
+    haunting = CrowdReport("hello", [Visit(ghost, code=1000, reason=mark)])
     for page in (haunting.frame().style.to_html(), haunting.frame().to_html()):
         assert "<img" not in page

@@ -59,7 +59,7 @@ class Wire:
 
 
 class Ear:
-    """A route and a witness that write down what they hear."""
+    """A route and a observer that write down what they hear."""
 
     subprotocols: tuple[str, ...] = ()
 
@@ -106,7 +106,7 @@ class Party:
             transport=self.wire,
             route=self.ear,
             limits=Limits(**limits),
-            witness=self.ear,
+            observer=self.ear,
             now=self.clock.now,
             on_closed=self.ear.gone,
         )

@@ -33,6 +33,6 @@ _COLOURS = {
 _DIRECTIVE = json.dumps({"theme": "base", "themeVariables": _COLOURS}, separators=(",", ":"))
 
 
-def inked(source: str) -> str:
+def coloured(source: str) -> str:
     """Return Mermaid source that says in which colours it is to be drawn."""
     return f"%%{{init: {_DIRECTIVE}}}%%\n{source}"

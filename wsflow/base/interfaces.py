@@ -142,7 +142,7 @@ class Reply(NamedTuple):
     body: bytes
 
 
-class Witness(Protocol):
+class Observer(Protocol):
     """Who writes down what happens on the wire, and lets other threads in."""
 
     def opened(self, session: SessionView) -> None: ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 import anyio
 
 
-class Bell:
+class Wakeup:
     """`ring()` wakes all who `wait()` at that moment; safe to ring when nobody does."""
 
     __slots__ = ("_event",)

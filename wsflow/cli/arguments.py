@@ -1,6 +1,6 @@
 """The arguments of the command line: what can be asked for, and how it is told.
 
-Opposite: `cli.py` does what was asked for.
+Opposite: `main.py` does what was asked for.
 """
 
 from __future__ import annotations
@@ -216,7 +216,7 @@ def _add_repair(commands: Any) -> None:
     repair = commands.add_parser(
         "repair",
         help="take damaged lines out of a recording",
-        description="Take out what can not be read; the file as it was is kept beside it.",
+        description="Player out what can not be read; the file as it was is kept beside it.",
         allow_abbrev=False,
     )
     repair.add_argument("recording", help=RECORDING)

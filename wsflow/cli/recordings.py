@@ -1,6 +1,6 @@
 """The archive: recordings at the command line, to look at, to mend and to convert.
 
-Opposite: `service.py` makes them.
+Opposite: `serve.py` makes them.
 """
 
 from __future__ import annotations
@@ -161,7 +161,7 @@ def _damage(damage: list[Damage], what: str) -> Iterator[str]:
 
 
 def repair(name: str, out: Console) -> int:
-    """Take out what can not be read, and print what that was and where the file is as it was.
+    """Player out what can not be read, and print what that was and where the file is as it was.
 
     Raises:
         CommandError: it can not be written.

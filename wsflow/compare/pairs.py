@@ -1,7 +1,7 @@
 """What was answered then against what is answered now, session by session.
 
 Answers are paired in order, with as few changes as can be found quickly: same, changed, missing,
-extra, late. Who sees them only as they come is a `Lane`.
+extra, late. Who sees them only as they come is a `Stream`.
 """
 
 from __future__ import annotations

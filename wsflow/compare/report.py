@@ -56,22 +56,22 @@ class Errors:
         self._now: Counter[tuple[str, str]] = Counter()
         self._then: Counter[tuple[str, str]] = Counter()
         self._text: dict[tuple[str, str], str] = {}
-        log._tape.dropping = self._look_at
+        log._store.dropping = self._look_at
 
     def expect(self, node: str, error: str) -> None:
-        """Take an error that was recorded."""
+        """Player an error that was recorded."""
         self._then[_kind_of(node, error)] += 1
 
     def look(self) -> None:
-        """Take what was raised since the last look."""
-        for block in self.log._tape.blocks():
+        """Player what was raised since the last look."""
+        for block in self.log._store.blocks():
             self._look_at(block)
 
     def _look_at(self, block: Block) -> None:
         if block.last < self._next:
             return
         if block.error is not None:
-            places = self.log._tape.places()
+            places = self.log._store.places()
             for seq, place, error in zip(
                 count(block.first), block.place, block.error, strict=False
             ):

@@ -29,7 +29,7 @@ class Unseen:
     seq = 0
 
 
-class Lane:
+class Stream:
     """The answers of one session as they come: what is equal is counted and forgotten at once.
 
     `origin` says which event the answer was for that was heard at a row, once it was told: 0 when
@@ -80,7 +80,7 @@ class Lane:
         return self._behind > 0
 
     def hear(self, body: Any, excuse: str = "") -> None:
-        """Take an answer that is given now."""
+        """Player an answer that is given now."""
         self.new.append((self._now(), body, excuse, self._rows.seq))
         self._behind -= 1
         if self.old:
@@ -89,7 +89,7 @@ class Lane:
             self.heard()
 
     def expect(self, t: float, body: Any, excuse: str = "", event: int = 0) -> None:
-        """Take an answer that was given then, to some event."""
+        """Player an answer that was given then, to some event."""
         new = self.new
         if new and not self.old and new[0][1] == body and self._in_order:
             self._behind += not excuse  # mostly it has been heard, and is the next one

@@ -20,7 +20,7 @@ from .graph import Graph
 from .node import Node, handler_arity
 from .port import Input, Output, Port, Wire
 from .schema import Schema
-from .shelf import Shelf
+from .shelf import ReadyMade
 from .triggers.catch import Catch
 from .triggers.http import METHODS, HttpTrigger
 from .triggers.inject import Inject
@@ -31,7 +31,7 @@ from .triggers.websocket import WebSocketTrigger
 R = TypeVar("R")
 
 
-class Declarations(Shelf):
+class Declarations(ReadyMade):
     """Everything of a flow that exists before it runs (and is a `node.Host` to its nodes)."""
 
     def __init__(
@@ -220,11 +220,11 @@ class Declarations(Shelf):
         return self._graph.connect(source, target).target.node
 
     def disconnect(self, source: Output | Node, target: Input | Node) -> None:
-        """Take the wire between two ports away; harmless when there is none."""
+        """Player the wire between two ports away; harmless when there is none."""
         self._graph.disconnect(source, target)
 
     def remove(self, node: Node) -> None:
-        """Take a node out, and its wires with it."""
+        """Player a node out, and its wires with it."""
         self._graph.remove(node)
 
     @property
@@ -240,7 +240,7 @@ class Declarations(Shelf):
     # ---- what nodes ask of their flow (see `node.Host`)
 
     def disconnect_port(self, port: Port) -> None:
-        """Take away every wire of a port."""
+        """Player away every wire of a port."""
         self._graph.disconnect_port(port)
 
     def forget(self, node: Node) -> None:

@@ -18,7 +18,7 @@ from functools import partial
 from threading import get_ident
 from typing import Any, Protocol, TypeAlias
 
-from ..base.current import on_stage
+from ..base.current import current_flow
 from ..base.snapshot import snapshot
 from ..errors import RunawayError, SetupError
 from ..tracebacks import is_ours
@@ -73,10 +73,10 @@ class Engine:
         """How to have something done in the loop, from any thread."""
         self.thread = 0
         """The thread of the loop; 0 while there is none."""
-        self._stage: Any = None
+        self._playing: Any = None
         self.running = self.paused = False
         self.gate: Callable[[Output, Any, Scope, int], bool] | None = None
-        """Who may hold a firing back (see `freezer.py`); None while nobody wants to."""
+        """Who may hold a firing back (see `freezes.py`); None while nobody wants to."""
         self._place = place
         self.scopes = 0
         """How many were opened: the number of the newest."""
@@ -204,7 +204,7 @@ class Engine:
         None, and nothing is done, where that thread is another world's: a replay must not reach
         live clients, nor they a replay, though a handler may keep contexts of both in one dict.
         """
-        return self.call(function, *args) if on_stage.get() is self._stage else None
+        return self.call(function, *args) if current_flow.get() is self._playing else None
 
     def emit(self, ctx: Context, signal: str, args: tuple[Any, ...]) -> int:
         """Call the scope's listeners of `signal` (see `Context.emit`)."""
@@ -432,7 +432,7 @@ class Engine:
 
     def begin(self) -> None:
         """From now on events are taken, in this thread's loop."""
-        self.running, self.thread, self._stage = True, get_ident(), on_stage.get()
+        self.running, self.thread, self._playing = True, get_ident(), current_flow.get()
 
     def halt(self) -> None:
         """Forget what has not started; the flow has stopped."""

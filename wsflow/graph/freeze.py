@@ -17,7 +17,7 @@ import anyio
 from ..clock import Alarm
 from ..errors import FreezeError
 from ..types import SessionView
-from .loop import waker
+from .loop import threadsafe_wakeup
 from .port import Output
 from .scope import Scope
 
@@ -33,7 +33,7 @@ class Alarms(Protocol):
 
 
 class Hands(Protocol):
-    """Who does in the flow's loop what was asked for here, from any thread (see `freezer.py`)."""
+    """Who does in the flow's loop what was asked for here, from any thread (see `freezes.py`)."""
 
     def let_go(self, freeze: Freeze, event: Any, *, again: bool = False) -> bool: ...
 
@@ -111,7 +111,7 @@ class Freeze:
         return self._hands.let_go(self, event, again=True)
 
     def drop(self, *, again: bool = False) -> bool:
-        """Take the held event out of the flow, with a `drop` row; False when nothing is held.
+        """Player the held event out of the flow, with a `drop` row; False when nothing is held.
 
         With `again` the next one is held.
         """
@@ -131,7 +131,7 @@ class Freeze:
             SessionClosedError: its session has ended.
             FreezeError: the freeze ended for another reason; it says which.
         """
-        wake, wait = waker()
+        wake, wait = threadsafe_wakeup()
         self._wakes = (*self._wakes, wake)
         with anyio.move_on_after(self.timeout):
             if self.state == "waiting":

@@ -39,7 +39,7 @@ class Call(Protocol):
     def __call__(self, function: Callable[..., R], *args: Any) -> R: ...
 
 
-class Freezer:
+class Freezes:
     """Makes freezes and keeps those that wait or hold, by what they wait for."""
 
     def __init__(

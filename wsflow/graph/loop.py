@@ -29,7 +29,7 @@ CALL_TIMEOUT = 10.0
 """Seconds another thread waits for the loop before it says that the loop is blocked."""
 
 
-class Owner:
+class LoopOwner:
     """Starts and stops one `life` in one task; `run`, `call` and `post` reach it from anywhere."""
 
     def __init__(self, name: str, life: Life, goodbye: Callable[[], None]) -> None:
@@ -205,7 +205,7 @@ class Owner:
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(there(), self.loop))
 
 
-def waker() -> tuple[Callable[[], None], Callable[[], Awaitable[Any]]]:
+def threadsafe_wakeup() -> tuple[Callable[[], None], Callable[[], Awaitable[Any]]]:
     """Return `(wake, wait)`: `wake` may be called from any thread, `wait` is awaited here."""
     loop, event = asyncio.get_running_loop(), asyncio.Event()
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
-from ..base.current import on_stage
+from ..base.current import current_flow
 from ..errors import HandlerError, UnknownNameError, UnknownPortError, WiringError
 from ..types import Handler, Places
 from .port import Input, Output, Port, Wire
@@ -73,7 +73,7 @@ class Node:
 
     def here(self) -> Self:
         """Return this node, or in a replay the one that plays its part."""
-        host = on_stage.get()
+        host = current_flow.get()
         if host is None or host is self.host:
             return self
         playing = host.nodes.get(self.name)
@@ -88,7 +88,7 @@ class Node:
         setup: Handler | None = None,
         params: Mapping[str, Any] | None = None,
     ) -> None:
-        """Take `function` as the handler from the next event on.
+        """Player `function` as the handler from the next event on.
 
         Raises:
             HandlerError: its parameters are none of `(event, ctx)`, `(event)`, `()`.
@@ -137,7 +137,7 @@ class Node:
             self.inputs = {port.name: port for port in self.inputs.values()}
 
     def remove_port(self, name: str) -> None:
-        """Take a port away, and its wires with it."""
+        """Player a port away, and its wires with it."""
         port = self._port(name)
         self.host.disconnect_port(port)
         (self.outputs if isinstance(port, Output) else self.inputs).pop(name)

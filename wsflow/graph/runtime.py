@@ -10,7 +10,7 @@ import anyio
 from ..clock import Clock
 from ..errors import SetupError
 from .engine import Engine
-from .loop import Owner
+from .loop import LoopOwner
 from .node import Node
 from .watchdog import Watch
 
@@ -39,7 +39,7 @@ class Runtime:
         close: Callable[[], Awaitable[None]],
         goodbye: Callable[[], None],
     ) -> None:
-        self.owner = Owner(name, self._life, goodbye)
+        self.owner = LoopOwner(name, self._life, goodbye)
         self._engine, self._clock, self._nodes = engine, clock, nodes
         self._check, self._close = check, close
         self.watch = Watch(nodes)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .engine import Engine
 
 
-class Shelf(Host):
+class ReadyMade(Host):
     """Ready-made nodes, declared like all others: by name, changed in place by a cell run again."""
 
     _graph: Graph

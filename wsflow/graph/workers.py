@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import anyio
 
-from ..base.wake import Bell
+from ..base.wake import Wakeup
 
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup
@@ -38,7 +38,7 @@ class Workers:
         self._jobs: deque[Job] = deque()
         self._idle: list[anyio.Event] = []
         self._wanted: anyio.Event | None = None
-        self._quiet = Bell()
+        self._quiet = Wakeup()
         self._waking = 0
         """Workers that were called and have not come yet."""
 

@@ -22,7 +22,7 @@ import msgspec
 from msgspec import Raw
 
 from ..errors import RecordingError
-from ..log.store import Tape
+from ..log.store import Store
 from ..texts import texts
 from . import format as lines
 from .folder import FOLDER, SUFFIX, create, keep_previous, part, release, resolve, unwritable
@@ -76,7 +76,7 @@ class Recorder:
     def __init__(
         self,
         name: str,
-        tape: Tape,
+        store: Store,
         describe: Callable[[], dict[str, Any]],
         *,
         folder: str | Path = FOLDER,
@@ -90,7 +90,7 @@ class Recorder:
         self.rows = 0
         self.failed: str | None = None
         """Why it stopped by itself, if it did."""
-        self._tape, self._describe, self._on_stop = tape, describe, on_stop
+        self._store, self._describe, self._on_stop = store, describe, on_stop
         self._call = call
         self._redaction = Redaction(texts(redact))
         self._part_bytes, self._part = part_bytes, 0
@@ -100,7 +100,7 @@ class Recorder:
         self._trouble: OSError | None = None
         self._began = time.monotonic_ns()
         self._last_t = 0
-        self._next = tape.seq + 1
+        self._next = store.seq + 1
         self._guests: dict[int, dict[str, Any]] = {}
         """The handshakes that are in the file, by the session's number."""
         self._heads: dict[int, dict[int, Head]] = {}
@@ -117,7 +117,7 @@ class Recorder:
         except BaseException:
             self._undo()
             raise
-        self._detach = tape.attach(self.flush)
+        self._detach = store.attach(self.flush)
         self._syncer = threading.Thread(
             target=self._sync, name=f"wsflow recorder {self.name}", daemon=True
         )
@@ -156,15 +156,15 @@ class Recorder:
         return self.path
 
     def _here(self, do: Callable[[], object]) -> None:
-        """Do something in the flow's loop: only there the tape is told."""
+        """Do something in the flow's loop: only there the store is told."""
         if self._call is None:
             do()
         else:
             self._call(do)
 
     def _mark(self, text: str) -> None:
-        place = self._tape.place("mark", "", "recording")
-        self._tape.tell(place, 0, 0, 0, text, len(text))
+        place = self._store.place("mark", "", "recording")
+        self._store.tell(place, 0, 0, 0, text, len(text))
         self.flush()
 
     # ---- writing
@@ -192,13 +192,12 @@ class Recorder:
     def _batch(self) -> Batch:
         """Return what was told since the last batch."""
         expected, last, rows = self._next, self._last_t, 0
-        offset = time.monotonic_ns() - self._began - self._tape.now()
+        offset = time.monotonic_ns() - self._began - self._store.now()
         heads, is_plain = self._heads, not self._redaction.has_own
         written: list[Line | Raw] = []
         put = written.append
-        for seq, when, place, session, scope, cause, data, size, elapsed, error in self._tape.since(
-            expected
-        ):
+        told = self._store.since(expected)
+        for seq, when, place, session, scope, cause, data, size, elapsed, error in told:
             if when + offset > last:
                 last = when + offset
             if seq > expected:
@@ -242,7 +241,7 @@ class Recorder:
     def _put_ending(self, line: Line, session: int) -> None:
         """Tell how a session ended, and forget it: a server may see millions of them."""
         del self._guests[session], self._heads[session]
-        known = self._tape.known(session)
+        known = self._store.known(session)
         if known is not None and known.code is not None:
             line.code, line.reason = known.code, lines.text(self._redaction.text(known.reason))
 
@@ -255,7 +254,7 @@ class Recorder:
             if facts:
                 put(Raw(msgspec.json.encode({"opened": facts}, enc_hook=str)))
         facts = self._guests.get(session, {})
-        where = self._tape.places()[place]
+        where = self._store.places()[place]
         head = Head(
             where.kind,
             lines.text(where.node),
@@ -267,7 +266,7 @@ class Recorder:
         return head
 
     def _facts(self, session: int) -> dict[str, Any]:
-        known = self._tape.known(session)
+        known = self._store.known(session)
         return {} if known is None else self._redaction.facts(known)
 
     def _header(self) -> bytes:
@@ -275,7 +274,7 @@ class Recorder:
             {
                 "wsflow": FORMAT,
                 "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"),
-                "time": self._tape.now(),
+                "time": self._store.now(),
                 "part": self._part,
                 "flow": self._describe(),
                 "redacted": self._redaction.names,
@@ -330,14 +329,14 @@ class Recorder:
         """Say loudly, once, what is not in the file."""
         why = error.strerror if isinstance(error, OSError) else None
         self.failed = f"{self.path}: {why or repr(error)}"
-        tape, name = self._tape, self.path.name
+        store, name = self._store, self.path.name
 
         def tell() -> None:
             for kind, text in (
                 ("error", f"recording {self.name!r} stopped: {self.failed}"),
                 ("gap", f"nothing from row {self._next} on is in {name}"),
             ):
-                tape.tell(tape.place(kind, "", "recording"), 0, 0, 0, None, 0, None, text)
+                store.tell(store.place(kind, "", "recording"), 0, 0, 0, None, 0, None, text)
 
         self._here(tell)
 

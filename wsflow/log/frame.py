@@ -241,7 +241,7 @@ def _body(said: Said | None) -> Any:
     return str(body) if isinstance(body, Answer) else body
 
 
-class Shelf(Frame):
+class RecordingsFrame(Frame):
     """The recordings of a folder: text stands left, numbers right, as nowhere in pandas."""
 
     def _repr_html_(self) -> str:
@@ -268,7 +268,7 @@ def of_infos(infos: list[tuple[str, Info | str]]) -> pd.DataFrame:
             ],
         }
     )
-    return Shelf(columns.convert_dtypes())
+    return RecordingsFrame(columns.convert_dtypes())
 
 
 def write_csv(frame: pd.DataFrame, path: str | Path) -> Path:

@@ -1,6 +1,6 @@
 """The log as a person looks at it: a table, a DataFrame, the trace of one event.
 
-Holds nothing itself: it reads the tape. pandas is loaded when a frame is asked for.
+Holds nothing itself: it reads the store. pandas is loaded when a frame is asked for.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ReceiveTimeoutError, WsflowError
 from ..events import KINDS, Row
-from ..graph.loop import waker
+from ..graph.loop import threadsafe_wakeup
 from ..spelling import Spelled
 from ..texts import texts
 from .rows import Rows, Trace, line, rows_table
-from .store import Tape
+from .store import Store
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,8 +33,8 @@ class Log(Spelled):
     End a cell with `flow.log` to see the last rows; `flow.log.frame()` is a pandas DataFrame.
     """
 
-    def __init__(self, tape: Tape) -> None:
-        self._tape = tape
+    def __init__(self, store: Store) -> None:
+        self._store = store
 
     # ---- for pandas
 
@@ -64,7 +64,7 @@ class Log(Spelled):
         from .frame import build, chosen
 
         kinds = _kinds(kind)
-        whole = build(self._tape.blocks(), self._tape.places(), self._tape.sessions())
+        whole = build(self._store.blocks(), self._store.places(), self._store.sessions())
         return chosen(
             whole, node=node, port=port, session=session, kinds=kinds, since=since, until=until
         )
@@ -88,7 +88,7 @@ class Log(Spelled):
 
     def tail(self, n: int = SHOWN) -> Rows:
         """Return the newest `n` rows, oldest first: a list that shows itself as a table."""
-        return Rows(self._tape.rows(newest=n))
+        return Rows(self._store.rows(newest=n))
 
     def trace(self, seq: int) -> Trace:
         """Return the row `seq` and all that it caused, oldest first: a list, shown as a tree.
@@ -100,7 +100,7 @@ class Log(Spelled):
             seq = index(seq)
         except TypeError:
             raise WsflowError(f"trace takes the seq of a row, such as 1, not {seq!r}") from None
-        rows = map(self._tape.row, self._tape.caused(seq))
+        rows = map(self._store.row, self._store.caused(seq))
         found = Trace(row for row in rows if row is not None)
         if not found or found[0].seq != seq:
             raise WsflowError(f"no row {seq} in the log; it holds {self.span}")
@@ -115,7 +115,7 @@ class Log(Spelled):
         """
         from .frame import of_sessions
 
-        return of_sessions(self._tape.sessions())
+        return of_sessions(self._store.sessions())
 
     def plot(self, *, step: float | None = None, since: Any = None, until: Any = None) -> Any:
         """Return a picture of the log; end a cell with it.
@@ -132,7 +132,7 @@ class Log(Spelled):
         from .metrics import rates
         from .plot import picture
 
-        rows = list(self._tape.rows())
+        rows = list(self._store.rows())
         if since is not None or until is not None:
             from .frame import between
 
@@ -153,7 +153,7 @@ class Log(Spelled):
 
         A watcher that raises is switched off.
         """
-        return self._tape.watch(watcher)
+        return self._store.watch(watcher)
 
     async def until(
         self,
@@ -174,7 +174,7 @@ class Log(Spelled):
 
         _kinds(kind)
         fitting: dict[int, Row] = {}
-        wake, wait = waker()
+        wake, wait = threadsafe_wakeup()
 
         def look(row: Row) -> None:
             if (
@@ -187,9 +187,9 @@ class Log(Spelled):
                 if len(fitting) >= count:
                     wake()
 
-        stop = self._tape.watch(look)
+        stop = self._store.watch(look)
         try:
-            for row in self._tape.rows():  # the watcher may have seen newer ones already
+            for row in self._store.rows():  # the watcher may have seen newer ones already
                 look(row)
             with anyio.move_on_after(timeout):
                 await wait()
@@ -211,30 +211,30 @@ class Log(Spelled):
     @property
     def dropped(self) -> int:
         """How many rows were dropped to stay within the bounds."""
-        return self._tape.dropped
+        return self._store.dropped
 
     @property
     def seq(self) -> int:
         """The number of the newest row: how many there have been, dropped ones included."""
-        return self._tape.seq
+        return self._store.seq
 
     def clear(self) -> None:
         """Forget the rows there are; `seq` goes on."""
-        self._tape.clear()
+        self._store.clear()
 
     def __len__(self) -> int:
-        return len(self._tape)
+        return len(self._store)
 
     def __iter__(self) -> Iterator[Row]:
-        return self._tape.rows()
+        return self._store.rows()
 
     # ---- how it looks
 
     @property
     def span(self) -> str:
         """Which rows it holds, in words."""
-        first = next(islice(self._tape.rows(), 1), None)
-        return "nothing yet" if first is None else f"rows {first.seq} to {self._tape.seq}"
+        first = next(islice(self._store.rows(), 1), None)
+        return "nothing yet" if first is None else f"rows {first.seq} to {self._store.seq}"
 
     def __repr__(self) -> str:
         dropped = f", {self.dropped} dropped" if self.dropped else ""

@@ -48,7 +48,7 @@ class Series:
     unanswered: list[int]
     """Messages whose first answer was still to come when the step ended, and did come."""
     median: dict[str, list[float | None]]
-    """Seconds handlers took, by node; None where none ended. See `Meter`."""
+    """Seconds handlers took, by node; None where none ended. See `Metrics`."""
     slow: dict[str, list[float | None]]
     """The same, of the slowest in twenty (the 95th percentile)."""
 
@@ -101,7 +101,7 @@ _COUNTED = {
 _SAID = frozenset({"response", "route", "error"})
 
 
-class Meter:
+class Metrics:
     """Counts rows in steps of `step` seconds, and keeps the newest `keep` of them.
 
     A handler's time is what it took until it first said something: answered, routed or raised. An
@@ -111,7 +111,7 @@ class Meter:
 
     def __init__(self, step: float = 1.0, keep: int = 600) -> None:
         if not step > 0 or keep < 1:
-            raise ValueError(f"a meter counts in steps of some seconds: {step=}, {keep=}")
+            raise ValueError(f"a metrics counts in steps of some seconds: {step=}, {keep=}")
         self.step, self.keep = step, keep
         self._width = max(1, round(step * 1e9))
         self._steps: deque[_Step] = deque(maxlen=keep)
@@ -254,9 +254,9 @@ def rates(rows: Iterable[Told], step: float | None = None) -> Series:
     span = (rows[-1].time - rows[0].time) / 1e9 if rows else 0.0
     if step is None:
         step = next((neat for neat in NEAT if span / neat <= STEPS), math.ceil(span / STEPS))
-    meter = Meter(step, keep=int(max(span, 0.0) / step) + 2)
-    meter.add(rows)
-    return meter.series()
+    metrics = Metrics(step, keep=int(max(span, 0.0) / step) + 2)
+    metrics.add(rows)
+    return metrics.series()
 
 
 def _levels(base: int, changes: list[int]) -> list[int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ..base.ink import inked
+from ..base.ink import coloured
 from ..events import Told
 
 FLOW = "flow"
@@ -19,7 +19,7 @@ class Sequence(str):
     __slots__ = ()
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
-        return {"text/plain": str(self), "text/vnd.mermaid": inked(str(self))}
+        return {"text/plain": str(self), "text/vnd.mermaid": coloured(str(self))}
 
 
 def diagram(rows: Iterable[Told]) -> Sequence:

@@ -7,7 +7,7 @@ from typing import Any, Protocol, TypeVar
 
 from ..base.snapshot import redact_headers, redact_query
 from ..types import Data, SessionView
-from .store import Known, Tape
+from .store import Known, Store
 
 R = TypeVar("R")
 
@@ -38,13 +38,13 @@ class Cause(Protocol):
     def _scope(self) -> Numbered: ...
 
 
-class TapeWitness:
-    """A `wire.Witness` that tells a tape."""
+class SessionLog:
+    """A `wire.Observer` that tells a store."""
 
     def __init__(
-        self, tape: Tape, caller: Caller, current: Callable[[], Cause | None] = lambda: None
+        self, store: Store, caller: Caller, current: Callable[[], Cause | None] = lambda: None
     ) -> None:
-        self._tape, self._caller, self._current = tape, caller, current
+        self._store, self._caller, self._current = store, caller, current
         self._paths: set[str] = set()
 
     def opened(self, session: SessionView) -> None:
@@ -57,29 +57,29 @@ class TapeWitness:
             params=session.params,
             query=redact_query(session.query),
             headers=redact_headers(session.headers),
-            opened=self._tape.now(),
+            opened=self._store.now(),
         )
-        self._tape.know(session.number, known)
+        self._store.know(session.number, known)
 
     def closed(self, session: SessionView, code: int | None, reason: str) -> None:
         """Keep how it ended; the facts may go with the session's last row."""
-        self._tape.session_ended(session.number, code, reason)
+        self._store.session_ended(session.number, code, reason)
 
     def sent(self, session: SessionView, data: Data, size: int | None) -> None:
         """A message was sent by hand or by `session.send` in a handler, or could not be."""
         kind = "drop" if size is None else "send"
         error = None if size is not None else "the session has ended: nothing was sent"
-        place, ctx = self._tape.place(kind, "", "send"), self._current()
+        place, ctx = self._store.place(kind, "", "send"), self._current()
         scope, cause = (0, 0) if ctx is None else (ctx._scope.number, ctx._cause)
-        self._tape.tell(place, session.number, scope, cause, data, size or 0, None, error)
+        self._store.tell(place, session.number, scope, cause, data, size or 0, None, error)
 
     def note(self, kind: str, text: str, session: int = 0, path: str = "") -> None:
         """Tell of something that happened on the wire."""
         where = "" if session else self._bounded(path)
         if path and not session and not where:
             text += f" (on {path!r})"
-        self._tape.tell(
-            self._tape.place(kind, "", "wire", where),
+        self._store.tell(
+            self._store.place(kind, "", "wire", where),
             session,
             0,
             0,

@@ -111,7 +111,7 @@ class Known(NamedTuple):
     reason: str = ""
 
 
-class Tape:
+class Store:
     """The rows of one flow, bounded by `max_rows` and `max_bytes`; `dropped` counts exactly."""
 
     def __init__(

@@ -15,9 +15,9 @@ from .composer import History
 
 if TYPE_CHECKING:
     from ..flow import Flow
-    from .freezes import Icebox
-    from .playback import Deck
-    from .rates import Gauge
+    from .freezes import PanelFreezes
+    from .playback import Playback
+    from .rates import Rates
     from .widget import Panel
 
 PARTS = ("sessions", "composer", "log", "diagram", "plots", "freezer", "client", "player")
@@ -54,25 +54,25 @@ class Panels(Spelled):
         return made
 
     @cached_property
-    def deck(self) -> Deck:
+    def playback(self) -> Playback:
         """What records and plays for all pages."""
-        from .playback import Deck
+        from .playback import Playback
 
-        return Deck(self._flow)
+        return Playback(self._flow)
 
     @cached_property
-    def gauge(self) -> Gauge:
+    def rates(self) -> Rates:
         """What counts for all pages."""
-        from .rates import Gauge
+        from .rates import Rates
 
-        return Gauge(self._flow)
+        return Rates(self._flow)
 
     @cached_property
-    def icebox(self) -> Icebox:
+    def freezes(self) -> PanelFreezes:
         """What is frozen, for all pages."""
-        from .freezes import Icebox
+        from .freezes import PanelFreezes
 
-        return Icebox(self._flow)
+        return PanelFreezes(self._flow)
 
     def sessions(self) -> Panel:
         """Who is connected: a live table; select a session, or close it."""

@@ -65,7 +65,7 @@ class Bridge(Loopback):
         self._flow, self._limit = flow, limit
         self._queue: deque[Arrived] = deque()
         self._put = self._got = 0
-        """Bytes put here (in the loop) and got from here (by the pulse)."""
+        """Bytes put here (in the loop) and got from here (by the ticker)."""
         self._full = self._told_closed = False
         self._ahead: deque[tuple[Data, int]] = deque()
 
@@ -90,7 +90,7 @@ class Bridge(Loopback):
     # ---- what the page asks, in the flow's loop
 
     def receive(self, data: Data) -> None:
-        """Take a message of the page.
+        """Player a message of the page.
 
         Raises:
             WsflowError: the connection has ended, or the flow is too far behind.
@@ -112,7 +112,7 @@ class Bridge(Loopback):
         while self._ahead and self.session.is_open and not self.session.halted:
             self.session.receive(*self._ahead.popleft())
 
-    # ---- what the page is told, in the pulse's thread
+    # ---- what the page is told, in the ticker's thread
 
     def news(self) -> News | None:
         """Return what arrived, the newest of it, and how it ended; None when there is nothing."""

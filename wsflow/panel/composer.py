@@ -123,7 +123,7 @@ class ComposerPart(Part):
         if upto != looked:
             newest = self._newest(session, looked + 1) or newest
         self._looked = (session, upto, newest)
-        row = self.flow._tape.row(newest)
+        row = self.flow._store.row(newest)
         if row is None:
             return None
         said = glance(row.data, 60) if row.kind == "message" else ""
@@ -131,10 +131,10 @@ class ComposerPart(Part):
 
     def _newest(self, session: Session, since: int) -> int:
         """Return the newest row from `since` on that can be answered; 0 when there is none."""
-        tape = self.flow._tape
-        answerable = {at for at, place in enumerate(tape.places()) if place.kind in ANSWERABLE}
+        store = self.flow._store
+        answerable = {at for at, place in enumerate(store.places()) if place.kind in ANSWERABLE}
         mine = session.number  # a row is its seq, time, place, session, ...
-        rows = (row[0] for row in tape.since(since) if row[3] == mine and row[2] in answerable)
+        rows = (row[0] for row in store.since(since) if row[3] == mine and row[2] in answerable)
         return max(rows, default=0)
 
     def _managers(self) -> list[Connections]:
@@ -218,7 +218,7 @@ class ComposerPart(Part):
         return hand
 
     def _answerable(self, session: Session, event: int) -> Row:
-        row = self.flow._tape.row(event or self._newest(session, 1))
+        row = self.flow._store.row(event or self._newest(session, 1))
         if row is None or row.session != session.id or row.kind not in ANSWERABLE:
             raise WsflowError(
                 f"the log has no event of {session.id} any more that could be answered; "

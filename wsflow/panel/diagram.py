@@ -85,7 +85,7 @@ class DiagramPart(Part):
 
     def __init__(self, flow: Flow) -> None:
         super().__init__(flow)
-        self._tape = flow._tape
+        self._store = flow._store
         self._looked_at = 0.0
         self._signature: Any = None
         self._picture: Picture | None = None
@@ -102,7 +102,7 @@ class DiagramPart(Part):
         """The session whose last event's way is lit otherwise; 0: none is."""
         self._last = 0
 
-    # ---- what it tells (the pulse's thread)
+    # ---- what it tells (the ticker's thread)
 
     def news(self) -> News | None:
         now = time.monotonic()
@@ -204,14 +204,14 @@ class DiagramPart(Part):
         return found
 
     def _read_log(self) -> None:
-        """Take handlers' times, and the last event of the selected session, from new rows."""
-        seq, session = self._tape.seq, self._session
+        """Player handlers' times, and the last event of the selected session, from new rows."""
+        seq, session = self._store.seq, self._session
         first = max(self._seen + 1, seq - (LOOKED if session else SAMPLED) + 1)
         if seq < first or not (session or any(node.is_async for node in self._nodes)):
             self._seen = max(self._seen, seq)
             return
-        places = self._tape.places()
-        for row in self._tape.since(first):
+        places = self._store.places()
+        for row in self._store.since(first):
             if row[8] is not None and places[row[2]].kind in ("route", "response"):
                 self._times.setdefault(places[row[2]].node, Time()).take(row[8])
             if session and row[3] == session and row[4] and not row[5]:
@@ -231,12 +231,12 @@ class DiagramPart(Part):
 
     def _number(self, id: str) -> int:
         """Return the number of a session; 0 when the log knows none of that id."""
-        sessions = self._tape.sessions().items()
+        sessions = self._store.sessions().items()
         return next((number for number, known in sessions if known.id == id), 0)
 
     def _last_of(self, number: int) -> int:
         """Return the newest row of a session that began something; 0 when there is none."""
-        for block in reversed(self._tape.blocks()):
+        for block in reversed(self._store.blocks()):
             if number in block.sessions:
                 for at in range(len(block) - 1, -1, -1):
                     if block.session[at] == number and not block.cause[at] and block.scope[at]:
@@ -246,20 +246,20 @@ class DiagramPart(Part):
     def _lit(self) -> News | None:
         """Return which boxes and wires are lit, by their index."""
         seq = self._seq or self._last
-        if not seq or (row := self._tape.row(seq)) is None:
+        if not seq or (row := self._store.row(seq)) is None:
             return None
         told = self._told_lit
-        if told is not None and told["seq"] == seq and self._tape.now() - row.time > FOLLOWED:
+        if told is not None and told["seq"] == seq and self._store.now() - row.time > FOLLOWED:
             return told  # nothing more will come of it, or little
         return self._way(seq)
 
     def _way(self, seq: int) -> News:
         """Return the boxes and wires a row's event, and all before and behind it, has passed."""
-        rows = [*self._above(seq), *self._tape.caused(seq)]
-        places = self._tape.places()
+        rows = [*self._above(seq), *self._store.caused(seq)]
+        places = self._store.places()
         at = set()
         for number in islice(dict.fromkeys(rows), LOOKED):
-            raw = next(iter(self._tape.since(number)), None)
+            raw = next(iter(self._store.since(number)), None)
             if raw is not None and raw[0] == number:
                 at.add(places[raw[2]])
         left = {(place.node, place.port) for place in at if place.kind in _FIRES}
@@ -270,12 +270,12 @@ class DiagramPart(Part):
 
     def _above(self, seq: int) -> Iterable[int]:
         """Give what led to a row, and to that, as far as it is known."""
-        row = self._tape.row(seq)
+        row = self._store.row(seq)
         for _ in range(LOOKED):
             if row is None or not row.cause:
                 return
             yield row.cause
-            row = self._tape.row(row.cause)
+            row = self._store.row(row.cause)
 
 
 def _about(node: Node) -> str:

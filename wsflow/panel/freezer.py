@@ -11,43 +11,43 @@ if TYPE_CHECKING:
 
 
 class FreezerPart(Part):
-    """A view of its flow's icebox."""
+    """A view of its flow's freezes."""
 
     name = "freezer"
     actions = ("arm", "let_go", "drop", "cancel", "repeat")
 
     def __init__(self, flow: Flow) -> None:
         super().__init__(flow)
-        self._icebox = flow.panel.icebox
+        self._freezes = flow.panel.freezes
         self._told: News = {}
-        self._icebox.open()
+        self._freezes.open()
 
     def close(self) -> None:
         """The page is gone."""
-        self._icebox.close()
+        self._freezes.close()
 
     def news(self) -> News | None:
-        there = {"ports": self._icebox.ports(), "lines": self._icebox.lines()}
+        there = {"ports": self._freezes.ports(), "lines": self._freezes.lines()}
         changed = {key: value for key, value in there.items() if self._told.get(key) != value}
         self._told = there
         return changed or None
 
     def arm(self, port: str, session: str | None = None, every: bool = False) -> int:
         """Hold the next event of a port, of one session or of whichever comes first."""
-        return self._icebox.arm(port, session, every)
+        return self._freezes.arm(port, session, every)
 
     def let_go(self, number: int, edited: str | None = None) -> None:
         """Let it go on."""
-        self._icebox.let_go(number, edited)
+        self._freezes.let_go(number, edited)
 
     def drop(self, number: int) -> None:
         """Let no handler see it."""
-        self._icebox.drop(number)
+        self._freezes.drop(number)
 
     def cancel(self, number: int) -> None:
         """Freeze no more."""
-        self._icebox.cancel(number)
+        self._freezes.cancel(number)
 
     def repeat(self, number: int, every: bool) -> None:
         """Hold the next one, too."""
-        self._icebox.repeat(number, every)
+        self._freezes.repeat(number, every)

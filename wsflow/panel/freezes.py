@@ -66,8 +66,8 @@ class Frozen:
     whole: str = field(default="", repr=False)
 
 
-class Icebox:
-    """The freezes of a flow. `lines` is for the pulse's thread, the rest for the flow's loop."""
+class PanelFreezes:
+    """The freezes of a flow. `lines` is for the ticker's thread, the rest for the flow's loop."""
 
     def __init__(self, flow: Flow) -> None:
         self._flow = flow
@@ -101,7 +101,7 @@ class Icebox:
                     with contextlib.suppress(WsflowError):  # the loop is blocked
                         one.freeze.cancel()
 
-    # ---- what there is (the pulse's thread)
+    # ---- what there is (the ticker's thread)
 
     def ports(self) -> list[str]:
         """Return the ports that can be frozen, by their labels."""

@@ -15,7 +15,7 @@ from ..errors import WsflowError
 from ..events import KINDS
 from ..log.rows import placed
 from .part import News, Part, text
-from .row_filter import Raw, Sieve
+from .row_filter import Raw, RowFilter
 from .row_text import Budget, one_line, whole
 
 if TYPE_CHECKING:
@@ -53,8 +53,8 @@ Line: TypeAlias = list[Any]
 class View:
     """What a page looks at: a filter, and how far it has been told. One thread at a time."""
 
-    def __init__(self, number: int, sieve: Sieve, stands_at: int | None = None) -> None:
-        self.number, self.sieve = number, sieve
+    def __init__(self, number: int, row_filter: RowFilter, stands_at: int | None = None) -> None:
+        self.number, self.row_filter = number, row_filter
         self.stands_at = stands_at
         """The newest row a page shows that stands still; None: it follows."""
         self.seen = stands_at or 0
@@ -72,11 +72,11 @@ class LogPart(Part):
 
     def __init__(self, flow: Flow) -> None:
         super().__init__(flow)
-        self._tape = flow._tape
-        self._view = View(0, Sieve(self._tape))
+        self._store = flow._store
+        self._view = View(0, RowFilter(self._store))
         self._places = 0
 
-    # ---- what it tells (the pulse's thread)
+    # ---- what it tells (the ticker's thread)
 
     def news(self) -> News | None:
         view = self._view  # an action puts another in its place
@@ -89,17 +89,17 @@ class LogPart(Part):
 
     def _followed(self, view: View) -> News | None:
         """Return the rows since the last time; of a flood the newest."""
-        seq = self._tape.seq
+        seq = self._store.seq
         if seq == view.seen and not view.is_new:
             return None
         fresh = view.is_new
-        if view.sieve.open:
+        if view.row_filter.open:
             most = SHOWN if fresh or seq - view.seen <= SHOWN else BURST
-            found = list(self._tape.since(max(view.seen + 1, seq - most + 1)))
+            found = list(self._store.since(max(view.seen + 1, seq - most + 1)))
             last, unseen = (found[-1][0] if found else view.seen), 0
         else:
             first = max(view.seen + 1, seq - LOOKED + 1)
-            found, last, _ = view.sieve.sift(self._tape.since(first), LOOKED)
+            found, last, _ = view.row_filter.select(self._store.since(first), LOOKED)
             unseen = 0 if fresh else first - view.seen - 1
             if len(found) > SHOWN:
                 unseen += len(found) - (SHOWN if fresh else BURST)
@@ -107,7 +107,7 @@ class LogPart(Part):
         if not found and not fresh and not unseen:
             view.seen = max(view.seen, last)
             return None
-        if view.sieve.open and not fresh:
+        if view.row_filter.open and not fresh:
             unseen = found[0][0] - view.seen - 1 if found else 0
         view.seen = max(view.seen, last)
         view.skipped += unseen
@@ -118,15 +118,15 @@ class LogPart(Part):
 
     def _counted(self, view: View) -> News | None:
         """Return how many rows came since the page stands still."""
-        seq = self._tape.seq
+        seq = self._store.seq
         if seq == view.seen and not view.is_new:
             return None
-        if view.sieve.open:
+        if view.row_filter.open:
             view.came += seq - view.seen
             view.seen = seq
         else:
             first = max(view.seen + 1, seq - LOOKED + 1)
-            found, last, _ = view.sieve.sift(self._tape.since(first), LOOKED)
+            found, last, _ = view.row_filter.select(self._store.since(first), LOOKED)
             view.skipped += first - view.seen - 1
             view.came += len(found)
             view.seen = max(view.seen, last)
@@ -136,7 +136,7 @@ class LogPart(Part):
 
     def _names(self) -> News | None:
         """Return what a filter can be made of, when that has changed."""
-        places = self._tape.places()
+        places = self._store.places()
         if len(places) == self._places:
             return None
         self._places = len(places)
@@ -150,7 +150,7 @@ class LogPart(Part):
         }
 
     def _lines(self, rows: Iterable[Raw]) -> list[Line]:
-        places, known, budget = self._tape.places(), self._tape.known, Budget()
+        places, known, budget = self._store.places(), self._store.known, Budget()
         lines = []
         for seq, time, place, session, _, _, data, size, _, error in rows:
             kind, node, port, _ = places[place]
@@ -179,30 +179,30 @@ class LogPart(Part):
         text: str = "",
     ) -> None:
         """Show only rows that fit, the newest ones first of all, and follow."""
-        self._see(View(view, Sieve(self._tape, kinds or (), where, session, text)))
+        self._see(View(view, RowFilter(self._store, kinds or (), where, session, text)))
 
     def follow(self, view: int) -> None:
         """Show the newest rows, and what comes."""
-        self._see(View(view, self._view.sieve))
+        self._see(View(view, self._view.row_filter))
 
     def stand(self, view: int, at: int) -> None:
         """Tell no rows beyond `at` any more, only how many there are."""
-        self._see(View(view, self._view.sieve, min(max(0, at), self._tape.seq)))
+        self._see(View(view, self._view.row_filter, min(max(0, at), self._store.seq)))
 
     def _see(self, view: View) -> None:
-        """Take a view, unless it is older: a page that was lost asks again what it had asked."""
+        """Player a view, unless it is older: a page that was lost asks again what it had asked."""
         if view.number > self._view.number:
             self._view = view
 
     def older(self, before: int) -> News:
         """Return the rows before one that fit, and how far back it was looked."""
-        sieve, start, left = self._view.sieve, self._start(), BACK
+        row_filter, start, left = self._view.row_filter, self._start(), BACK
         found: list[Raw] = []
-        at = min(before, self._tape.seq + 1)
+        at = min(before, self._store.seq + 1)
         while at > start and len(found) < STEP and left > 0:  # from behind, a piece at a time
             first = max(start, at - PIECE)
-            piece = [row for row in islice(self._tape.since(first), PIECE) if row[0] < at]
-            fit, last, left = sieve.sift(reversed(piece), left)
+            piece = [row for row in islice(self._store.since(first), PIECE) if row[0] < at]
+            fit, last, left = row_filter.select(reversed(piece), left)
             found += fit
             at = last or first
         found = found[:STEP][::-1]
@@ -217,9 +217,9 @@ class LogPart(Part):
 
     def newer(self, after: int) -> News:
         """Return the rows after one that fit, and whether these were all."""
-        sieve = self._view.sieve
-        found, last, _ = sieve.sift(islice(self._tape.since(after + 1), BACK), BACK)
-        more = len(found) > STEP or 0 < last < self._tape.seq
+        row_filter = self._view.row_filter
+        found, last, _ = row_filter.select(islice(self._store.since(after + 1), BACK), BACK)
+        more = len(found) > STEP or 0 < last < self._store.seq
         found = found[:STEP]
         return {
             "rows": self._lines(found),
@@ -233,13 +233,13 @@ class LogPart(Part):
         Raises:
             WsflowError: there is no such row, or it was dropped.
         """
-        row = self._tape.row(seq)
+        row = self._store.row(seq)
         if row is None:
             raise WsflowError(
                 f"row {seq} is not in the log any more; it holds {self.flow.log.span}"
             )
-        raw = next(iter(self._tape.since(seq)), None)
-        session = self._tape.known(raw[3]) if raw is not None and raw[3] else None
+        raw = next(iter(self._store.since(seq)), None)
+        session = self._store.known(raw[3]) if raw is not None and raw[3] else None
         return {
             "seq": seq,
             "time": row.time // 1_000_000,
@@ -258,8 +258,8 @@ class LogPart(Part):
 
     def _start(self) -> int:
         """Return the number of the oldest row."""
-        first = next(iter(self._tape.since(1)), None)
-        return self._tape.seq + 1 if first is None else int(first[0])
+        first = next(iter(self._store.since(1)), None)
+        return self._store.seq + 1 if first is None else int(first[0])
 
     def _story(self, seq: int) -> News:
         """Return the tree a row stands in: the event that began it, and all that this caused."""
@@ -267,13 +267,13 @@ class LogPart(Part):
         while (cause := self._cause(above[0])) and len(above) < TOLD // 2:
             above.insert(0, cause)
         lost = self._lost(above[0])
-        family = self._tape.caused(above[0])
-        chosen = _nearest(family, above, self._tape.caused(seq), TOLD)
+        family = self._store.caused(above[0])
+        chosen = _nearest(family, above, self._store.caused(seq), TOLD)
         budget, depth, began = Budget(), {0: -1}, 0
         times: dict[int, int] = {}
         lines = []
         for number in chosen:
-            row = self._tape.row(number)
+            row = self._store.row(number)
             if row is None:  # dropped this very moment
                 continue
             began = began or row.time
@@ -297,18 +297,18 @@ class LogPart(Part):
 
     def _packed(self, seq: int) -> Any:
         """Return a row's data as it is kept."""
-        raw = next(iter(self._tape.since(seq)), None)
+        raw = next(iter(self._store.since(seq)), None)
         return None if raw is None else raw[6]
 
     def _cause(self, seq: int) -> int:
         """Return what led to a row, if that is still there."""
-        row = self._tape.row(seq)
-        return row.cause if row is not None and self._tape.row(row.cause) is not None else 0
+        row = self._store.row(seq)
+        return row.cause if row is not None and self._store.row(row.cause) is not None else 0
 
     def _lost(self, seq: int) -> int:
         """Return what led to a row, if that is there no more."""
-        row = self._tape.row(seq)
-        return 0 if row is None or self._tape.row(row.cause) is not None else row.cause
+        row = self._store.row(seq)
+        return 0 if row is None or self._store.row(row.cause) is not None else row.cause
 
 
 def _nearest(

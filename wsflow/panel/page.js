@@ -19,7 +19,7 @@ const PARTS = {
   log: ["Log", logPart],
   diagram: ["Diagram", diagramPart],
   plots: ["Plots", plotsPart],
-  freezer: ["Freezer", freezerPart],
+  freezer: ["Freezes", freezerPart],
   player: ["Player", playerPart],
 };
 

@@ -1,7 +1,7 @@
 """One open page of a panel: collects the news of its parts, and does what it asks.
 
 What the page asks comes in any thread (ipykernel calls from several) and is done in the flow's
-loop; what it is told goes out in the pulse's thread or in that loop. It knows no widget.
+loop; what it is told goes out in the ticker's thread or in that loop. It knows no widget.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Page:
         self._heard_at = time.monotonic()
         self._failed: set[str] = set()
 
-    # ---- telling (the pulse's thread)
+    # ---- telling (the ticker's thread)
 
     def beat(self) -> bool:
         """Tell what is new; False when the page is gone."""

@@ -36,7 +36,7 @@ class Part:
     def news(self) -> News | None:
         """Return what the page does not know yet; None when nothing changed.
 
-        Called about ten times a second in the thread of the pulse, so it only reads.
+        Called about ten times a second in the thread of the ticker, so it only reads.
         """
         raise NotImplementedError
 

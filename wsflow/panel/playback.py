@@ -1,4 +1,4 @@
-"""The deck: records, and plays recordings, for all pages of one flow's panels.
+"""Playback: records, and plays recordings, for all pages of one flow's panels.
 
 A replay has a thread of its own; another one waits for it here and puts its report into words a
 page can show. Everything may be asked in any thread.
@@ -19,7 +19,7 @@ from ..compare.report import LONGEST, SHOWN, Report, pieces, readable
 from ..errors import RecordingError, WsflowError
 from ..io.folder import FOLDER, is_live, resolve
 from .part import News, text
-from .recordings import LOOK, Shelf
+from .recordings import LOOK, Recordings
 
 if TYPE_CHECKING:
     from ..flow import Flow
@@ -44,12 +44,12 @@ class Manner:
     any_order: bool = False
 
 
-class Deck:
+class Playback:
     """One for each flow. Its pages open it and close it; without any, a replay soon ends."""
 
     def __init__(self, flow: Flow, folder: str | Path = FOLDER) -> None:
         self.flow = flow
-        self.shelf = Shelf(folder)
+        self.recordings = Recordings(folder)
         self.report: News | None = None
         """The comparison of what was played last; None while something plays."""
         self._replay: Replay | None = None
@@ -65,13 +65,13 @@ class Deck:
     def open(self) -> None:
         """A page shows it."""
         self._pages += 1
-        self.shelf.open()
+        self.recordings.open()
 
     def close(self) -> None:
         """A page is gone."""
         self._pages -= 1
         self._left_at = time.monotonic()
-        self.shelf.close()
+        self.recordings.close()
 
     # ---- recording
 
@@ -81,10 +81,10 @@ class Deck:
         Raises:
             RecordingError: that is no name, or the file can not be written.
         """
-        if name in self.flow._recorders or is_live(resolve(name, self.shelf.folder)):
+        if name in self.flow._recorders or is_live(resolve(name, self.recordings.folder)):
             raise RecordingError(f"{name!r} is being recorded already")
         self._trouble = ""
-        self.flow.record(name, folder=self.shelf.folder)
+        self.flow.record(name, folder=self.recordings.folder)
 
     def finish(self, name: str) -> None:
         """End a recording, and choose it; the disk is not waited for here."""
@@ -94,7 +94,7 @@ class Deck:
     def _finish(self, recorder: Recorder) -> None:
         try:
             recorder.stop()
-            self.shelf.choose(recorder.name)
+            self.recordings.choose(recorder.name)
         except WsflowError as error:  # the loop is blocked; or the file was deleted
             self._trouble = text(error, 400)
 
@@ -117,7 +117,7 @@ class Deck:
             if there.get(name) is not recorder:
                 del self._recorders[name]
                 self._trouble = "" if recorder.failed is None else text(recorder.failed, 400)
-                self.shelf.look()
+                self.recordings.look()
         self._recorders.update(there)
         return [
             {"name": name, "rows": recorder.rows, "seconds": int(recorder.seconds)}
@@ -136,7 +136,7 @@ class Deck:
         active, self._halted = self._active, False
         if active is None:
             self._begin(manner)
-        elif manner == self._manner or active.recording.name != self.shelf.chosen:
+        elif manner == self._manner or active.recording.name != self.recordings.chosen:
             active.resume()
         else:
             self._change(active, manner)
@@ -161,7 +161,7 @@ class Deck:
             WsflowError: another recording plays.
         """
         replay = self._active
-        if replay is not None and replay.recording.name != self.shelf.chosen:
+        if replay is not None and replay.recording.name != self.recordings.chosen:
             raise WsflowError(f"{replay.recording.name} is playing: stop that first")
         if replay is None:
             replay, self._halted = self._made(manner), True
@@ -180,7 +180,7 @@ class Deck:
         return None if self._replay is None or self._replay.done else self._replay
 
     def _made(self, manner: Manner) -> Replay:
-        name = self.shelf.chosen
+        name = self.recordings.chosen
         if name is None:
             raise WsflowError("choose a recording first")
         made = self.flow.replay(
@@ -190,7 +190,7 @@ class Deck:
             ignore_times=manner.ignore_times,
             ignore_ids=manner.ignore_ids,
             any_order=manner.any_order,
-            folder=self.shelf.folder,
+            folder=self.recordings.folder,
         )
         self._manner = manner
         return made
@@ -212,7 +212,7 @@ class Deck:
         previous, self._replay = self._replay, replay
         self.report, self._why, self._stopped = None, "", False
         threading.Thread(
-            target=self._wait, args=(replay, previous), name="wsflow deck", daemon=True
+            target=self._wait, args=(replay, previous), name="wsflow playback", daemon=True
         ).start()
 
     def _wait(self, replay: Replay, previous: Replay | None) -> None:

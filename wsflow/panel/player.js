@@ -1,12 +1,12 @@
 import { h, write, plain, bytes, count, age } from "./dom.js";
-import { moment, shelfTable } from "./shelf.js";
+import { moment, recordingsTable } from "./recordings.js";
 import { timelinePicture } from "./timeline.js";
 import { reportView } from "./report.js";
 
 // The player: record, choose a recording, play it into today's handlers, see what changed.
 export function playerPart(bus, root) {
   const ask = (action, given) => bus.ask("player", action, given).then(() => say(""), (error) => say(error.message, "error"));
-  const there = { recorders: [], lines: [], chosen: null, outline: null, playing: null, report: null, free: "", trouble: "" };
+  const there = { recorders: [], lines: [], chosen: null, summary: null, playing: null, report: null, free: "", trouble: "" };
 
   // ---- recording
   const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/;
@@ -63,7 +63,7 @@ export function playerPart(bus, root) {
   }
 
   // ---- what there is
-  const shelf = shelfTable((which) => ask("choose", { name: which }));
+  const recordings = recordingsTable((which) => ask("choose", { name: which }));
 
   // ---- playing
   const speed = h("select", { "aria-label": "Speed", onchange: paceOrNot },
@@ -87,7 +87,7 @@ export function playerPart(bus, root) {
   const report = reportView((session, t) => picture.point(session, t));
   const stage = h("div", { className: "wf-stage" }, title, picture.element, h("div", { className: "wf-tools" }, play, step, next, stop, speed, where), rules, report.element);
   const none = h("p", { className: "wf-empty" }, "Choose a recording to see and play it.");
-  root.append(start, running, trouble, h("div", { className: "wf-deck" }, shelf.element, h("div", { className: "wf-pane" }, note, none, stage)));
+  root.append(start, running, trouble, h("div", { className: "wf-playback" }, recordings.element, h("div", { className: "wf-pane" }, note, none, stage)));
 
   let said = "";
   let pace = ""; // the speed it plays at, as it was told last
@@ -104,7 +104,7 @@ export function playerPart(bus, root) {
   }
 
   function drawPlaying() {
-    const { playing, outline, chosen } = there;
+    const { playing, summary, chosen } = there;
     none.hidden = chosen !== null;
     stage.hidden = chosen === null;
     const mine = playing !== null && playing.name === chosen;
@@ -112,37 +112,37 @@ export function playerPart(bus, root) {
     write(note, why);
     note.hidden = !why;
     if (chosen === null) return;
-    const line = shelf.line(chosen);
+    const line = recordings.line(chosen);
     const wrong = line?.state === "wrong" || line?.state === "live";
     const position = mine ? playing.position : 0;
     const on = active();
     write(play, playing?.state === "playing" ? "Pause" : playing?.state === "paused" ? "Go on" : "Play");
     play.disabled = (wrong && !on) || playing?.state === "comparing";
     step.disabled = (wrong && !on) || playing?.state === "playing" || (!on && playing?.state === "comparing");
-    next.hidden = !outline?.marks.length;
-    next.disabled = step.disabled || !outline?.marks.some(([t]) => t > (on ? position : -1));
+    next.hidden = !summary?.marks.length;
+    next.disabled = step.disabled || !summary?.marks.some(([t]) => t > (on ? position : -1));
     stop.disabled = !on;
     rules.disabled = on;
     const states = { playing: "playing", paused: "stands still", comparing: "comparing", done: "played", stopped: "stopped", failed: "could not be played" };
-    const length = outline ? ` of ${moment(outline.seconds)}` : "";
+    const length = summary ? ` of ${moment(summary.seconds)}` : "";
     write(where, mine ? `${states[playing.state]} · ${moment(position)}${length}` : on ? `${playing.name} ${playing.state === "playing" ? "is playing" : "stands still"}` : "");
     picture.at(mine && (on || playing.state === "stopped") ? position : null);
   }
 
   function drawChosen() {
-    const line = there.chosen === null ? null : shelf.line(there.chosen);
+    const line = there.chosen === null ? null : recordings.line(there.chosen);
     const damage = line?.damaged ? ` · ${count(line.damaged)} damaged ${line.damaged === 1 ? "line" : "lines"} left out` : "";
     const facts = line?.state === "read" ? `${moment(line.seconds)} · ${count(line.sessions)} ${line.sessions === 1 ? "session" : "sessions"} · ${count(line.rows)} rows · ${bytes(line.bytes)}${damage}` : "";
     title.replaceChildren(h("strong", {}, there.chosen ?? ""), h("span", { className: "wf-quiet" }, facts));
     title.title = (line?.damage ?? []).map(plain).join("\n");
-    picture.show(there.outline, line);
+    picture.show(there.summary, line);
   }
 
   bus.on("player", (news) => {
     Object.assign(there, news);
-    if ("lines" in news || "chosen" in news) shelf.draw(there.lines, there.chosen, there.folder);
+    if ("lines" in news || "chosen" in news) recordings.draw(there.lines, there.chosen, there.folder);
     if ("recorders" in news || "lines" in news || "free" in news || "trouble" in news) drawRecorders();
-    if ("outline" in news || "chosen" in news || "lines" in news) drawChosen();
+    if ("summary" in news || "chosen" in news || "lines" in news) drawChosen();
     if ("report" in news || "chosen" in news) {
       const mine = there.report !== null && there.report.recording === there.chosen ? there.report : null;
       report.show(mine);

@@ -1,4 +1,4 @@
-"""The player on a page: a view of its flow's deck, and the buttons of it."""
+"""The player on a page: a view of its flow's playback, and the buttons of it."""
 
 from __future__ import annotations
 
@@ -33,28 +33,28 @@ class PlayerPart(Part):
 
     def __init__(self, flow: Flow) -> None:
         super().__init__(flow)
-        self._deck = flow.panel.deck
+        self._playback = flow.panel.playback
         self._told: News = {}
-        self._deck.open()
+        self._playback.open()
 
     def close(self) -> None:
         """The page is gone."""
-        self._deck.close()
+        self._playback.close()
 
     # ---- what it tells
 
     def news(self) -> News | None:
-        deck, shelf = self._deck, self._deck.shelf
+        playback, recordings = self._playback, self._playback.recordings
         there: News = {
-            "folder": text(shelf.folder),
-            "recorders": deck.recorders(),
-            "trouble": deck.trouble,
-            "free": shelf.free(self._stem),
-            "lines": shelf.lines,
-            "chosen": shelf.chosen,
-            "outline": shelf.outline,
-            "playing": deck.playing(),
-            "report": deck.report,
+            "folder": text(recordings.folder),
+            "recorders": playback.recorders(),
+            "trouble": playback.trouble,
+            "free": recordings.free(self._stem),
+            "lines": recordings.lines,
+            "chosen": recordings.chosen,
+            "summary": recordings.summary,
+            "playing": playback.playing(),
+            "report": playback.report,
         }
         told = self._told
         changed = {
@@ -74,39 +74,39 @@ class PlayerPart(Part):
 
     def record(self, name: str) -> None:
         """Record everything from now on."""
-        self._deck.record(name)
+        self._playback.record(name)
 
     def mark(self, name: str, text: str) -> None:
         """Write a remark into a recording."""
-        self._deck.mark(name, text)
+        self._playback.mark(name, text)
 
     def finish(self, name: str) -> None:
         """End a recording."""
-        self._deck.finish(name)
+        self._playback.finish(name)
 
     def choose(self, name: str) -> None:
         """Show this recording."""
-        self._deck.shelf.choose(name)
+        self._playback.recordings.choose(name)
 
     def play(self, manner: dict[str, Any]) -> None:
         """Play, go on, or go on in another manner."""
-        self._deck.play(_manner(**manner))
+        self._playback.play(_manner(**manner))
 
     def pause(self) -> None:
         """Stand still."""
-        self._deck.pause()
+        self._playback.pause()
 
     def step(self, manner: dict[str, Any], mark: bool = False) -> None:
         """Go to the next event or mark."""
-        self._deck.step(_manner(**manner), mark=mark)
+        self._playback.step(_manner(**manner), mark=mark)
 
     def seek(self, manner: dict[str, Any], t: float) -> None:
         """Go to a moment."""
-        self._deck.seek(_manner(**manner), float(t))
+        self._playback.seek(_manner(**manner), float(t))
 
     def stop(self) -> None:
         """End now."""
-        self._deck.stop()
+        self._playback.stop()
 
 
 def _manner(

@@ -17,12 +17,12 @@ class PlotsPart(Part):
 
     def __init__(self, flow: Flow) -> None:
         super().__init__(flow)
-        self._gauge = flow.panel.gauge
+        self._rates = flow.panel.rates
         self._next = 0
 
     def news(self) -> News | None:
-        self._gauge.look()
-        seconds = self._gauge.since(self._next)
+        self._rates.look()
+        seconds = self._rates.since(self._next)
         if not seconds:
             return None
         first = not self._next

@@ -1,6 +1,6 @@
-"""What a flow does, second by second: counted from the tape's columns, a block at a time.
+"""What a flow does, second by second: counted from the store's columns, a block at a time.
 
-`meter.py` counts every row for a plot afterwards. This one must cost next to nothing while ten
+`metrics.py` counts every row for a plot afterwards. This one must cost next to nothing while ten
 thousand messages a second pass: it counts places, and takes handler times of some rows only.
 """
 
@@ -11,7 +11,7 @@ from collections import Counter, deque
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from ..log.store import Block, Place, Tape
+from ..log.store import Block, Place, Store
 
 if TYPE_CHECKING:
     from ..flow import Flow
@@ -55,12 +55,12 @@ class Second:
         return received, sent, errors, median, slow, self.backlog, self.sessions
 
 
-class Gauge:
+class Rates:
     """The last ten minutes of a flow. One thread looks; it costs what is new."""
 
     def __init__(self, flow: Flow) -> None:
         self._flow = flow
-        self._tape: Tape = flow._tape
+        self._store: Store = flow._store
         self._next = 1
         self._seconds: deque[Second] = deque(maxlen=KEPT)
         self._places: list[Place] = []
@@ -68,12 +68,12 @@ class Gauge:
         """Places of kind `req`: whether they are HTTP requests, which are messages too."""
 
     def look(self) -> None:
-        """Take what happened since the last look; does nothing more than once a second."""
-        now = self._tape.now() // SECOND
+        """Player what happened since the last look; does nothing more than once a second."""
+        now = self._store.now() // SECOND
         if self._seconds and self._seconds[-1].at >= now:
             return
-        self._places = self._tape.places()
-        blocks = self._tape.blocks()
+        self._places = self._store.places()
+        blocks = self._store.blocks()
         new = [block for block in blocks if block.last >= self._next]
         for block in new:
             self._take(block, max(0, self._next - block.first), blocks)

@@ -16,7 +16,7 @@ from ..errors import RecordingError
 from ..io.folder import FOLDER, SUFFIX, find, is_live, names, parts, resolve
 from ..recording import Recording
 from .part import News, text
-from .summary import Outline
+from .summary import Summary
 
 SHOWN = 200
 """Recordings on a page: the newest."""
@@ -39,7 +39,7 @@ BREATH = 0.0002
 TOLD = 0.2
 """Seconds between two words on how far a long reading is."""
 
-OUTLINES = 8
+SUMMARIES = 8
 """Pictures that are kept."""
 
 Signature = tuple[tuple[int, int], ...]
@@ -73,24 +73,24 @@ class Book:
         return named | {"state": self.state} | self.facts
 
 
-class Shelf:
-    """The recordings of a folder, the newest first; `outline` is the picture of the chosen one."""
+class Recordings:
+    """The recordings of a folder, the newest first; `summary` is the picture of the chosen one."""
 
     def __init__(self, folder: str | Path = FOLDER) -> None:
         self.folder = Path(folder)
         self.lines: list[News] = []
         self.chosen: str | None = None
         self._books: dict[str, Book] = {}
-        self._outlines: dict[str, News] = {}
+        self._summaries: dict[str, News] = {}
         self._lookers = 0
         self._wake = threading.Event()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 
     @property
-    def outline(self) -> News | None:
+    def summary(self) -> News | None:
         """The picture of the chosen recording; None while it is being read."""
-        return None if self.chosen is None else self._outlines.get(self.chosen)
+        return None if self.chosen is None else self._summaries.get(self.chosen)
 
     # ---- for pages, from any thread
 
@@ -99,7 +99,9 @@ class Shelf:
         with self._lock:
             self._lookers += 1
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="wsflow shelf", daemon=True)
+                self._thread = threading.Thread(
+                    target=self._run, name="wsflow recordings", daemon=True
+                )
                 self._thread.start()
 
     def close(self) -> None:
@@ -149,8 +151,8 @@ class Shelf:
                 books[name] = self._found(name)
         newest = sorted(books.values(), key=lambda book: book.date, reverse=True)[:SHOWN]
         self._books = {book.name: book for book in newest}
-        for name in [name for name in self._outlines if name not in self._books]:
-            del self._outlines[name]
+        for name in [name for name in self._summaries if name not in self._books]:
+            del self._summaries[name]
         self._publish()
         for book in sorted(newest, key=lambda book: book.name != self.chosen):
             if self._due(book):
@@ -177,7 +179,7 @@ class Shelf:
         seen = tuple((s.st_size, s.st_mtime_ns) for s in (one.stat() for one in parts(path)))
         book = self._books.get(name)
         if book is None or book.signature != seen:
-            self._outlines.pop(name, None)
+            self._summaries.pop(name, None)
             book = Book(name, path, seen)
         return book
 
@@ -186,7 +188,7 @@ class Shelf:
         if book.state == "wrong" or (book.state == "read" and not chosen):
             return False
         if book.state == "read":
-            return book.name not in self._outlines
+            return book.name not in self._summaries
         if is_live(book.path) or (book.bytes > SMALL and time.time() - book.date < QUIET):
             book.state = "live"
         elif book.bytes > LARGE and not chosen:
@@ -198,10 +200,10 @@ class Shelf:
     def _read(self, book: Book) -> None:
         try:
             recording = Recording.open(book.path)
-            outline = Outline()
+            summary = Summary()
             told = time.monotonic()
             for block in recording.blocks():
-                outline.take(block)
+                summary.take(block)
                 time.sleep(BREATH)
                 if self._wake.is_set() and not (self._lookers and self.chosen == book.name):
                     book.facts = {}
@@ -216,16 +218,16 @@ class Shelf:
         book.state = "read"
         book.facts = {
             "date": _date(recording, book),
-            "seconds": outline.seconds,
-            "sessions": outline.sessions,
-            "rows": outline.rows,
+            "seconds": summary.seconds,
+            "sessions": summary.sessions,
+            "rows": summary.rows,
             "damage": [text(one) for one in recording.damage[:5]],
             "damaged": len(recording.damage),
         }
-        self._outlines.pop(book.name, None)
-        while len(self._outlines) >= OUTLINES:
-            del self._outlines[next(iter(self._outlines))]
-        self._outlines[book.name] = outline.news(book.name)
+        self._summaries.pop(book.name, None)
+        while len(self._summaries) >= SUMMARIES:
+            del self._summaries[next(iter(self._summaries))]
+        self._summaries[book.name] = summary.news(book.name)
 
     def _publish(self) -> None:
         self.lines = [book.line() for book in self._books.values()]

@@ -1,5 +1,5 @@
 import { h, write, plain, count } from "./dom.js";
-import { moment } from "./shelf.js";
+import { moment } from "./recordings.js";
 
 // What a replay found: how much is the same, and what differs, then beside now.
 

@@ -12,7 +12,7 @@ from ..events import KINDS
 from ..log.rows import data_text
 
 if TYPE_CHECKING:
-    from ..log.store import Tape
+    from ..log.store import Store
 
 Raw: TypeAlias = tuple[Any, ...]
 """seq, time, place, session, scope, cause, data, size, elapsed, error."""
@@ -24,7 +24,7 @@ REMEMBERED = 10_000
 """Sessions of which it is remembered whether they fit."""
 
 
-class Sifted(NamedTuple):
+class Selected(NamedTuple):
     """What fell through, the `seq` of the last row that was looked at (0: none), what is left."""
 
     found: list[Raw]
@@ -32,7 +32,7 @@ class Sifted(NamedTuple):
     left: int
 
 
-class Sieve:
+class RowFilter:
     """Rows of these kinds, at a `node.port` with this in it, of this session, with this text.
 
     Raises:
@@ -41,13 +41,13 @@ class Sieve:
 
     def __init__(
         self,
-        tape: Tape,
+        store: Store,
         kinds: Iterable[str] = (),
         where: str = "",
         session: str = "",
         text: str = "",
     ) -> None:
-        self._tape = tape
+        self._store = store
         self._kinds = frozenset(kinds)
         unknown = self._kinds - {*KINDS}
         if unknown:
@@ -62,7 +62,7 @@ class Sieve:
         self.open = not (self._kinds or self._where or self._session or self._text)
         """Whether every row falls through."""
 
-    def sift(self, rows: Iterable[Raw], budget: int) -> Sifted:
+    def select(self, rows: Iterable[Raw], budget: int) -> Selected:
         """Return the rows that fit. A look costs 1 of the budget, unpacking `DEAR` and more."""
         found, last = [], 0
         for row in rows:
@@ -78,12 +78,12 @@ class Sieve:
                 if not fits:
                     continue
             found.append(row)
-        return Sifted(found, last, budget)
+        return Selected(found, last, budget)
 
     def _at(self, place: int) -> bool:
         places = self._places
         if place >= len(places):
-            places += map(self._fits_place, islice(self._tape.places(), len(places), None))
+            places += map(self._fits_place, islice(self._store.places(), len(places), None))
         return places[place]
 
     def _fits_place(self, place: Any) -> bool:
@@ -95,7 +95,7 @@ class Sieve:
     def _of(self, number: int) -> bool:
         fits = self._sessions.get(number)
         if fits is None:
-            known = self._tape.known(number)
+            known = self._store.known(number)
             id = "" if known is None else known.id.lower()
             fits = self._session in (id, id.split("-")[0])
             if len(self._sessions) >= REMEMBERED:

@@ -53,7 +53,7 @@ class SessionsPart(Part):
 
     def news(self) -> News | None:
         self._choose_again()
-        self._held = set(self.flow.panel.icebox.waiting())
+        self._held = set(self.flow.panel.freezes.waiting())
         lines = {session.id: self._line(session) for session in self._shown}
         changed = [line for who, line in lines.items() if self._told.get(who) != line]
         gone = [who for who in self._told if who not in lines]

@@ -34,7 +34,7 @@ class Status(Part):
             "events": flow.log.seq,
             "rate": self._events_a_second(),
             "dropped": flow.log.dropped,
-            "held": flow.panel.icebox.waiting(),
+            "held": flow.panel.freezes.waiting(),
             "blocked": None,
         }
         blocked = flow.blocked

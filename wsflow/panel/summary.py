@@ -35,7 +35,7 @@ KINDS = {
 }
 
 
-class Outline:
+class Summary:
     """Counts, and where something happened: session by session, in `BINS` places."""
 
     def __init__(self) -> None:
@@ -52,7 +52,7 @@ class Outline:
         return len(self._sessions) - (OUTSIDE in self._sessions)
 
     def take(self, entries: Iterable[Entry]) -> None:
-        """Take the next rows."""
+        """Player the next rows."""
         ticks, sessions = self._ticks, self._sessions
         for row in entries:
             if row.opened is not None:

@@ -15,7 +15,7 @@ BEAT = 0.1
 """Seconds between two looks (promise P17: at most ten updates a second)."""
 
 
-class Beating(Protocol):
+class Ticking(Protocol):
     """Who is looked after."""
 
     def beat(self) -> bool:
@@ -23,17 +23,17 @@ class Beating(Protocol):
         ...
 
 
-class Pulse:
+class Ticker:
     """The thread, and whom it looks after."""
 
     def __init__(self, seconds: float = BEAT) -> None:
         self.seconds = seconds
-        self._beating: weakref.WeakSet[Beating] = weakref.WeakSet()
+        self._beating: weakref.WeakSet[Ticking] = weakref.WeakSet()
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def watch(self, one: Beating) -> None:
+    def watch(self, one: Ticking) -> None:
         """Have `one.beat()` called from now on, the first time at once; harmless twice."""
         with self._lock:
             self._beating.add(one)
@@ -65,5 +65,5 @@ class Pulse:
             del one
 
 
-pulse = Pulse()
+ticker = Ticker()
 """The one of this process."""

@@ -1,5 +1,5 @@
 import { h, svg, write, plain } from "./dom.js";
-import { moment } from "./shelf.js";
+import { moment } from "./recordings.js";
 
 // A recording as a picture: a line a session, a stroke a message; click it to go there.
 
@@ -21,35 +21,35 @@ export function timelinePicture(seek) {
       h("span", { className: "wf-key", "data-kind": kind }, h("i", {}), text)), tip);
   const state = h("p", { className: "wf-empty", hidden: true });
   const element = h("div", { className: "wf-picture" }, drawing, slider, legend, state);
-  let outline = null;
+  let summary = null;
   let places = [];
   let position = null;
   let held = false; // the slider is in somebody's hand
 
   const across = () => Math.max(60, element.clientWidth - TIMELINE_LEFT - 8);
-  const x = (t) => TIMELINE_LEFT + (outline.seconds ? Math.min(1, t / outline.seconds) : 0) * across();
-  const height = () => Math.max(1, outline.lines.length + (outline.others > 0)) * TIMELINE_LINE;
+  const x = (t) => TIMELINE_LEFT + (summary.seconds ? Math.min(1, t / summary.seconds) : 0) * across();
+  const height = () => Math.max(1, summary.lines.length + (summary.others > 0)) * TIMELINE_LINE;
 
   function path(kind, top, tall) {
     const steps = [];
-    (outline.ticks[kind] ?? []).forEach((bins, line) => {
-      for (const bin of bins) steps.push(`M${x(bin * outline.width).toFixed(1)},${line * TIMELINE_LINE + top}v${tall}`);
+    (summary.ticks[kind] ?? []).forEach((bins, line) => {
+      for (const bin of bins) steps.push(`M${x(bin * summary.width).toFixed(1)},${line * TIMELINE_LINE + top}v${tall}`);
     });
     return svg("path", { class: `wf-stroke wf-${kind}`, d: steps.join("") });
   }
 
   function draw() {
-    if (!outline || element.offsetParent === null) return;
+    if (!summary || element.offsetParent === null) return;
     const tall = height();
     drawing.setAttribute("height", tall + TIMELINE_FOOT);
     drawing.setAttribute("width", TIMELINE_LEFT + across() + 8);
-    const { lines, others, seconds } = outline;
+    const { lines, others, seconds } = summary;
     const sessions = lines.length + others;
     drawing.setAttribute("aria-label", `${sessions} ${sessions === 1 ? "session" : "sessions"} over ${moment(seconds)}`);
     const names = [...lines.map(plain), ...(others ? [`${others} more`] : [])];
     const ends = [0, 0.25, 0.5, 0.75, 1].map((share) => svg("text", { x: TIMELINE_LEFT + share * across(), y: tall + 12, class: "wf-tick", "text-anchor": share === 0 ? "start" : share === 1 ? "end" : "middle" }, moment(seconds * share)));
     const rules = names.map((_, line) => svg("path", { class: "wf-rule", d: `M${TIMELINE_LEFT},${line * TIMELINE_LINE + TIMELINE_LINE / 2}h${across()}` }));
-    const marks = outline.marks.map(([t, text]) => svg("path", { class: "wf-stroke wf-mark", d: `M${x(t).toFixed(1)},0v${tall}` }, svg("title", {}, `${moment(t)}: ${plain(text)}`)));
+    const marks = summary.marks.map(([t, text]) => svg("path", { class: "wf-stroke wf-mark", d: `M${x(t).toFixed(1)},0v${tall}` }, svg("title", {}, `${moment(t)}: ${plain(text)}`)));
     const labels = names.map((name, line) => svg("text", { x: 0, y: line * TIMELINE_LINE + 12, class: "wf-label" }, name.length > 14 ? `${name.slice(0, 13)}…` : name));
     strokes.replaceChildren(...rules, ...labels, path("begin", 2, TIMELINE_LINE - 4), path("end", 2, TIMELINE_LINE - 4), path("in", 3, TIMELINE_LINE / 2 - 3), path("out", TIMELINE_LINE / 2, TIMELINE_LINE / 2 - 3), path("error", 2, TIMELINE_LINE - 4), ...marks, ...ends);
     const lineOf = new Map(lines.map((name, line) => [name, line]));
@@ -62,24 +62,24 @@ export function timelinePicture(seek) {
   }
 
   function drawHead() {
-    if (!outline) return;
+    if (!summary) return;
     const shown = position !== null;
     head.setAttribute("visibility", shown ? "visible" : "hidden");
     if (shown) {
       head.setAttribute("x1", x(position));
       head.setAttribute("x2", x(position));
     }
-    if (!held && document.activeElement !== slider) slider.value = shown && outline.seconds ? Math.round((position / outline.seconds) * 1000) : 0;
-    else if (!held && shown && outline.seconds) slider.value = Math.round((position / outline.seconds) * 1000);
-    slider.setAttribute("aria-valuetext", `${moment(position ?? 0)} of ${moment(outline.seconds)}`);
+    if (!held && document.activeElement !== slider) slider.value = shown && summary.seconds ? Math.round((position / summary.seconds) * 1000) : 0;
+    else if (!held && shown && summary.seconds) slider.value = Math.round((position / summary.seconds) * 1000);
+    slider.setAttribute("aria-valuetext", `${moment(position ?? 0)} of ${moment(summary.seconds)}`);
   }
 
   const timeAt = (event) => {
     const inside = event.clientX - drawing.getBoundingClientRect().left - TIMELINE_LEFT;
-    return Math.min(1, Math.max(0, inside / across())) * outline.seconds;
+    return Math.min(1, Math.max(0, inside / across())) * summary.seconds;
   };
   drawing.addEventListener("pointermove", (event) => {
-    if (!outline) return;
+    if (!summary) return;
     const t = timeAt(event);
     hover.setAttribute("x1", x(t));
     hover.setAttribute("x2", x(t));
@@ -90,15 +90,15 @@ export function timelinePicture(seek) {
     hover.setAttribute("visibility", "hidden");
     write(tip, "");
   });
-  drawing.addEventListener("click", (event) => outline && seek(timeAt(event)));
+  drawing.addEventListener("click", (event) => summary && seek(timeAt(event)));
   slider.addEventListener("input", () => {
     held = true;
-    if (outline) write(tip, `go to ${moment((slider.value / 1000) * outline.seconds)}`);
+    if (summary) write(tip, `go to ${moment((slider.value / 1000) * summary.seconds)}`);
   });
   slider.addEventListener("change", () => {
     held = false;
     write(tip, "");
-    if (outline) seek((slider.value / 1000) * outline.seconds);
+    if (summary) seek((slider.value / 1000) * summary.seconds);
   });
 
   const size = new ResizeObserver(draw); // also when a hidden tab comes into sight
@@ -107,9 +107,9 @@ export function timelinePicture(seek) {
   return {
     element,
     show(wanted, line) {
-      outline = wanted;
+      summary = wanted;
       const words = { wrong: plain(line?.why ?? ""), live: "It is being recorded: stop that to see and play it.", large: "Reading…", new: "Reading…", read: "Reading…" };
-      const ready = outline !== null && line?.state !== "wrong";
+      const ready = summary !== null && line?.state !== "wrong";
       write(state, ready ? "" : line ? words[line.state] : "It is gone.");
       state.hidden = ready;
       drawing.style.display = ready ? "" : "none";
@@ -125,7 +125,7 @@ export function timelinePicture(seek) {
       draw();
     },
     point(session, t) {
-      if (!outline) return;
+      if (!summary) return;
       hover.setAttribute("x1", x(t));
       hover.setAttribute("x2", x(t));
       hover.setAttribute("visibility", t === null ? "hidden" : "visible");

@@ -16,7 +16,7 @@ from . import bundle
 from .page import Page
 from .parts import KINDS
 from .status import Status
-from .ticker import pulse
+from .ticker import ticker
 
 if TYPE_CHECKING:
     from ..flow import Flow
@@ -45,7 +45,7 @@ class Panel(anywidget.AnyWidget):
         return self.comm is None
 
     def _receive(self, _: Any, message: Any, __: Any = None) -> None:
-        """Take a message of a page, in whatever thread."""
+        """Player a message of a page, in whatever thread."""
         if not isinstance(message, dict):
             return
         who, op = message.get("page"), message.get("op")
@@ -76,7 +76,7 @@ class Panel(anywidget.AnyWidget):
             silent = list(self._pages)[:-MOST_PAGES]
         for other in silent:
             self._bye(other)
-        pulse.watch(self)
+        ticker.watch(self)
 
     def _bye(self, who: str) -> None:
         with self._lock:
@@ -85,14 +85,14 @@ class Panel(anywidget.AnyWidget):
             page.close()
 
     def beat(self) -> bool:
-        """Tell every page what is new (see `pulse`); False when none is open."""
+        """Tell every page what is new (see `ticker`); False when none is open."""
         for who, page in list(self._pages.items()):
             if not page.beat():
                 self._bye(who)
         return bool(self._pages) and not self.closed
 
     def close(self) -> None:
-        """Take the panel off every page."""
+        """Player the panel off every page."""
         for who in list(self._pages):
             self._bye(who)
         super().close()

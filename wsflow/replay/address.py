@@ -95,7 +95,7 @@ class Address:
                 compression=None,
                 proxy=None,
                 max_size=MAX_ANSWER,
-                open_timeout=None,  # time is virtual here: the stage has the patience
+                open_timeout=None,  # time is virtual here: the target has the patience
                 ping_interval=None,
                 close_timeout=None,
             )

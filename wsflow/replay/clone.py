@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from urllib.parse import quote, urlencode
 
 from ..base.bodies import size_of
-from ..base.current import on_stage
+from ..base.current import current_flow
 from ..base.interfaces import Refusal, Request
 from ..base.urls import PathTemplate
 from ..compare.answer import EARLIER, NOBODY, Answer
@@ -33,7 +33,7 @@ from ..graph.triggers.inject import Inject
 from ..graph.triggers.multi import MultiTrigger
 from ..graph.triggers.timer import Timer
 from ..graph.triggers.websocket import WebSocketTrigger
-from ..log.store import Tape
+from ..log.store import Store
 from ..types import Data
 from ..wire.endpoint import Admission, Endpoint
 from ..wire.session import Session
@@ -119,7 +119,7 @@ class Part(Protocol):
     async def stop(self) -> None: ...
 
 
-class Stage:
+class Sandbox:
     """Where a replay plays: opens recorded sessions by the front door and listens to answers."""
 
     def __init__(
@@ -128,15 +128,15 @@ class Stage:
         endpoint: Endpoint,
         engine: Engine,
         paths: Callable[[], list[str]],
-        tape: Tape,
+        store: Store,
         loop: VirtualLoop,
     ) -> None:
         self.flow = flow
         self._endpoint, self._engine, self._paths = endpoint, engine, paths
-        self._tape, self._loop = tape, loop
+        self._store, self._loop = store, loop
         self._firsts, self._aheads, self._ahead = list[int](), list[int](), NONE
         """From which scope on by how much the recorded numbers are ahead."""
-        self.origins = tape, self.origin
+        self.origins = store, self.origin
         self._watershed = 0
         """Scopes up to this one began before the recording did."""
         self._ending = False
@@ -144,7 +144,7 @@ class Stage:
 
     async def start(self) -> None:
         """Begin; everything that runs from here on knows that it is a replay."""
-        on_stage.set(self.flow)
+        current_flow.set(self.flow)
         await self.flow.start()
 
     async def stop(self) -> None:
@@ -178,10 +178,10 @@ class Stage:
         """Return the recorded number of the event that was answered, for an answer that was heard
         when `heard` was the newest row; 0: not known, `NOBODY`: none, `EARLIER`: none of it.
         """
-        row = self._tape.row(heard + 1)
+        row = self._store.row(heard + 1)
         if row is None or row.kind not in {"response", "send"}:
             return 0
-        cause = self._tape.row(row.cause) if row.cause else None
+        cause = self._store.row(row.cause) if row.cause else None
         if cause is not None and cause.kind == "broadcast":
             row = cause
         if not row.cause:
@@ -193,18 +193,20 @@ class Stage:
 
     # ---- what clients do
 
-    def open(self, facts: dict[str, Any], hear: Callable[[Data], None], scope: int = 0) -> Guest:
+    def open(
+        self, facts: dict[str, Any], hear: Callable[[Data], None], scope: int = 0
+    ) -> SandboxClient:
         """Open a recorded session under its own id; `hear` gets what it is answered.
 
         Raises:
             ReplayError: the flow has no such route.
         """
-        guest = Guest(hear, self)
+        client = SandboxClient(hear, self)
         verdict = self._admit(facts)
-        guest.session = self._endpoint.open(verdict, guest, str(facts["id"]))
+        client.session = self._endpoint.open(verdict, client, str(facts["id"]))
         self.about(scope)
-        guest.session.start()
-        return guest
+        client.session.start()
+        return client
 
     def _admit(self, facts: dict[str, Any]) -> Admission:
         path, params = str(facts["path"]), facts.get("params") or {}
@@ -279,17 +281,17 @@ class Stage:
         return Answer.of(reply.status, dict(reply.headers).get("content-type"), reply.body)
 
 
-class Guest:
+class SandboxClient:
     """A recorded client: brings what it sent then, hears what it is answered now.
 
     It is the transport of its session (see `wire.Transport`) and takes everything at once.
     """
 
-    __slots__ = ("_hear", "_stage", "_timer", "_waiting", "session")
+    __slots__ = ("_hear", "_sandbox", "_timer", "_waiting", "session")
 
-    def __init__(self, hear: Callable[[Data], None], stage: Stage) -> None:
+    def __init__(self, hear: Callable[[Data], None], sandbox: Sandbox) -> None:
         self.session: Session
-        self._hear, self._stage = hear, stage
+        self._hear, self._sandbox = hear, sandbox
         self._waiting: deque[Callable[[], None]] = deque()
         """What it did while too many handlers of its session ran."""
         self._timer: Any = None
@@ -302,13 +304,13 @@ class Guest:
         if self._waiting or session.halted:
             self._waiting.append(lambda: self._receive(data, size, scope))
         else:
-            stage = self._stage
-            if scope - stage._engine.scopes - 1 != stage._ahead:  # mostly it is the next one
-                stage.about(scope)
+            sandbox = self._sandbox
+            if scope - sandbox._engine.scopes - 1 != sandbox._ahead:  # mostly it is the next one
+                sandbox.about(scope)
             session.receive(data, size)
 
     def _receive(self, data: Data, size: int, scope: int) -> None:
-        self._stage.about(scope)
+        self._sandbox.about(scope)
         self.session.receive(data, size)
 
     def lost(
@@ -323,7 +325,7 @@ class Guest:
     def _leave(self, code: int | None, reason: str, error: str | None, scope: int = 0) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._stage.about(scope)
+        self._sandbox.about(scope)
         self.session.lost(code, reason, error)
 
     # ---- what its session calls
@@ -335,10 +337,10 @@ class Guest:
 
     def close(self, code: int, reason: str) -> None:
         """Answer a Close when it was answered then (see `lost`), or else after a while."""
-        if self._stage._ending:
+        if self._sandbox._ending:
             self.session.lost(code, reason)
         else:
-            self._timer = self._stage._loop.call_later(CLOSING, self._leave, code, reason, None)
+            self._timer = self._sandbox._loop.call_later(CLOSING, self._leave, code, reason, None)
 
     def abort(self) -> None:
         self._leave(None, "", "connection dropped")
@@ -346,7 +348,7 @@ class Guest:
     def resume(self) -> None:
         """Go on with what waits."""
         if self._waiting:
-            self._stage._loop.call_soon(self._go_on)
+            self._sandbox._loop.call_soon(self._go_on)
 
     def _go_on(self) -> None:
         while self._waiting and not self.session.halted:

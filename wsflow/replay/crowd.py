@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 from ..base.snapshot import REDACTED
 from ..errors import ReplayError
 from ..types import Data
-from .crowd_report import Ghost, Haunting, Step, Visit
-from .crowd_visits import Haunted, in_memory, over_sockets
+from .crowd_report import CrowdReport, Ghost, Step, Visit
+from .crowd_visits import Playable, in_memory, over_sockets
 
 if TYPE_CHECKING:
     from ..io.format import Entry
@@ -100,7 +100,7 @@ class Ghosts:
             faults=tuple(faults),
         )
 
-    async def haunt(self, where: Haunted | str, *, speed: float = 1.0) -> Haunting:
+    async def haunt(self, where: Playable | str, *, speed: float = 1.0) -> CrowdReport:
         """Let them all visit a flow, or a server, and report what came of it.
 
         A flow gets them in memory: in a flow of its own with the same handlers and wires (as in a
@@ -116,7 +116,7 @@ class Ghosts:
         """
         if speed <= 0:
             raise ReplayError(f"speed is a number above 0: {speed}")
-        haunting = Haunting(self.recording.name, [Visit(ghost) for ghost in self])
+        haunting = CrowdReport(self.recording.name, [Visit(ghost) for ghost in self])
         began = time.monotonic()
         if isinstance(where, str):
             await over_sockets(where, haunting, speed)

@@ -1,4 +1,4 @@
-"""What each ghost of a crowd will do, and what came of it: the words of `ghosts.py`.
+"""What each ghost of a crowd will do, and what came of it: the words of `crowd.py`.
 
 Never does anything itself.
 """
@@ -62,7 +62,7 @@ class Visit:
 
 
 @dataclass
-class Haunting:
+class CrowdReport:
     """What came of a crowd's visit; `frame()` is a DataFrame with one row a ghost."""
 
     recording: str
@@ -138,7 +138,7 @@ class Haunting:
         return Frame(rows).astype({"code": "Int64"})
 
     def __repr__(self) -> str:
-        lines = [f"<Haunting {self.summary}>"]
+        lines = [f"<CrowdReport {self.summary}>"]
         lines += [f"  closed {_code(code)}: {count}" for code, count in self.closes.items()]
         lines += [f"  made to {fault}: {count}" for fault, count in self.faults.items()]
         lines += [f"  error: {error:.120}" for error in self.errors[:5]]

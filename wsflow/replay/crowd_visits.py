@@ -19,7 +19,7 @@ import anyio.to_thread
 
 from ..errors import RefusedError, ReplayError, SessionClosedError
 from ..types import Data
-from .crowd_report import Ghost, Haunting, Visit
+from .crowd_report import CrowdReport, Ghost, Visit
 from .virtual_time import VirtualLoop
 
 if TYPE_CHECKING:
@@ -115,13 +115,13 @@ async def _until(moment: float) -> None:
 # ---- in memory
 
 
-class Haunted(Protocol):
+class Playable(Protocol):
     """A flow: it makes a flow of its own for a replay."""
 
-    def _stage(self, loop: VirtualLoop, began: int) -> tuple[Any, Log]: ...
+    def _sandbox(self, loop: VirtualLoop, began: int) -> tuple[Any, Log]: ...
 
 
-async def in_memory(flow: Haunted, haunting: Haunting, began: int) -> None:
+async def in_memory(flow: Playable, haunting: CrowdReport, began: int) -> None:
     """Run the visits in a loop with virtual time, in a thread."""
     loop = VirtualLoop()
     over = anyio.CancelScope()
@@ -139,22 +139,22 @@ async def in_memory(flow: Haunted, haunting: Haunting, began: int) -> None:
         raise
 
 
-async def _on_stage(flow: Haunted, haunting: Haunting, loop: VirtualLoop, began: int) -> None:
-    stage, log = flow._stage(loop, began)
+async def _on_stage(flow: Playable, haunting: CrowdReport, loop: VirtualLoop, began: int) -> None:
+    sandbox, log = flow._sandbox(loop, began)
     loop.busy = lambda: anyio.to_thread.current_default_thread_limiter().borrowed_tokens > 0
-    await stage.start()
+    await sandbox.start()
     try:
         async with anyio.create_task_group() as watch:
-            watch.start_soon(_watch, stage.flow)
+            watch.start_soon(_watch, sandbox.flow)
             async with anyio.create_task_group() as group:
                 for visit in haunting.visits:
-                    group.start_soon(_visit, visit, partial(_remembered, stage.flow), 1.0)
+                    group.start_soon(_visit, visit, partial(_remembered, sandbox.flow), 1.0)
             watch.cancel_scope.cancel()
         with anyio.move_on_after(GRACE):
-            await stage.idle()
+            await sandbox.idle()
     finally:
         with anyio.CancelScope(shield=True):
-            await stage.stop()
+            await sandbox.stop()
     haunting.log = log
     failed = (f"{row.node}: {row.error}" for row in log if row.kind == "error")
     haunting.raised = list(islice(failed, 100))
@@ -212,7 +212,7 @@ class _Memory:
 # ---- over sockets
 
 
-async def over_sockets(url: str, haunting: Haunting, speed: float) -> None:
+async def over_sockets(url: str, haunting: CrowdReport, speed: float) -> None:
     """Let the visits go to a server, in real time.
 
     Raises:

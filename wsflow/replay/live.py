@@ -1,7 +1,7 @@
 """A recording played to a live server of any make: what its clients did then is done over sockets.
 
-This is the stage of `replay.py` that has a server on it; order, time and comparison are the same.
-Opposite: `twin.py`, the stage on which a flow plays.
+This is the target of `replay.py` that has a server on it; order, time and comparison are the same.
+Opposite: `clone.py`, the target on which a flow plays.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from ..errors import ReplayError
 from ..events import HAND
 from ..io.format import Entry
 from ..log.log import Log
-from ..log.store import Tape
+from ..log.store import Store
 from ..recording import Recording
 from ..types import Data
 from .address import Address
-from .live_client import Goodbye, Guest
+from .live_client import Goodbye, LiveClient
 from .replay import Replay
 from .virtual_time import VirtualLoop
 
@@ -85,14 +85,14 @@ def replay_to(
     speed = None if speed is not None and speed > TOP_SPEED else speed
     heard = _Overheard(recording.path, recording.header)
 
-    def stage(loop: VirtualLoop, _began: int, _flow: object) -> tuple[_Server, Log]:
+    def target(loop: VirtualLoop, _began: int, _flow: object) -> tuple[_Server, Log]:
         server = _Server(address, loop)
         heard.tell = server.told
         return server, server.log
 
     return Replay(
         heard,
-        stage,
+        target,
         speed=speed,
         rules=rules,
         sessions=None if sessions is None else frozenset(sessions),
@@ -117,7 +117,7 @@ class _Overheard(Recording):
 
 
 class _Server:
-    """A live server as the stage of a replay.
+    """A live server as the target of a replay.
 
     What clients did is done in the recorded order, each step when its time has come and all answers
     are there that had come before it; the patience for those comes to an end. Steps are lined up
@@ -126,15 +126,15 @@ class _Server:
 
     def __init__(self, address: Address, loop: VirtualLoop) -> None:
         self.address, self._loop = address, loop
-        self._tape = Tape(max_rows=1_000)
-        self.log = Log(self._tape)
+        self._store = Store(max_rows=1_000)
+        self.log = Log(self._store)
         self.idle: Callable[[], Awaitable[None]] = self._settle
         self.group: TaskGroup
         self.due: Counter[str] = Counter()
         """How many answers a session had been given so far."""
         self._open = AsyncExitStack()
-        self._guests: dict[str, Guest] = {}
-        self._owing: set[Guest] = set()
+        self._clients: dict[str, LiveClient] = {}
+        self._owing: set[LiveClient] = set()
         self._by_hand: set[int] = set()
         self._steps: deque[_Step | str] = deque()
         self._behind = self._asking = 0
@@ -159,26 +159,28 @@ class _Server:
         self._loop.busy = lambda: self._behind > AHEAD
 
     async def stop(self) -> None:
-        """Take leave of all that are still there."""
-        for guest in self._guests.values():
-            guest.do(Goodbye(1000, ""))
+        """Player leave of all that are still there."""
+        for client in self._clients.values():
+            client.do(Goodbye(1000, ""))
         limit = time.monotonic() + LEAVE
-        while any(guest.is_open for guest in self._guests.values()) and time.monotonic() < limit:
+        while any(client.is_open for client in self._clients.values()) and time.monotonic() < limit:
             await _real_time()
         self.group.cancel_scope.cancel()
         await self._open.aclose()
-        for guest in self._guests.values():
-            guest.close()
+        for client in self._clients.values():
+            client.close()
 
     def begun(self) -> None:
         """Who was there before has connected; a server does not tell what it does since when."""
 
-    def open(self, facts: dict[str, Any], hear: Callable[[Data], None], scope: int = 0) -> Guest:
+    def open(
+        self, facts: dict[str, Any], hear: Callable[[Data], None], scope: int = 0
+    ) -> LiveClient:
         """Connect a recorded session, when it is its turn."""
-        guest = Guest(facts, hear, self)
-        self._guests[guest.id] = guest
-        self.later(guest.id, guest.begin)
-        return guest
+        client = LiveClient(facts, hear, self)
+        self._clients[client.id] = client
+        self.later(client.id, client.begin)
+        return client
 
     async def request(self, event: dict[str, Any], body: bytes, scope: int = 0) -> Answer:
         """Make a recorded HTTP request, when it is its turn; return its response."""
@@ -194,8 +196,8 @@ class _Server:
 
     def fault(self, who: str, error: Exception) -> None:
         """Write down what went wrong."""
-        place = self._tape.place("error", who, "")
-        self._tape.tell(place, 0, 0, 0, None, 0, None, f"{type(error).__name__}: {error}")
+        place = self._store.place("error", who, "")
+        self._store.tell(place, 0, 0, 0, None, 0, None, f"{type(error).__name__}: {error}")
 
     # ---- step by step
 
@@ -235,7 +237,7 @@ class _Server:
         gate.set()
 
     async def _go(self) -> None:
-        """Take step after step."""
+        """Player step after step."""
         while True:
             while self._steps:
                 step = self._steps.popleft()
@@ -249,7 +251,7 @@ class _Server:
             await self._lined_up.wait()
 
     async def _take(self, step: _Step) -> None:
-        """Take a step when all answers are there that had come by then."""
+        """Player a step when all answers are there that had come by then."""
         while self._owing or self._asking:
             self._bell = anyio.Event()
             await self._bell.wait()
@@ -290,13 +292,13 @@ class _Server:
 
     def reckon(self, session: str) -> None:
         """See whether the server owes a session something."""
-        guest = self._guests.get(session)
-        if guest is not None:
-            (self._owing.add if guest.is_waiting else self._owing.discard)(guest)
+        client = self._clients.get(session)
+        if client is not None:
+            (self._owing.add if client.is_waiting else self._owing.discard)(client)
 
     def _is_there(self, who: str) -> bool:
-        guest = self._guests.get(who)
-        return guest is not None and guest.is_open
+        client = self._clients.get(who)
+        return client is not None and client.is_open
 
     async def _watch(self) -> None:
         """See that it goes on."""
@@ -310,8 +312,8 @@ class _Server:
             self._lined_up.set()
         if self._owing and time.monotonic() - self._moved >= self._patience:
             self._patience = max(self._patience / 2, LEAST_PATIENCE)
-            for guest in list(self._owing):
-                guest.forgive()
+            for client in list(self._owing):
+                client.forgive()
             self.moved()
         return bool(self._steps or self._behind or self._owing or self._asking)
 

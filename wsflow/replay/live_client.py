@@ -1,6 +1,6 @@
-"""A guest of a live server: a recorded session that is there again.
+"""A client of a live server: a recorded session that is there again.
 
-It does what it is told when it is told; when that is, its host decides (`livereplay.py`).
+It does what it is told when it is told; when that is, its host decides (`live.py`).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ BACKLOG = 10_000
 
 
 class Host(Protocol):
-    """Who has guests, and decides whose turn it is."""
+    """Who has clients, and decides whose turn it is."""
 
     address: Address
     group: TaskGroup
@@ -51,7 +51,7 @@ class Goodbye(NamedTuple):
     reason: str
 
 
-class Guest:
+class LiveClient:
     """A recorded session at a live server."""
 
     def __init__(self, facts: dict[str, Any], hear: Callable[[Data], None], server: Host) -> None:

@@ -20,7 +20,7 @@ from ..base.snapshot import SECRET_HEADERS, SECRET_QUERY
 from ..compare.answer import AFTER, BEFORE, Answer
 from ..compare.report import BY_HAND, DROPPED, Errors
 from ..compare.rules import Rules
-from ..compare.stream import Lane
+from ..compare.stream import Stream
 from ..compare.tally import Tally
 from ..errors import ReplayError
 from ..events import HAND, is_reply
@@ -49,16 +49,16 @@ OTHERS = "brought about by sessions that were not played"
 Cue: TypeAlias = Literal["go", "end", "again"]
 
 
-class Guest(Protocol):
-    """A recorded client on stage."""
+class Client(Protocol):
+    """A recorded client on target."""
 
     def receive(self, data: Data, size: int, scope: int) -> None: ...
 
     def lost(self, code: int | None, reason: str, error: str | None, scope: int) -> None: ...
 
 
-class Stage(Protocol):
-    """Where it is played: `twin.py` has a flow on it, `livereplay.py` a server."""
+class Target(Protocol):
+    """Where it is played: `clone.py` has a flow on it, `live.py` a server."""
 
     async def start(self) -> None: ...
 
@@ -68,7 +68,7 @@ class Stage(Protocol):
 
     def begun(self) -> None: ...
 
-    def open(self, facts: dict[str, Any], hear: Callable[[Data], None], scope: int) -> Guest: ...
+    def open(self, facts: dict[str, Any], hear: Callable[[Data], None], scope: int) -> Client: ...
 
     async def request(self, event: dict[str, Any], body: bytes, scope: int) -> Answer: ...
 
@@ -83,13 +83,13 @@ class Director(Protocol):
     def entered(self, *, mark: bool = False) -> None: ...
 
 
-class Take:
-    """Who is on stage, what was answered then and what is answered now."""
+class Player:
+    """Who is on target, what was answered then and what is answered now."""
 
     def __init__(
         self,
         source: Source,
-        stage: Stage,
+        target: Target,
         loop: VirtualLoop,
         director: Director,
         tally: Tally,
@@ -101,15 +101,15 @@ class Take:
         max_gap: float | None = None,
     ) -> None:
         self.events = 0
-        self._source, self._stage, self._loop, self._director = source, stage, loop, director
+        self._source, self._target, self._loop, self._director = source, target, loop, director
         self.errors, self._tally, self._rules = errors, tally, rules
         self._wanted = sessions
         self._mark = until if isinstance(until, str) else None
         self._cut = until if isinstance(until, int | float) else math.inf
         self._max_gap = math.inf if max_gap is None else max_gap
         self._facts: dict[str, dict[str, Any]] = {}
-        self._guests: dict[str, Guest] = {}
-        self._lanes: dict[str, Lane] = {}
+        self._clients: dict[str, Client] = {}
+        self._streams: dict[str, Stream] = {}
         self._requests: dict[int, str] = {}
         self._broadcasts: dict[int, int] = {}
         """The newest broadcast, and the scope that brought it about."""
@@ -121,9 +121,9 @@ class Take:
         self._gaps: list[range] = []
         self._excused: dict[int, str] = {}
         """Rows that handlers played now are not to blame for, and why."""
-        self._origins = getattr(stage, "origins", ())
+        self._origins = getattr(target, "origins", ())
         """What tells which event was answered; a server has nothing of the kind."""
-        self._fires: Callable[[str, Any, int], bool] | None = getattr(stage, "fire", None)
+        self._fires: Callable[[str, Any, int], bool] | None = getattr(target, "fire", None)
         """How timers and injects are fired; nobody can do that to a server."""
         own = {*source.header.get("redacted", ())} - SECRET_HEADERS - SECRET_QUERY
         self._clean = Redaction(own).clean if own else None
@@ -135,7 +135,7 @@ class Take:
         `early` are the handshakes of who was there already when the recording began.
         """
         await self._welcome(early)
-        loop, director, lanes, guests = self._loop, self._director, self._lanes, self._guests
+        loop, director, streams, clients = self._loop, self._director, self._streams, self._clients
         for entry in self._source.entries():
             if entry.opened is not None:
                 self._facts[str(entry.opened.get("id"))] = entry.opened
@@ -158,24 +158,24 @@ class Take:
                     if cue == "end":
                         self._cut = loop.time()
                         continue
-                guest = guests.get(entry.session)  # type: ignore[arg-type]
-                if guest is not None and kind == "message":
+                client = clients.get(entry.session)  # type: ignore[arg-type]
+                if client is not None and kind == "message":
                     self.events += 1
-                    guest.receive(_sent(entry), entry.size, entry.scope)
+                    client.receive(_sent(entry), entry.size, entry.scope)
                 else:
                     self._enter(entry)
                 if director.called:
                     director.entered()
                 self._last = t
             elif kind in ANSWERS:
-                lane = lanes.get(entry.session)  # type: ignore[arg-type]
+                stream = streams.get(entry.session)  # type: ignore[arg-type]
                 by_hand = entry.port == HAND
-                if lane is None or entry.cause < self._sound or self._excused or by_hand:
-                    lane = self._expect(entry)
+                if stream is None or entry.cause < self._sound or self._excused or by_hand:
+                    stream = self._expect(entry)
                 else:
-                    lane.expect(t, _sent(entry), "", self._event_of(entry))
-                if lane is not None and lane.behind:
-                    await self._catch_up(lane, t)
+                    stream.expect(t, _sent(entry), "", self._event_of(entry))
+                if stream is not None and stream.behind:
+                    await self._catch_up(stream, t)
                 self._last = t
             else:
                 if self._note(entry) and await self._mark_reached(entry) == "again":
@@ -187,8 +187,8 @@ class Take:
         await self._settle()
         if self._failure is not None:
             raise self._failure
-        for lane in lanes.values():
-            lane.finish(end + SLACK)
+        for stream in streams.values():
+            stream.finish(end + SLACK)
         return True
 
     # ---- what happened then, happens
@@ -200,12 +200,12 @@ class Take:
             if self._wanted is None or who in self._wanted:
                 self._facts[who] = facts
                 self._open(who, "")
-        if self._guests:
+        if self._clients:
             while self._loop.time() < 0:
                 await self._loop.reach(0.0)
-            for lane in self._lanes.values():
-                lane.forget()
-            self._stage.begun()
+            for stream in self._streams.values():
+                stream.forget()
+            self._target.begun()
 
     def _leave_out(self, entry: Entry) -> bool:
         """Whether an event is one of a session that is not played."""
@@ -225,13 +225,13 @@ class Take:
         if who is None:
             self._ask(entry)
             return
-        guest = self._guests.get(who)
-        if guest is None:  # one that comes, or whose coming was lost
-            guest = self._open(who, entry.path, entry.scope if entry.kind == "req" else 0)
+        client = self._clients.get(who)
+        if client is None:  # one that comes, or whose coming was lost
+            client = self._open(who, entry.path, entry.scope if entry.kind == "req" else 0)
         if entry.kind == "message":
-            guest.receive(_sent(entry), entry.size, entry.scope)
+            client.receive(_sent(entry), entry.size, entry.scope)
         elif entry.kind == "close":
-            guest.lost(entry.code, entry.reason, entry.error, entry.scope)
+            client.lost(entry.code, entry.reason, entry.error, entry.scope)
 
     def _fire(self, entry: Entry) -> bool:
         """Let a timer or an inject fire, unless it was a handler that did it, or time does it."""
@@ -243,16 +243,16 @@ class Take:
             self._excuse(entry)
         return False
 
-    def _open(self, who: str, path: str, scope: int = 0) -> Guest:
+    def _open(self, who: str, path: str, scope: int = 0) -> Client:
         facts = self._facts.pop(who, None) or {"id": who, "path": path}
-        lane = self._lane(who)
+        stream = self._stream(who)
         try:
-            hear = lane.hear if self._clean is None else partial(self._hear, lane, self._clean)
-            guest = self._stage.open(facts, hear, scope)
+            hear = stream.hear if self._clean is None else partial(self._hear, stream, self._clean)
+            client = self._target.open(facts, hear, scope)
         except ReplayError as error:
             raise ReplayError(f"{self._place(who)}: {error}") from None
-        self._guests[who] = guest
-        return guest
+        self._clients[who] = client
+        return client
 
     def _ask(self, entry: Entry) -> None:
         """Make a recorded HTTP request; its response is compared like a session's."""
@@ -261,13 +261,13 @@ class Take:
             return
         who = f"{event['method']} {event['path']} #{entry.seq}"
         self._requests[entry.scope] = who
-        lane = self._lane(who)
+        stream = self._stream(who)
 
         async def ask() -> None:
             try:
-                answer = await self._stage.request(event, _body(event), entry.scope)
+                answer = await self._target.request(event, _body(event), entry.scope)
                 clean = answer.body if self._clean is None else self._clean(answer.body)
-                lane.hear(answer._replace(body=clean))
+                stream.hear(answer._replace(body=clean))
             except ReplayError as error:
                 self._failure = ReplayError(f"{self._source.path}, row {entry.seq}: {error}")
                 self._cut = self._loop.time()
@@ -276,19 +276,19 @@ class Take:
 
     # ---- who answers, then and now
 
-    def _lane(self, who: str) -> Lane:
-        lane = self._lanes.get(who)
-        if lane is None:
-            lane = self._lanes[who] = Lane(
+    def _stream(self, who: str) -> Stream:
+        stream = self._streams.get(who)
+        if stream is None:
+            stream = self._streams[who] = Stream(
                 who, self._rules, self._tally, self._loop.time, *self._origins
             )
-        return lane
+        return stream
 
-    def _hear(self, lane: Lane, clean: Callable[[Any], Any], data: Data) -> None:
+    def _hear(self, stream: Stream, clean: Callable[[Any], Any], data: Data) -> None:
         """Hear an answer as it would have been recorded."""
-        lane.hear(clean(data))
+        stream.hear(clean(data))
 
-    def _expect(self, entry: Entry, excuse: str = "") -> Lane | None:
+    def _expect(self, entry: Entry, excuse: str = "") -> Stream | None:
         """Keep what was answered then, to compare with; None when nobody here was answered."""
         if entry.cause < self._sound or self._excused or entry.port == HAND:
             excuse = self._excuse(entry) or excuse
@@ -302,9 +302,9 @@ class Take:
             return None
         else:
             body = _sent(entry)
-        lane = self._lane(who)
-        lane.expect(entry.t, body, excuse, self._event_of(entry))
-        return lane
+        stream = self._stream(who)
+        stream.expect(entry.t, body, excuse, self._event_of(entry))
+        return stream
 
     def _event_of(self, entry: Entry) -> int:
         """Return the number of the scope whose event was answered, also through a manager."""
@@ -366,7 +366,7 @@ class Take:
             if await loop.reach(t):
                 return "go"
 
-    async def _catch_up(self, lane: Lane, t: float) -> None:
+    async def _catch_up(self, stream: Stream, t: float) -> None:
         """Wait for what was answered at `t`, by a thread, after a sleep, or in another turn."""
         loop = self._loop
 
@@ -375,9 +375,9 @@ class Take:
             loop.rouse()
 
         def is_there() -> bool:
-            return not lane.behind
+            return not stream.behind
 
-        lane.heard = heard
+        stream.heard = heard
         try:
             while not is_there() and loop.time() < t:
                 if self._director.called and await self._director.cue(t) != "go":
@@ -389,8 +389,8 @@ class Take:
                 await loop.turns()
             await loop.stand(is_there)
         finally:
-            lane.heard = None
-            lane.catch_up()
+            stream.heard = None
+            stream.catch_up()
 
     async def _mark_reached(self, entry: Entry) -> Cue:
         cue: Cue = "go"
@@ -408,7 +408,7 @@ class Take:
         self._loop.speed = None
         with anyio.move_on_after(GRACE):
             await self._loop.turns()
-            await self._stage.idle()
+            await self._target.idle()
             await self._loop.spawned()
 
     def _place(self, who: str) -> str:

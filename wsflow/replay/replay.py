@@ -1,8 +1,8 @@
 """Plays a recording into today's handlers and compares what they answer.
 
 Recorded `req`, `message` and `close` events come in by the front door, as sessions of a flow of
-its own (`twin.py`), in a thread with a loop whose time is virtual (`virtual.py`): an hour takes as
-long as its work. One pass is a `take`. Opposite: `recorder.py` made what is played.
+its own (`clone.py`), in a thread with a loop whose time is virtual (`virtual_time.py`): an hour
+takes as long as its work. A `Player` makes one pass. Opposite: `recorder.py` made what is played.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from ..compare.report import Errors, Report
 from ..compare.rules import Rules
 from ..compare.tally import Tally
 from ..errors import ReplayError
-from ..graph.loop import waker
+from ..graph.loop import threadsafe_wakeup
 from ..io.reader import Source
 from ..log.log import Log
-from .player import GRACE, Cue, Stage, Take
+from .player import GRACE, Cue, Player, Target
 from .virtual_time import VirtualLoop
 
-StageMaker = Callable[[VirtualLoop, int, dict[str, Any]], tuple[Stage, Log]]
-"""Make a stage in a loop, for a recording that began at a UTC time in nanoseconds; last, what it
+TargetMaker = Callable[[VirtualLoop, int, dict[str, Any]], tuple[Target, Log]]
+"""Make a target in a loop, for a recording that began at a UTC time in nanoseconds; last, what it
 tells of the flow it was made of."""
 
 
@@ -37,7 +37,7 @@ class Replay:
     def __init__(
         self,
         recording: Source,
-        stage: StageMaker,
+        target: TargetMaker,
         *,
         speed: float | None = None,
         rules: Rules,
@@ -51,7 +51,7 @@ class Replay:
         """What is played; its `progress` says how much of it was read."""
         self.called = False
         """Whether a control was used that has not been followed yet."""
-        self._make_stage, self._rules, self._rounds = stage, rules, loop
+        self._make_target, self._rules, self._rounds = target, rules, loop
         self._speed = None if speed == math.inf else speed
         self._choice: dict[str, Any] = {"sessions": sessions, "until": until, "max_gap": max_gap}
         self._done: concurrent.futures.Future[Report] = concurrent.futures.Future()
@@ -135,7 +135,7 @@ class Replay:
     async def until_paused(self) -> float:
         """Wait until it stands still, or is done, and return where; starts it if need be."""
         self.start()
-        wake, wait = waker()
+        wake, wait = threadsafe_wakeup()
         with self._lock:
             if self._still or self.done:
                 return self.position
@@ -148,7 +148,7 @@ class Replay:
 
     async def _outcome(self) -> Report:
         self.start()
-        wake, wait = waker()
+        wake, wait = threadsafe_wakeup()
         self._done.add_done_callback(lambda _: wake())
         try:
             await follow(f"replay {self.recording.name}", lambda: self.recording.progress, wait)
@@ -200,16 +200,20 @@ class Replay:
 
     async def _play(self, loop: VirtualLoop, report: Report, early: list[dict[str, Any]]) -> bool:
         header = self.recording.header
-        stage, log = self._make_stage(loop, int(header.get("time") or 0), header.get("flow") or {})
+        target, log = self._make_target(
+            loop, int(header.get("time") or 0), header.get("flow") or {}
+        )
         tally = Tally()
         errors = Errors(log)
-        take = Take(self.recording, stage, loop, self, tally, self._rules, errors, **self._choice)
-        await stage.start()
+        take = Player(
+            self.recording, target, loop, self, tally, self._rules, errors, **self._choice
+        )
+        await target.start()
         try:
             whole = await take.play(early)
             self._position = loop.time()
         finally:
-            await stage.stop()
+            await target.stop()
         if whole:
             report.add(take.events, tally, errors, self.recording.damage)
         return whole

@@ -14,7 +14,7 @@ import anyio
 
 from ..base.bodies import size_of
 from ..base.interfaces import CLOSE_TOO_BIG, Headers, Refusal, Request
-from ..base.wake import Bell
+from ..base.wake import Wakeup
 from ..errors import ClientGoneError
 from ..types import Data
 from .endpoint import Endpoint
@@ -145,7 +145,7 @@ class _AsgiTransport:
         self.session: Session
         self._send = send
         self._queue: deque[Message] = deque()
-        self._more, self._resumed = Bell(), Bell()
+        self._more, self._resumed = Wakeup(), Wakeup()
         self._taken = 0
         self._gone = False
 

@@ -16,13 +16,13 @@ from ..base.interfaces import (
     Headers,
     HttpRoute,
     Left,
+    Observer,
     Refusal,
     Reply,
     Request,
     Routes,
     SocketRoute,
     Transport,
-    Witness,
 )
 from ..base.query import parse_query
 from ..base.snapshot import TOKEN_SUBPROTOCOL
@@ -53,13 +53,13 @@ class Endpoint:
         self,
         routes: Routes,
         sessions: Sessions,
-        witness: Witness,
+        observer: Observer,
         *,
         policy: Policy | None = None,
         limits: Limits | None = None,
         max_sessions: int = 10_000,
     ) -> None:
-        self.routes, self.sessions, self.witness = routes, sessions, witness
+        self.routes, self.sessions, self.observer = routes, sessions, observer
         self.policy, self.limits, self.max_sessions = policy, limits or Limits(), max_sessions
 
     # ---- sockets
@@ -107,18 +107,18 @@ class Endpoint:
             transport,
             admission.route,
             self.limits,
-            self.witness,
+            self.observer,
             self.sessions.now,
             self._closed,
         )
         session.paused = self.sessions.paused
-        self.witness.opened(session)
+        self.observer.opened(session)
         self.sessions.add(session)
         return session
 
     def _closed(self, session: Session, code: int | None, reason: str) -> None:
         self.sessions.remove(session)
-        self.witness.closed(session, code, reason)
+        self.observer.closed(session, code, reason)
 
     # ---- plain HTTP
 
@@ -190,7 +190,7 @@ class Endpoint:
 
     def fault(self, error: Exception) -> Refusal:
         """Write a fault of ours down; the client learns nothing of it (promise P25)."""
-        self.witness.note("error", f"a request could not be answered: {error!r}")
+        self.observer.note("error", f"a request could not be answered: {error!r}")
         return Refusal(500, "something went wrong on this side\n")
 
     def _judge(self, request: Request) -> Refusal | None:
@@ -206,7 +206,7 @@ class Endpoint:
     def refuse(self, request: Request, refusal: Refusal) -> Refusal:
         """Write a refusal down and return it."""
         text = f"{request.method} from {request.client} refused with {refusal.status}: "
-        self.witness.note("drop", text + refusal.body.strip(), 0, unquote(request.path)[:200])
+        self.observer.note("drop", text + refusal.body.strip(), 0, unquote(request.path)[:200])
         return refusal
 
 

@@ -202,7 +202,7 @@ class Listener:
         return admission if isinstance(admission, Refusal) else Granted(asked, key, admission)
 
     def _note(self, kind: str, text: str) -> None:
-        self.endpoint.witness.note(kind, text)
+        self.endpoint.observer.note(kind, text)
 
 
 class _Visitor(TCPServer):
@@ -379,7 +379,7 @@ class _Http(H11Protocol):
         client = self.client[0] if self.client else "?"
         name = http.HTTPStatus(status_code).phrase
         text = f"no HTTP request came from {client}: answered {status_code} {name}"
-        self.visitor.listener.endpoint.witness.note("drop", text, 0, "")
+        self.visitor.listener.endpoint.observer.note("drop", text, 0, "")
         await super()._send_error_response(status_code)
 
 

@@ -16,7 +16,7 @@ import anyio
 
 from ..base.bodies import size_of, to_json
 from ..base.interfaces import CLOSE_TOO_BIG, Refusal, Request
-from ..base.wake import Bell
+from ..base.wake import Wakeup
 from ..errors import PathError, ReceiveTimeoutError, RefusedError, SessionClosedError
 from ..spelling import Spelled
 from ..types import Data
@@ -212,7 +212,7 @@ class MemoryTransport(Loopback):
         super().__init__()
         self.inbox: deque[Data] = deque()
         self._full = False
-        self._news, self._resumed = Bell(), Bell()
+        self._news, self._resumed = Wakeup(), Wakeup()
 
     def send(self, data: Data) -> int:
         size = size_of(data)

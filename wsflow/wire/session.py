@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 from ..base.bodies import size_of, to_sendable
-from ..base.current import on_stage
+from ..base.current import current_flow
 from ..base.interfaces import (
     CLOSE_NORMAL,
     CLOSE_TRY_LATER,
+    Observer,
     SocketRoute,
     Transport,
-    Witness,
     check_close,
 )
 from ..base.plain import plain
@@ -67,15 +67,15 @@ class Session:
         "_leaving",
         "_limits",
         "_now",
+        "_observer",
         "_on_closed",
         "_outbox",
         "_pinged",
+        "_playing",
         "_progress",
         "_progress_at",
         "_route",
         "_sent_close",
-        "_stage",
-        "_witness",
         "backlog",
         "dropped",
         "headers",
@@ -106,12 +106,12 @@ class Session:
         transport: Transport,
         route: SocketRoute,
         limits: Limits,
-        witness: Witness,
+        observer: Observer,
         now: Callable[[], float],
         on_closed: Callable[[Session, int | None, str], None],
     ) -> None:
         self.id, self.number = id, number
-        self._stage = on_stage.get()
+        self._playing = current_flow.get()
         self.peer, self.method, self.path = facts.peer, facts.method, facts.path
         self.params, self.query, self.headers = facts.params, facts.query, facts.headers
         self.subprotocol = facts.subprotocol
@@ -128,10 +128,10 @@ class Session:
         self.transport = transport
         self.paused = False
         """Whether the flow is paused: nothing is read then."""
-        self._route, self._limits, self._witness, self._on_closed = (
+        self._route, self._limits, self._observer, self._on_closed = (
             route,
             limits,
-            witness,
+            observer,
             on_closed,
         )
         self._leaving: list[Callable[[], object]] | None = None
@@ -159,7 +159,7 @@ class Session:
         return self.paused or self.inflight >= self._limits.max_inflight
 
     def receive(self, data: Data, size: int) -> None:
-        """Take one message of `size` bytes from the client."""
+        """Player one message of `size` bytes from the client."""
         if self.state == "open":
             self.messages_in += 1
             self._route.received(self, data, size)
@@ -226,7 +226,7 @@ class Session:
     def _is_ours(self) -> bool:
         """Whether who calls may reach this session: a replay must not reach live clients, nor
         they a replay, though a handler may keep contexts of both in one dict."""
-        return on_stage.get() is self._stage
+        return current_flow.get() is self._playing
 
     def end(self, code: int = CLOSE_NORMAL, reason: str = "") -> None:
         """Close the connection once all that was sent before has left; harmless twice."""
@@ -247,11 +247,11 @@ class Session:
             ReplyError: JSON can not hold the body.
         """
         data = to_sendable(body)
-        return self._is_ours and self._witness.call(self._send, data)
+        return self._is_ours and self._observer.call(self._send, data)
 
     def _send(self, data: Data) -> bool:
         size = self.deliver(data)
-        self._witness.sent(self, data, size)
+        self._observer.sent(self, data, size)
         return size is not None
 
     def close(self, code: int = CLOSE_NORMAL, reason: str = "") -> None:
@@ -262,7 +262,7 @@ class Session:
         """
         how = check_close(code, reason)
         if self._is_ours:
-            self._witness.call(self.end, *how)
+            self._observer.call(self.end, *how)
 
     def when_closed(self, forget: Callable[[], object]) -> bool:
         """Call `forget()` once when the connection has ended, before `close` is told.
@@ -301,7 +301,7 @@ class Session:
             self._heard_at, self._pinged = now, False
         silent = now - self._heard_at
         if silent > limits.dead_after:
-            self._witness.note(
+            self._observer.note(
                 "drop", f"not heard of for {silent:.0f} s: dropped", self.number, self.path
             )
             self.transport.abort()
@@ -334,7 +334,7 @@ class Session:
         lost = self._drop_outbox()
         self.state, self._ending = "closing", None
         text = f"client {why}: {lost} messages dropped, closed with {CLOSE_TRY_LATER}"
-        self._witness.note("drop", text, self.number, self.path)
+        self._observer.note("drop", text, self.number, self.path)
         self._close_now(CLOSE_TRY_LATER, "you do not read fast enough")
 
     def _drop_outbox(self) -> int:

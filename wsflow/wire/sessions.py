@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from ..base.display import table
-from ..base.wake import Bell
+from ..base.wake import Wakeup
 from ..errors import WsflowError
 from .session import Session
 
@@ -22,7 +22,7 @@ class Sessions:
         self._by_id: dict[str, Session] = {}
         self._numbers = itertools.count(1)
         self._run = secrets.token_hex(2)
-        self._emptied = Bell()
+        self._emptied = Wakeup()
         self.paused = False
         """Whether the flow is paused: newcomers are not read from either."""
 
@@ -32,7 +32,7 @@ class Sessions:
         return f"s{number}-{self._run}", number
 
     def add(self, session: Session) -> None:
-        """Take a session in."""
+        """Player a session in."""
         self._by_id[session.id] = session
 
     def remove(self, session: Session) -> None:

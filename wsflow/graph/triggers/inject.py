@@ -11,7 +11,7 @@ from typing import Any
 from ...base.snapshot import describe, snapshot
 from ...errors import NotRunningError, WiringError
 from ..node import Host
-from .base import Pulse, Trigger
+from .base import Ticker, Trigger
 
 _STORED: Any = object()
 
@@ -23,8 +23,8 @@ class Inject(Trigger):
     any thread; at the end of a cell it shows a button that does the same.
     """
 
-    def __init__(self, host: Host, name: str, pulse: Pulse, payload: Any = None) -> None:
-        super().__init__(host, name, pulse, ("out",))
+    def __init__(self, host: Host, name: str, ticker: Ticker, payload: Any = None) -> None:
+        super().__init__(host, name, ticker, ("out",))
         self.count = 0
         """How often it has fired."""
         self._place = host.place("fire", name, "out")
@@ -58,19 +58,19 @@ class Inject(Trigger):
 
     def fire(self, payload: Any = _STORED) -> int:
         """The same in the flow's own loop."""
-        if not self.pulse.running:
+        if not self.ticker.running:
             raise NotRunningError(
                 f"flow {self.host.name!r} does not run, so nothing can enter by {self.name!r}: "
                 "await flow.serve(), or await flow.start() without a port"
             )
         event = copy.deepcopy(self.payload) if payload is _STORED else payload
-        asked = self.pulse.current()
-        scope = self.pulse.scope(None, None)
+        asked = self.ticker.current()
+        scope = self.ticker.scope(None, None)
         data, size = snapshot(event)
         cause = 0 if asked is None else asked._cause
-        seq = self.pulse.tell(self._place, 0, scope.number, cause, data, size)
+        seq = self.ticker.tell(self._place, 0, scope.number, cause, data, size)
         self.count += 1
-        self.pulse.fire(self.outputs["out"], event, scope, seq)
+        self.ticker.fire(self.outputs["out"], event, scope, seq)
         return seq
 
     # ---- the button

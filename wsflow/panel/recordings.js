@@ -26,14 +26,14 @@ function dateOf(seconds) {
   return today ? time : `${when.toLocaleDateString([], { year: "numeric", month: "short", day: "numeric" })}, ${time}`;
 }
 
-export function shelfTable(choose) {
+export function recordingsTable(choose) {
   const HEAD = ["recording", "length", "sessions", "rows", "size", "date"];
   const numeric = (index) => (index >= 1 && index <= 4 ? "wf-number" : "");
   const body = h("tbody");
   const table = h("table", { className: "wf-table", "aria-label": "Recordings" },
     h("thead", {}, h("tr", {}, ...HEAD.map((name, index) => h("th", { scope: "col", className: numeric(index) }, name)))), body);
   const empty = h("p", { className: "wf-empty" });
-  const element = h("div", { className: "wf-scroll wf-shelf" }, table, empty);
+  const element = h("div", { className: "wf-scroll wf-recordings" }, table, empty);
   const rows = new Map(); // name -> {row, cells, line}
 
   function make(name) {
