@@ -47,7 +47,7 @@ class Chat:
         self._here: dict[ServerConnection, str] = {}
 
     def enter(self, connection: ServerConnection, request: Request, _: Response) -> None:
-        """Player note of a person before the handshake is answered: no message comes too early."""
+        """Take note of a person before the handshake is answered: no message comes too early."""
         with self._lock:
             self.paths.append(request.path)
             self._here[connection] = request.path.partition("?")[0].rpartition("/")[2]

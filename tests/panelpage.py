@@ -117,7 +117,7 @@ class _Wire:
         )
 
     def _send(self, message: Any, buffers: Any = None) -> None:
-        """Player what the widget sends, from any thread, as strict as Jupyter's own packer."""
+        """Take what the widget sends, from any thread, as strict as Jupyter's own packer."""
         packed = json.dumps(message, ensure_ascii=False, allow_nan=False).encode().decode()
         with contextlib.suppress(RuntimeError):  # the loop of a test that has ended
             self._loop.call_soon_threadsafe(self._push, packed)

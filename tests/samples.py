@@ -281,7 +281,7 @@ async def play_news(_: Flow, server: Server, recorder: Recorder) -> None:
 
 
 def auction() -> Flow:
-    """Player bids, one in 0.2 s from each bidder; tell all who leads, and when the hammer falls."""
+    """Take bids, one in 0.2 s from each bidder; tell all who leads, and when the hammer falls."""
     flow = Flow("auction")
     hall = flow.websocket("/auction", name="hall")
     actions = hall.message.where("action", name="actions")

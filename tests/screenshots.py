@@ -96,7 +96,7 @@ def panel(notebook: Notebook) -> Locator:
 
 
 async def every_tab(place: Desk, folder: Path, width: str) -> None:
-    """Player each tab, light and dark."""
+    """Take each tab, light and dark."""
     async with busy(place, WIDTHS[width]) as notebook:
         await panel(notebook).locator(".wf-sessions tbody tr").nth(1).click()
         for dark in (False, True):
@@ -110,7 +110,7 @@ async def every_tab(place: Desk, folder: Path, width: str) -> None:
 
 
 async def readme(place: Desk, folder: Path) -> None:
-    """Player the one of the panel: who is connected, and the story of an order that failed."""
+    """Take the one of the panel: who is connected, and the story of an order that failed."""
     async with busy(place, README) as notebook:
         await panel(notebook).locator(".wf-sessions tbody tr").last.click()
         await panel(notebook).locator('.wf-log tr[data-kind="message"]').last.click()
@@ -120,7 +120,7 @@ async def readme(place: Desk, folder: Path) -> None:
 
 
 async def first_flow(place: Desk, folder: Path) -> None:
-    """Player the one of the first notebook: a graph, two clients, and what they said."""
+    """Take the one of the first notebook: a graph, two clients, and what they said."""
     shutil.copy(FIRST_FLOW, place.lab.notebooks)
     page = await place.browser.new_page()
     await page.set_viewport_size({"width": 900, "height": 3300})  # all of it, nothing scrolls
@@ -147,7 +147,7 @@ async def _around(notebook: Notebook, first: int, last: int) -> FloatRect:
 
 
 async def take(folder: Path, widths: Iterable[str]) -> None:
-    """Player those for the README, and every tab at these widths."""
+    """Take those for the README, and every tab at these widths."""
     async with desk() as place:
         await readme(place, folder)
         await first_flow(place, folder)
@@ -156,7 +156,7 @@ async def take(folder: Path, widths: Iterable[str]) -> None:
 
 
 def main() -> None:
-    """Player them all into a folder."""
+    """Take them all into a folder."""
     parser = argparse.ArgumentParser(prog="python -m tests.screenshots", description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--readme", action="store_true", help="only those for the README")

@@ -86,7 +86,7 @@ class Flow(Serving, Spelled):
         return engine.state
 
     def clear(self) -> None:
-        """Player out every node, forget the state and the log. A running server stays up."""
+        """Take out every node, forget the state and the log. A running server stays up."""
         self.call(self._graph.clear)
         self.state.clear()
         self.log.clear()

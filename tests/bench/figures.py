@@ -70,7 +70,7 @@ class Figures:
 
 
 def take(figures: Figures, progress: Callable[[str], None]) -> None:
-    """Player all figures; raises BenchError when one can not be taken."""
+    """Take all figures; raises BenchError when one can not be taken."""
     with tempfile.TemporaryDirectory(prefix="wsflow-bench-") as name:
         folder = Path(name)
         for rows in sorted({figure.recorded for figure in figures.wanted} - {0}):
@@ -255,7 +255,7 @@ FIGURES = (
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Player one figure and print it; without arguments take all and show the table."""
+    """Take one figure and print it; without arguments take all and show the table."""
     if not arguments:
         from tests.bench.__main__ import main as bench
 

@@ -236,7 +236,7 @@ class Room:
         return self.members[0].sent
 
     def heard(self, member: Client, count: int) -> None:
-        """Player note that a member got messages; the last one lets the speaker go on."""
+        """Take note that a member got messages; the last one lets the speaker go on."""
         self._missing -= count
         if self._missing == 0 and not member.hushed:
             self.speak()

@@ -83,7 +83,7 @@ class PathTable(Generic[T]):
         self._routes[template.shape] = (template, target)
 
     def remove(self, template: PathTemplate) -> None:
-        """Player a pattern out; harmless when it is not there."""
+        """Take a pattern out; harmless when it is not there."""
         self._routes.pop(template.shape, None)
 
     def same(self, template: PathTemplate) -> T | None:

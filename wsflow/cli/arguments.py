@@ -216,7 +216,7 @@ def _add_repair(commands: Any) -> None:
     repair = commands.add_parser(
         "repair",
         help="take damaged lines out of a recording",
-        description="Player out what can not be read; the file as it was is kept beside it.",
+        description="Take out what can not be read; the file as it was is kept beside it.",
         allow_abbrev=False,
     )
     repair.add_argument("recording", help=RECORDING)

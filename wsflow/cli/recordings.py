@@ -161,7 +161,7 @@ def _damage(damage: list[Damage], what: str) -> Iterator[str]:
 
 
 def repair(name: str, out: Console) -> int:
-    """Player out what can not be read, and print what that was and where the file is as it was.
+    """Take out what can not be read, and print what that was and where the file is as it was.
 
     Raises:
         CommandError: it can not be written.

@@ -59,11 +59,11 @@ class Errors:
         log._store.dropping = self._look_at
 
     def expect(self, node: str, error: str) -> None:
-        """Player an error that was recorded."""
+        """Take an error that was recorded."""
         self._then[_kind_of(node, error)] += 1
 
     def look(self) -> None:
-        """Player what was raised since the last look."""
+        """Take what was raised since the last look."""
         for block in self.log._store.blocks():
             self._look_at(block)
 

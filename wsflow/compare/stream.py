@@ -80,7 +80,7 @@ class Stream:
         return self._behind > 0
 
     def hear(self, body: Any, excuse: str = "") -> None:
-        """Player an answer that is given now."""
+        """Take an answer that is given now."""
         self.new.append((self._now(), body, excuse, self._rows.seq))
         self._behind -= 1
         if self.old:
@@ -89,7 +89,7 @@ class Stream:
             self.heard()
 
     def expect(self, t: float, body: Any, excuse: str = "", event: int = 0) -> None:
-        """Player an answer that was given then, to some event."""
+        """Take an answer that was given then, to some event."""
         new = self.new
         if new and not self.old and new[0][1] == body and self._in_order:
             self._behind += not excuse  # mostly it has been heard, and is the next one

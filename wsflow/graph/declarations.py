@@ -220,11 +220,11 @@ class Declarations(ReadyMade):
         return self._graph.connect(source, target).target.node
 
     def disconnect(self, source: Output | Node, target: Input | Node) -> None:
-        """Player the wire between two ports away; harmless when there is none."""
+        """Take the wire between two ports away; harmless when there is none."""
         self._graph.disconnect(source, target)
 
     def remove(self, node: Node) -> None:
-        """Player a node out, and its wires with it."""
+        """Take a node out, and its wires with it."""
         self._graph.remove(node)
 
     @property
@@ -240,7 +240,7 @@ class Declarations(ReadyMade):
     # ---- what nodes ask of their flow (see `node.Host`)
 
     def disconnect_port(self, port: Port) -> None:
-        """Player away every wire of a port."""
+        """Take away every wire of a port."""
         self._graph.disconnect_port(port)
 
     def forget(self, node: Node) -> None:

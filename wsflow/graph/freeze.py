@@ -111,7 +111,7 @@ class Freeze:
         return self._hands.let_go(self, event, again=True)
 
     def drop(self, *, again: bool = False) -> bool:
-        """Player the held event out of the flow, with a `drop` row; False when nothing is held.
+        """Take the held event out of the flow, with a `drop` row; False when nothing is held.
 
         With `again` the next one is held.
         """

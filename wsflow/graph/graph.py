@@ -109,7 +109,7 @@ class Graph:
         self.nodes[node.name] = node
 
     def remove(self, node: Node) -> None:
-        """Player a node out, and its wires and routes with it."""
+        """Take a node out, and its wires and routes with it."""
         for port in (*node.inputs.values(), *node.outputs.values()):
             self.disconnect_port(port)
         if isinstance(node, WebSocketTrigger):
@@ -126,7 +126,7 @@ class Graph:
         self._removed(node)
 
     def clear(self) -> None:
-        """Player everything out."""
+        """Take everything out."""
         for node in list(self.nodes.values()):
             self.remove(node)
 
@@ -170,7 +170,7 @@ class Graph:
         return wire
 
     def disconnect(self, source: Output | Node, target: Input | Node) -> None:
-        """Player the wire between two ports away; harmless when there is none."""
+        """Take the wire between two ports away; harmless when there is none."""
         output = _output(source)
         entrance = _input(target, output)
         for wire in output.wires:
@@ -178,12 +178,12 @@ class Graph:
                 self._cut(wire)
 
     def _cut(self, wire: Wire) -> None:
-        """Player a wire away; events on their way still arrive."""
+        """Take a wire away; events on their way still arrive."""
         wire.source.wires = tuple(w for w in wire.source.wires if w is not wire)
         self._ledger.forget(("wire", wire.key))
 
     def disconnect_port(self, port: Port) -> None:
-        """Player away every wire of a port."""
+        """Take away every wire of a port."""
         for wire in self.wires():
             if wire.source is port or wire.target is port:
                 self._cut(wire)

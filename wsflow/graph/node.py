@@ -88,7 +88,7 @@ class Node:
         setup: Handler | None = None,
         params: Mapping[str, Any] | None = None,
     ) -> None:
-        """Player `function` as the handler from the next event on.
+        """Take `function` as the handler from the next event on.
 
         Raises:
             HandlerError: its parameters are none of `(event, ctx)`, `(event)`, `()`.
@@ -137,7 +137,7 @@ class Node:
             self.inputs = {port.name: port for port in self.inputs.values()}
 
     def remove_port(self, name: str) -> None:
-        """Player a port away, and its wires with it."""
+        """Take a port away, and its wires with it."""
         port = self._port(name)
         self.host.disconnect_port(port)
         (self.outputs if isinstance(port, Output) else self.inputs).pop(name)

@@ -24,7 +24,7 @@ class Schema:
     """A schema whose validator is made once. `$ref` leads to places inside it only."""
 
     def __init__(self, schema: Mapping[str, Any] | bool) -> None:
-        """Player a schema.
+        """Take a schema.
 
         Raises:
             WiringError: it is no JSON Schema, or refers to another document.

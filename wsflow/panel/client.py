@@ -90,7 +90,7 @@ class Bridge(Loopback):
     # ---- what the page asks, in the flow's loop
 
     def receive(self, data: Data) -> None:
-        """Player a message of the page.
+        """Take a message of the page.
 
         Raises:
             WsflowError: the connection has ended, or the flow is too far behind.

@@ -204,7 +204,7 @@ class DiagramPart(Part):
         return found
 
     def _read_log(self) -> None:
-        """Player handlers' times, and the last event of the selected session, from new rows."""
+        """Take handlers' times, and the last event of the selected session, from new rows."""
         seq, session = self._store.seq, self._session
         first = max(self._seen + 1, seq - (LOOKED if session else SAMPLED) + 1)
         if seq < first or not (session or any(node.is_async for node in self._nodes)):

@@ -190,7 +190,7 @@ class LogPart(Part):
         self._see(View(view, self._view.row_filter, min(max(0, at), self._store.seq)))
 
     def _see(self, view: View) -> None:
-        """Player a view, unless it is older: a page that was lost asks again what it had asked."""
+        """Take a view, unless it is older: a page that was lost asks again what it had asked."""
         if view.number > self._view.number:
             self._view = view
 

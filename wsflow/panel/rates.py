@@ -68,7 +68,7 @@ class Rates:
         """Places of kind `req`: whether they are HTTP requests, which are messages too."""
 
     def look(self) -> None:
-        """Player what happened since the last look; does nothing more than once a second."""
+        """Take what happened since the last look; does nothing more than once a second."""
         now = self._store.now() // SECOND
         if self._seconds and self._seconds[-1].at >= now:
             return

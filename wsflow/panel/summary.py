@@ -52,7 +52,7 @@ class Summary:
         return len(self._sessions) - (OUTSIDE in self._sessions)
 
     def take(self, entries: Iterable[Entry]) -> None:
-        """Player the next rows."""
+        """Take the next rows."""
         ticks, sessions = self._ticks, self._sessions
         for row in entries:
             if row.opened is not None:

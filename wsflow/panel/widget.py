@@ -45,7 +45,7 @@ class Panel(anywidget.AnyWidget):
         return self.comm is None
 
     def _receive(self, _: Any, message: Any, __: Any = None) -> None:
-        """Player a message of a page, in whatever thread."""
+        """Take a message of a page, in whatever thread."""
         if not isinstance(message, dict):
             return
         who, op = message.get("page"), message.get("op")
@@ -92,7 +92,7 @@ class Panel(anywidget.AnyWidget):
         return bool(self._pages) and not self.closed
 
     def close(self) -> None:
-        """Player the panel off every page."""
+        """Take the panel off every page."""
         for who in list(self._pages):
             self._bye(who)
         super().close()

@@ -159,7 +159,7 @@ class _Server:
         self._loop.busy = lambda: self._behind > AHEAD
 
     async def stop(self) -> None:
-        """Player leave of all that are still there."""
+        """Take leave of all that are still there."""
         for client in self._clients.values():
             client.do(Goodbye(1000, ""))
         limit = time.monotonic() + LEAVE
@@ -237,7 +237,7 @@ class _Server:
         gate.set()
 
     async def _go(self) -> None:
-        """Player step after step."""
+        """Take step after step."""
         while True:
             while self._steps:
                 step = self._steps.popleft()
@@ -251,7 +251,7 @@ class _Server:
             await self._lined_up.wait()
 
     async def _take(self, step: _Step) -> None:
-        """Player a step when all answers are there that had come by then."""
+        """Take a step when all answers are there that had come by then."""
         while self._owing or self._asking:
             self._bell = anyio.Event()
             await self._bell.wait()

@@ -230,7 +230,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return scheduled[0].when() if scheduled else math.inf
 
     def _forget_cancelled(self) -> None:
-        """Player those off the list that would be next, as any loop does once a turn."""
+        """Take those off the list that would be next, as any loop does once a turn."""
         scheduled: list[asyncio.TimerHandle] = self._scheduled  # type: ignore[attr-defined]
         while scheduled and scheduled[0].cancelled():
             self._timer_cancelled_count -= 1  # type: ignore[attr-defined]

@@ -28,7 +28,7 @@ class Shape:
         """What the values are like, once there were too many keys."""
 
     def add(self, value: Any, depth: int = 0) -> None:
-        """Player one more example, as JSON was read."""
+        """Take one more example, as JSON was read."""
         self._count += 1
         self._kinds[_kind(value)] = None
         if depth >= DEEPEST:

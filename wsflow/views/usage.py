@@ -30,7 +30,7 @@ class Said:
         self.text = self.binary = False
 
     def add(self, value: Any) -> None:
-        """Player one message; text is JSON when it holds an object or an array."""
+        """Take one message; text is JSON when it holds an object or an array."""
         if isinstance(value, bytes):
             self.binary = True
             return

@@ -147,7 +147,7 @@ class Connection(asyncio.BufferedProtocol):
         self._timer: asyncio.TimerHandle | None = None
 
     def start(self, session: Session, rest: bytes) -> None:
-        """Player over from the handshake; `rest` is what the client sent behind it."""
+        """Take over from the handshake; `rest` is what the client sent behind it."""
         self._session = session
         self._batch.connections.add(self)
         self._transport.set_protocol(self)

@@ -145,7 +145,7 @@ class Server(Spelled):
         return self._endpoint.policy
 
     def bind(self) -> None:
-        """Player the port, before anything else starts.
+        """Take the port, before anything else starts.
 
         Raises:
             PortInUseError: somebody has it, or it can not be had.

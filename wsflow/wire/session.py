@@ -159,7 +159,7 @@ class Session:
         return self.paused or self.inflight >= self._limits.max_inflight
 
     def receive(self, data: Data, size: int) -> None:
-        """Player one message of `size` bytes from the client."""
+        """Take one message of `size` bytes from the client."""
         if self.state == "open":
             self.messages_in += 1
             self._route.received(self, data, size)

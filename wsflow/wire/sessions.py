@@ -32,7 +32,7 @@ class Sessions:
         return f"s{number}-{self._run}", number
 
     def add(self, session: Session) -> None:
-        """Player a session in."""
+        """Take a session in."""
         self._by_id[session.id] = session
 
     def remove(self, session: Session) -> None:

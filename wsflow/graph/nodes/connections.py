@@ -125,7 +125,7 @@ class Connections(Node):
         me._groups.setdefault(group, {})[who] = None
 
     def leave(self, session: str | SessionView, group: str) -> None:
-        """Player a session out of a group; harmless when it is not in it."""
+        """Take a session out of a group; harmless when it is not in it."""
         groups = self.here()._groups
         members = groups.get(group, {})
         members.pop(_id(session), None)

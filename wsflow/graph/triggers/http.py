@@ -187,7 +187,7 @@ class _Answer:
             group.cancel_scope.cancel()
 
     def respond(self, scope: Scope, ctx: Context, reply: Any) -> bool:
-        """Player the first response; later ones are dropped and recorded."""
+        """Take the first response; later ones are dropped and recorded."""
         try:
             made = _made(reply)
         except (ReplyError, UnicodeEncodeError) as error:
