@@ -1,7 +1,7 @@
 """Numbers over time, counted from rows: messages, handler times, errors, sessions that are open.
 
 Plain Python, a bounded memory; it is fed row by row while they come, or all at once for a plot.
-Every row costs it: a panel, which has to keep up with any flow, has `panel/gauge.py`.
+Every row costs it: a panel, which has to keep up with any flow, has `panel/rates.py`.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from ..port import Input, Output
 from ..scope import Respond, Scope
 
 
-class Ticker(Protocol):
+class EngineView(Protocol):
     """The engine, as triggers know it."""
 
     tell: Tell
@@ -33,9 +33,9 @@ class Ticker(Protocol):
 class Trigger(Node):
     """A node that produces events from outside the flow."""
 
-    def __init__(self, host: Host, name: str, ticker: Ticker, outputs: Iterable[str]) -> None:
+    def __init__(self, host: Host, name: str, engine: EngineView, outputs: Iterable[str]) -> None:
         super().__init__(host, name, (), outputs)
-        self.ticker = ticker
+        self.engine = engine
 
     def define(self, function: Handler, **_: Any) -> None:
         raise HandlerError(f"{self.name!r} is a trigger and takes no handler; wire its ports")

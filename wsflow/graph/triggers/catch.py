@@ -6,7 +6,7 @@ The event stays in the scope it failed in, so a node behind Catch can still answ
 from __future__ import annotations
 
 from ..node import Host
-from .base import Ticker, Trigger
+from .base import EngineView, Trigger
 
 
 class Catch(Trigger):
@@ -16,11 +16,11 @@ class Catch(Trigger):
     handler raised, where, and with which value. Errors behind it are not caught again.
     """
 
-    def __init__(self, host: Host, name: str, ticker: Ticker) -> None:
-        super().__init__(host, name, ticker, ("out",))
-        ticker.catchers.append(self.outputs["out"])
+    def __init__(self, host: Host, name: str, engine: EngineView) -> None:
+        super().__init__(host, name, engine, ("out",))
+        engine.catchers.append(self.outputs["out"])
 
     def removed(self) -> None:
         """Catch no more."""
-        if self.outputs["out"] in self.ticker.catchers:
-            self.ticker.catchers.remove(self.outputs["out"])
+        if self.outputs["out"] in self.engine.catchers:
+            self.engine.catchers.remove(self.outputs["out"])

@@ -26,7 +26,7 @@ from ...types import HttpEvent
 from ..context import Context
 from ..node import Host
 from ..scope import Scope
-from .base import Ticker, Trigger
+from .base import EngineView, Trigger
 
 TIMEOUT = 120.0
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
@@ -45,7 +45,7 @@ class RequestTrigger(Trigger):
         self,
         host: Host,
         name: str,
-        ticker: Ticker,
+        engine: EngineView,
         template: PathTemplate,
         methods: tuple[str, ...],
         clock: Alarms,
@@ -53,7 +53,7 @@ class RequestTrigger(Trigger):
         self.methods = methods
         """Those it registers; a wire may be needed too (see `takes`)."""
         ports = dict.fromkeys(map(self.port_of, methods))
-        super().__init__(host, name, ticker, tuple(ports))
+        super().__init__(host, name, engine, tuple(ports))
         self.template, self.pattern = template, template.pattern
         self.timeout = TIMEOUT
         """Seconds after which the client gets 504."""
@@ -87,14 +87,14 @@ class RequestTrigger(Trigger):
         if refusal is not None:
             return refusal
         port = self.port_of(request.method)
-        answer = _Answer(self.ticker)
-        scope = self.ticker.scope(None, answer.respond)
+        answer = _Answer(self.engine)
+        scope = self.engine.scope(None, answer.respond)
         told = {key: value for key, value in event.items() if key != "rawBody"}
         data, size = snapshot(told)  # the whole event: a replay asks again
-        seq = self.ticker.tell(self._places[port], 0, scope.number, 0, data, size)
+        seq = self.engine.tell(self._places[port], 0, scope.number, 0, data, size)
         alarm = self._clock.call_later(self.timeout, lambda: self._expire(answer, port, scope, seq))
         try:
-            self.ticker.fire(self.outputs[port], event, scope, seq)
+            self.engine.fire(self.outputs[port], event, scope, seq)
             return await answer.wait(left)
         except BaseException:  # it left, or we are cancelled because the server stops
             answer.abandon()
@@ -110,7 +110,7 @@ class RequestTrigger(Trigger):
 
     def _drop(self, port: str, scope: Scope, cause: int, why: str) -> None:
         place = self.host.place("drop", self.name, port, self.pattern)
-        self.ticker.tell(place, 0, scope.number, cause, None, 0, None, why)
+        self.engine.tell(place, 0, scope.number, cause, None, 0, None, why)
 
     def _event(self, request: Request, params: dict[str, str], body: bytes) -> HttpEvent | Refusal:
         kind = (request.header("content-type") or "").partition(";")[0].strip().lower()
@@ -147,20 +147,20 @@ class HttpTrigger(RequestTrigger):
         self,
         host: Host,
         name: str,
-        ticker: Ticker,
+        engine: EngineView,
         template: PathTemplate,
         method: str,
         clock: Alarms,
     ) -> None:
-        super().__init__(host, name, ticker, template, (method,), clock)
+        super().__init__(host, name, engine, template, (method,), clock)
         self.method = method
 
 
 class _Answer:
     """The one response of one request."""
 
-    def __init__(self, ticker: Ticker) -> None:
-        self._ticker = ticker
+    def __init__(self, engine: EngineView) -> None:
+        self._engine = engine
         self._reply: Reply | None = None
         self._late = "the request was answered already: the first response wins"
         self._there = anyio.Event()
@@ -191,12 +191,12 @@ class _Answer:
         try:
             made = _made(reply)
         except (ReplyError, UnicodeEncodeError) as error:
-            self._ticker.failed(ctx, reply, error)
+            self._engine.failed(ctx, reply, error)
             return False
         first = self._reply is None
         data, _ = snapshot(_told(made, reply.get("body", "")))
         node = ctx._node
-        self._ticker.tell(
+        self._engine.tell(
             node.response_place if first else node.drop_place,
             0,
             scope.number,

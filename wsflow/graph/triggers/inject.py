@@ -11,7 +11,7 @@ from typing import Any
 from ...base.snapshot import describe, snapshot
 from ...errors import NotRunningError, WiringError
 from ..node import Host
-from .base import Ticker, Trigger
+from .base import EngineView, Trigger
 
 _STORED: Any = object()
 
@@ -23,8 +23,8 @@ class Inject(Trigger):
     any thread; at the end of a cell it shows a button that does the same.
     """
 
-    def __init__(self, host: Host, name: str, ticker: Ticker, payload: Any = None) -> None:
-        super().__init__(host, name, ticker, ("out",))
+    def __init__(self, host: Host, name: str, engine: EngineView, payload: Any = None) -> None:
+        super().__init__(host, name, engine, ("out",))
         self.count = 0
         """How often it has fired."""
         self._place = host.place("fire", name, "out")
@@ -58,19 +58,19 @@ class Inject(Trigger):
 
     def fire(self, payload: Any = _STORED) -> int:
         """The same in the flow's own loop."""
-        if not self.ticker.running:
+        if not self.engine.running:
             raise NotRunningError(
                 f"flow {self.host.name!r} does not run, so nothing can enter by {self.name!r}: "
                 "await flow.serve(), or await flow.start() without a port"
             )
         event = copy.deepcopy(self.payload) if payload is _STORED else payload
-        asked = self.ticker.current()
-        scope = self.ticker.scope(None, None)
+        asked = self.engine.current()
+        scope = self.engine.scope(None, None)
         data, size = snapshot(event)
         cause = 0 if asked is None else asked._cause
-        seq = self.ticker.tell(self._place, 0, scope.number, cause, data, size)
+        seq = self.engine.tell(self._place, 0, scope.number, cause, data, size)
         self.count += 1
-        self.ticker.fire(self.outputs["out"], event, scope, seq)
+        self.engine.fire(self.outputs["out"], event, scope, seq)
         return seq
 
     # ---- the button

@@ -13,7 +13,7 @@ from ...base.urls import PathTemplate
 from ...types import HttpEvent
 from ..node import Host
 from ..schema import Schema
-from .base import Ticker
+from .base import EngineView
 from .http import Alarms, RequestTrigger
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -36,9 +36,9 @@ class MultiTrigger(RequestTrigger):
     """
 
     def __init__(
-        self, host: Host, name: str, ticker: Ticker, template: PathTemplate, clock: Alarms
+        self, host: Host, name: str, engine: EngineView, template: PathTemplate, clock: Alarms
     ) -> None:
-        super().__init__(host, name, ticker, template, METHODS, clock)
+        super().__init__(host, name, engine, template, METHODS, clock)
         self.schema: Schema | None = None
         """What bodies must fit; None takes all."""
 

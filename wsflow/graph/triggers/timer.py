@@ -16,7 +16,7 @@ from ...types import TimerEvent
 from ..context import NodeContext
 from ..node import Host
 from ..scope import Scope
-from .base import Ticker, Trigger
+from .base import EngineView, Trigger
 
 
 class Beat(Protocol):
@@ -40,8 +40,10 @@ class Timer(Trigger):
     blocked the loop, ticks are left out, and a `drop` row says so.
     """
 
-    def __init__(self, host: Host, name: str, ticker: Ticker, seconds: float, clock: Beat) -> None:
-        super().__init__(host, name, ticker, ("out",))
+    def __init__(
+        self, host: Host, name: str, engine: EngineView, seconds: float, clock: Beat
+    ) -> None:
+        super().__init__(host, name, engine, ("out",))
         self.seconds = checked_seconds(seconds, "a timer takes")
         self.count = 0
         """How often it has fired since the flow started."""
@@ -67,10 +69,10 @@ class Timer(Trigger):
     def fire(self, event: TimerEvent) -> None:
         """Tick now."""
         self.count = event["count"]
-        self._scope = scope = self.ticker.scope(None, None)
+        self._scope = scope = self.engine.scope(None, None)
         data, size = snapshot(event)
-        seq = self.ticker.tell(self._place, 0, scope.number, 0, data, size)
-        self.ticker.fire(self.outputs["out"], event, scope, seq)
+        seq = self.engine.tell(self._place, 0, scope.number, 0, data, size)
+        self.engine.fire(self.outputs["out"], event, scope, seq)
 
     def removed(self) -> None:
         self._end()
@@ -86,7 +88,7 @@ class Timer(Trigger):
             ("resume", self._resume),
         ):
             ctx.events.on(moment, action)
-        if self.ticker.running:  # it was declared, or changed, in a flow that runs
+        if self.engine.running:  # it was declared, or changed, in a flow that runs
             self._arm()
 
     def _begin(self) -> None:
@@ -95,7 +97,7 @@ class Timer(Trigger):
 
     def _arm(self) -> None:
         self._rest = self.seconds
-        if not self.ticker.paused:
+        if not self.engine.paused:
             self._resume()
 
     def _end(self) -> None:
@@ -120,7 +122,7 @@ class Timer(Trigger):
 
     def _tick(self) -> None:
         self._alarm = None
-        if not self.ticker.running:
+        if not self.engine.running:
             return  # the flow ended without a farewell
         missed = math.floor((self._clock.now() - self._due) / self.seconds)
         if missed > 0:
@@ -134,7 +136,7 @@ class Timer(Trigger):
 
     def _leave_out(self, ticks: int, why: str) -> None:
         what = "a tick was" if ticks == 1 else f"{ticks} ticks were"
-        self.ticker.tell(self._left_out, 0, 0, 0, None, 0, None, f"{what} left out: {why}")
+        self.engine.tell(self._left_out, 0, 0, 0, None, 0, None, f"{what} left out: {why}")
 
     def __repr__(self) -> str:
         return f"<Timer {self.name} every {self.seconds:g} s, {self.count} ticks>"

@@ -17,7 +17,7 @@ from ...types import CloseEvent, Data, Query, SessionView, SocketEvent
 from ..context import Context
 from ..node import Host
 from ..scope import Scope
-from .base import Ticker, Trigger
+from .base import EngineView, Trigger
 
 _ABSENT: Any = object()
 
@@ -30,8 +30,8 @@ class WebSocketTrigger(Trigger):
     `close` also `code` (None when nobody told) and `reason`.
     """
 
-    def __init__(self, host: Host, name: str, ticker: Ticker, template: PathTemplate) -> None:
-        super().__init__(host, name, ticker, ("req", "message", "close"))
+    def __init__(self, host: Host, name: str, engine: EngineView, template: PathTemplate) -> None:
+        super().__init__(host, name, engine, ("req", "message", "close"))
         self.template = template
         self.subprotocols: tuple[str, ...] = ()
         """What it speaks; a client gets the first one it offered."""
@@ -50,30 +50,30 @@ class WebSocketTrigger(Trigger):
 
     def opened(self, session: SessionView) -> None:
         """Fire `req`: a client's connection is established."""
-        scope = self.ticker.scope(session, self._respond)
-        seq = self.ticker.tell(self._req_place, session.number, scope.number, 0, None, 0)
-        self.ticker.fire(self._req, _event(session), scope, seq)
+        scope = self.engine.scope(session, self._respond)
+        seq = self.engine.tell(self._req_place, session.number, scope.number, 0, None, 0)
+        self.engine.fire(self._req, _event(session), scope, seq)
 
     def received(self, session: SessionView, data: Data, size: int) -> None:
         """Fire `message`: a message arrived."""
-        ticker, number = self.ticker, session.number
-        scope = ticker.scope(session, self._respond)
-        seq = ticker.tell(self._message_place, number, scope.number, 0, data, size)
+        engine, number = self.engine, session.number
+        scope = engine.scope(session, self._respond)
+        seq = engine.tell(self._message_place, number, scope.number, 0, data, size)
         event: Any = _event(session)
         event["message"] = data
-        ticker.fire(self._message, event, scope, seq)
+        engine.fire(self._message, event, scope, seq)
 
     def closed(
         self, session: SessionView, code: int | None, reason: str, error: str | None
     ) -> None:
         """Fire `close`: the connection is closed. Its scope has no `response` listener."""
-        scope = self.ticker.scope(session, None)
-        seq = self.ticker.tell(
+        scope = self.engine.scope(session, None)
+        seq = self.engine.tell(
             self._close_place, session.number, scope.number, 0, None, 0, None, error
         )
         event = cast(CloseEvent, _event(session))
         event["code"], event["reason"] = code, reason
-        self.ticker.fire(self._close, event, scope, seq)
+        self.engine.fire(self._close, event, scope, seq)
 
     # ---- the response listener
 
@@ -95,7 +95,7 @@ class WebSocketTrigger(Trigger):
             if data is not None and not self._send(scope, ctx, session, data):
                 return False
         except (ReplyError, UnicodeEncodeError) as error:
-            self.ticker.failed(ctx, reply, error)
+            self.engine.failed(ctx, reply, error)
             return False
         if end is not None:
             if not session.is_open:
@@ -107,7 +107,7 @@ class WebSocketTrigger(Trigger):
         size = session.deliver(data)
         taken = size is not None
         node = ctx._node
-        self.ticker.tell(
+        self.engine.tell(
             node.response_place if taken else node.drop_place,
             session.number,
             scope.number,
