@@ -37,10 +37,10 @@ PACKAGES: dict[str, set[str]] = {
     },
     "course": {"base", "io", "compare", "recording"},
     "testing": {"base", "wire", "flow"},
-    "demo": {"graph", "flow", "cli"},
+    "demo": {"graph", "flow"},
     "cli": {
         *("base", "graph", "wire", "log", "io", "compare"),
-        *("recording", "replay", "flow", "course", "demo"),
+        *("recording", "replay", "serving", "flow", "course", "demo"),
     },
     "__init__": {"graph", "wire", "flow"},
     "__main__": {"cli"},
@@ -55,7 +55,7 @@ ASYNCIO = {
     "wire.deflate",
     "wire.listener",
     "replay.virtual_time",
-    "demo",
+    "cli.demo",
     "cli.serve",
     "testing",
 }

@@ -110,6 +110,22 @@ await flow.stop()
     assert one.ok
 
 
+def test_a_thread_of_a_notebook_gets_no_port_either(tmp_path: Path) -> None:
+    threaded = """
+import asyncio, threading
+
+told = []
+thread = threading.Thread(target=lambda: told.append(asyncio.run(flow.serve(port=-1)).url))
+thread.start()
+thread.join()
+assert told == ["ws://no-port-while-grading"]
+assert Flow.serve.__module__ == "wsflow.serving"  # it is the one everybody has
+"""
+    one = grade_one(written(tmp_path, "ada", RIGHT, threaded, 'wsflow.check("01-echo", flow)'))
+    assert one.raised == []
+    assert one.ok
+
+
 def test_a_cell_that_raises_costs_itself_alone(tmp_path: Path) -> None:
     one = grade_one(written(tmp_path, "ada", "1 / 0", CHECKED, "raise SystemExit"))
     assert one.ok
@@ -126,7 +142,7 @@ def test_what_a_notebook_prints_or_leaves_behind_disturbs_nobody(tmp_path: Path)
 def test_a_notebook_that_does_not_end_is_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(grading, "PATIENCE", 3.0)
+    monkeypatch.setattr(grading, "TIMEOUT", 3.0)
     one = grade_one(written(tmp_path, "ada", "while True: pass"))
     assert one.trouble == "it ran longer than 3 s and was ended"
 

@@ -22,12 +22,15 @@ from ..base.plain import plain
 from ..course import exercise
 from ..errors import WsflowError
 from ..flow import Flow
+from ..serving import served_by
 from .terminal import DONE, RAISED, CommandError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-PATIENCE = 120.0
+    from ..course.verdict import Verdict
+
+TIMEOUT = 120.0
 """Seconds a notebook may take."""
 
 NO_PORT = "ws://no-port-while-grading"
@@ -116,10 +119,10 @@ def grade_one(path: Path, name: str | None = None) -> Grade:
                 capture_output=True,
                 text=True,
                 errors="replace",
-                timeout=PATIENCE,
+                timeout=TIMEOUT,
             )
         except subprocess.TimeoutExpired:
-            return Grade(path.name, trouble=f"it ran longer than {PATIENCE:g} s and was ended")
+            return Grade(path.name, trouble=f"it ran longer than {TIMEOUT:g} s and was ended")
         if not out.is_file():
             last = (done.stderr.strip().splitlines() or ["no reason was given"])[-1]
             return Grade(path.name, trouble=f"its process ended ({done.returncode}): {last:.200}")
@@ -181,7 +184,7 @@ def run(path: Path, name: str | None = None) -> Grade:
     marks: dict[str, Mark] = {}
     raised: list[str] = []
     trouble = ""
-    with _portless(), _marking(marks):
+    with served_by(_start), _marking(marks):
         shell = _shell()
         for number, source in enumerate(_cells(path), 1):
             with (
@@ -231,24 +234,14 @@ def _last_flow(names: dict[str, Any]) -> Flow | None:
     return found[-1] if found else None
 
 
-@contextlib.contextmanager
-def _portless() -> Iterator[None]:
-    """Have `flow.serve()` start the flow and open nothing."""
-
-    async def serve(flow: Flow, **_: Any) -> Any:
-        await flow.start()
-        return _Portless()
-
-    original = Flow.serve
-    Flow.serve = serve  # type: ignore[assignment, method-assign]
-    try:
-        yield
-    finally:
-        Flow.serve = original  # type: ignore[method-assign]
+async def _start(flow: Flow) -> _Portless:
+    """Start a flow instead of serving it: no port is opened."""
+    await flow.start()
+    return _Portless()
 
 
 class _Portless:
-    """What `serve` gives while grading: a server nobody can connect to."""
+    """What `flow.serve()` gives while grading: a server nobody can connect to."""
 
     url, host, port = NO_PORT, "", 0
     sessions: tuple[()] = ()
@@ -260,18 +253,15 @@ class _Portless:
 @contextlib.contextmanager
 def _marking(marks: dict[str, Mark]) -> Iterator[None]:
     """Keep what `wsflow.check` says."""
-    original = exercise.check
 
-    def check(name_or_path: Any, flow: Any, **options: Any) -> Any:
-        verdict = original(name_or_path, flow, **options)
+    def keep(verdict: Verdict) -> None:
         marks[verdict.exercise] = Mark(verdict.exercise, verdict.ok, verdict.words)
-        return verdict
 
-    exercise.check = check
+    exercise.listeners.append(keep)
     try:
         yield
     finally:
-        exercise.check = original
+        exercise.listeners.remove(keep)
 
 
 def main(argv: list[str]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import concurrent.futures
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,6 +33,9 @@ PATIENCE = 20.0
 
 RULES = frozenset({"ignore", "ignore_times", "ignore_ids", "any_order", "late", "early"})
 """What an exercise may ask for: a replay's rules, and how many seconds too early is too early."""
+
+listeners: list[Callable[[Verdict], object]] = []
+"""Who hears each verdict of `check`."""
 
 _tries: Counter[tuple[str, str]] = Counter()
 """How often which exercise was tried in vain with which flow: a hint a time."""
@@ -189,7 +192,10 @@ def check(name_or_path: str | Path, flow: Flow, *, hints: int | None = None) -> 
             f"check takes the name of an exercise and a Flow, not {type(flow).__name__}: "
             f"wsflow.check({found.name!r}, flow)"
         )
-    return found.check(flow, hints=hints)
+    verdict = found.check(flow, hints=hints)
+    for listener in listeners:
+        listener(verdict)
+    return verdict
 
 
 def make_exercise(
