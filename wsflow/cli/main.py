@@ -52,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _demo(_arguments: argparse.Namespace) -> int:
-    from ..demo import main as demo
+    from .demo import main as demo
 
     return demo(console())
 
