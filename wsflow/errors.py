@@ -7,6 +7,7 @@ Messages are composed here from plain values; this module knows no other class o
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING, NoReturn
 
 from .tracebacks import rendered
 
@@ -187,3 +188,26 @@ class ReplayError(RecordingError):
 
 class DamagedLineError(RecordingError):
     """One line of a recording is not what was written."""
+
+
+# ---- misspelt attributes
+
+
+class Spelled:
+    """What a notebook's user holds in the hand: `flow.websockets` is told of `websocket`."""
+
+    if not TYPE_CHECKING:  # a type checker knows better what there is
+
+        def __getattr__(self, name: str) -> NoReturn:
+            raise UnknownNameError(f"{type(self).__name__} has no {name!r}{_meant(self, name)}")
+
+
+def _meant(thing: object, name: str) -> str:
+    if name.startswith("_"):
+        return ""  # asked by programs: what can it do?
+    from difflib import get_close_matches
+
+    there = [one for one in dir(type(thing)) if not one.startswith("_")]
+    lower = {one.lower(): one for one in there}
+    near = [lower[one] for one in get_close_matches(name.lower(), lower, cutoff=0.7)]
+    return f"; did you mean {' or '.join(map(repr, near))}?" if near else ""

@@ -9,9 +9,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from .base.current import current_flow
-from .base.ink import coloured
+from .base.display import coloured
 from .clock import Clock
-from .errors import WiringError
+from .errors import Spelled, WiringError
 from .graph.cells import interactive
 from .graph.engine import Engine
 from .graph.state import State
@@ -20,8 +20,7 @@ from .io.folder import FOLDER, resolve
 from .log.log import Log
 from .log.store import Store
 from .serving import Serving
-from .spelling import Spelled
-from .texts import texts
+from .types import texts
 from .views import diagram
 
 if TYPE_CHECKING:

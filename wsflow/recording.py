@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .base.plain import plain
+from .base.display import plain
 from .errors import RecordingError
 from .io.folder import FOLDER, names, resolve
 from .io.reader import CONVERTERS, Damage, Source

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import anyio
 
 from .base.current import current_flow
-from .base.interfaces import CLOSE_GOING_AWAY, CLOSE_RESTART, Routes
+from .base.interfaces import CLOSE_GOING_AWAY, CLOSE_RESTART, Routes, SessionView
 from .clock import Clock
 from .errors import ServeError
 from .graph.cells import interactive
@@ -28,8 +28,7 @@ from .graph.runtime import Runtime
 from .graph.watchdog import Blocked
 from .log.session_log import SessionLog
 from .log.store import Store
-from .texts import texts
-from .types import SessionView
+from .types import texts
 from .wire.asgi import AsgiApp
 from .wire.endpoint import Endpoint
 from .wire.memory import Client

@@ -1,13 +1,12 @@
-"""The shapes that travel: events, replies, and what the flow side needs to know of a session.
+"""The shapes that travel: messages, events, replies, and one text where several are wanted.
 
 Keys are spelled as the trigger contract spells them. This module knows no class of wsflow.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Mapping
-from typing import Any, NotRequired, Protocol, TypeAlias, TypedDict
+from collections.abc import Callable, Iterable
+from typing import Any, NotRequired, TypeAlias, TypedDict
 
 Data: TypeAlias = str | bytes
 """One WebSocket message: text frames are `str`, binary frames are `bytes`."""
@@ -84,59 +83,6 @@ class Response(TypedDict):
     reason: NotRequired[str]
 
 
-class SessionView(Protocol):
-    """A session as triggers, contexts and the engine see it."""
-
-    id: str
-    number: int
-    peer: str
-    method: str
-    path: str
-    params: dict[str, str]
-    query: Query
-    headers: dict[str, str]
-    inflight: int
-    starting: int
-    waiting: deque[Any]
-
-    @property
-    def is_open(self) -> bool: ...
-
-    def deliver(self, data: Data) -> int | None: ...
-
-    def end(self, code: int = 1000, reason: str = "") -> None: ...
-
-    def send(self, body: Any) -> bool: ...
-
-    def close(self, code: int = 1000, reason: str = "") -> None: ...
-
-    def when_closed(self, forget: Callable[[], object]) -> bool: ...
-
-    def handler_started(self) -> None: ...
-
-    def handler_ended(self) -> None: ...
-
-
-class Tell(Protocol):
-    """Write one row of what happened and return its `seq` (see `events.Row`)."""
-
-    def __call__(
-        self,
-        place: int,
-        session: int,
-        scope: int,
-        cause: int,
-        data: Any,
-        size: int,
-        elapsed: float | None = None,
-        error: str | None = None,
-    ) -> int: ...
-
-
-class Places(Protocol):
-    """Give the number under which rows of one kind at one port are told."""
-
-    def __call__(self, kind: str, node: str, port: str, path: str = "") -> int: ...
-
-
-Settings: TypeAlias = Mapping[str, Any]
+def texts(given: Iterable[str]) -> tuple[str, ...]:
+    """Return all of them; a lone text is itself, and not its letters."""
+    return (given,) if isinstance(given, str) else tuple(given)

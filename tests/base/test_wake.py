@@ -1,9 +1,12 @@
-"""A wakeup wakes all who wait at that moment, and remembers nothing."""
+"""A wakeup wakes all who wait at that moment; a waker wakes from any thread."""
+
+import asyncio
+from typing import Any
 
 import anyio
 
 from tests.turns import turns
-from wsflow.base.wake import Wakeup
+from wsflow.base.wake import Wakeup, threadsafe_wakeup
 
 
 async def test_everybody_who_waits_is_woken_by_each_ring() -> None:
@@ -45,3 +48,20 @@ async def test_who_gave_up_waiting_does_not_disturb_the_others() -> None:
                 await wakeup.wait()
             wakeup.ring()
     assert woken == ["patient"]
+
+
+# ---- from any thread
+
+
+async def test_a_waker_wakes_from_any_thread_and_before_the_wait() -> None:
+    wake, wait = threadsafe_wakeup()
+    await anyio.to_thread.run_sync(wake)
+    with anyio.fail_after(20):
+        await wait()
+
+
+def test_a_waker_whose_loop_has_ended_is_harmless() -> None:
+    async def make() -> Any:
+        return threadsafe_wakeup()[0]
+
+    asyncio.run(make())()

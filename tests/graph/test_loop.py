@@ -14,7 +14,7 @@ import pytest
 import wsflow.graph.loop
 from tests.turns import turns
 from wsflow import Flow, NotRunningError
-from wsflow.graph.loop import LoopOwner, threadsafe_wakeup
+from wsflow.graph.loop import LoopOwner
 
 Threads: TypeAlias = Callable[[], list[threading.Thread]]
 
@@ -313,20 +313,6 @@ async def test_an_error_of_the_coroutine_is_the_callers(owner: LoopOwner) -> Non
     await owner.start(thread=True)
     with pytest.raises(ValueError, match="mine"):
         await owner.run(fail)
-
-
-async def test_a_waker_wakes_from_any_thread_and_before_the_wait() -> None:
-    wake, wait = threadsafe_wakeup()
-    await anyio.to_thread.run_sync(wake)
-    with anyio.fail_after(20):
-        await wait()
-
-
-def test_a_waker_whose_loop_has_ended_is_harmless() -> None:
-    async def make() -> Any:
-        return threadsafe_wakeup()[0]
-
-    asyncio.run(make())()
 
 
 # ---- flows

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from wsflow import Context, Flow
-from wsflow.base.snapshot import REDACTED
+from wsflow.base.secrets import REDACTED
 from wsflow.errors import RecordingError, RecordingNameError
 from wsflow.io import editing as editing_module
 from wsflow.io.folder import names

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wsflow import Context, Flow
-from wsflow.base.snapshot import REDACTED
+from wsflow.base.secrets import REDACTED
 from wsflow.errors import RecordingError, RecordingNameError
 from wsflow.io.folder import names
 from wsflow.io.format import FORMAT, write_object

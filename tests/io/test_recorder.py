@@ -27,7 +27,8 @@ from websockets.typing import Subprotocol
 from tests.needs import missing
 from tests.raw import eventually, open_files
 from wsflow import Context, Flow
-from wsflow.base.snapshot import REDACTED, snapshot
+from wsflow.base.secrets import REDACTED
+from wsflow.base.snapshot import snapshot
 from wsflow.errors import RecordingError, RecordingNameError
 from wsflow.io import format as lines_module
 from wsflow.io import recorder as recorder_module

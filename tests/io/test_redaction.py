@@ -7,7 +7,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from wsflow.base.snapshot import REDACTED, snapshot
+from wsflow.base.secrets import REDACTED
+from wsflow.base.snapshot import snapshot
 from wsflow.io import format as lines
 from wsflow.io.redaction import Redaction
 from wsflow.log.store import Known

@@ -6,7 +6,8 @@ from typing import Any, TypeVar
 import pytest
 
 from wsflow import ManualClock, ReplyError, Session
-from wsflow.types import Data, SessionView
+from wsflow.base.interfaces import SessionView
+from wsflow.types import Data
 from wsflow.wire.session import Facts, Limits
 
 R = TypeVar("R")

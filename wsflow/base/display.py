@@ -1,15 +1,56 @@
-"""A small HTML table in which everything is text: what clients send is never markup (P22)."""
+"""How a text is shown: as a line of a terminal, as a cell of a small HTML table, in a picture.
+
+What clients send is never markup (P22) and never obeyed: control characters could drive a terminal,
+direction marks could draw over their neighbours.
+"""
 
 from __future__ import annotations
 
 import html
+import json
 from collections.abc import Iterable, Sequence
 from itertools import zip_longest
 
-from .plain import plain
-
 MAX_CELL = 200
 """Characters of one cell that are shown."""
+
+PAPER, TEXT, LINE = "#e6eef8", "#1b1f24", "#74787e"
+"""The colours of Mermaid pictures, read on white and on black: what boxes are filled with, what
+stands in them, and what is drawn on the page itself. A notebook keeps a picture in the colours of
+the theme in which it was first drawn; another theme would show black lines on black."""
+
+_COLOURS = {
+    "primaryColor": PAPER,
+    "primaryTextColor": TEXT,
+    "primaryBorderColor": LINE,
+    "nodeTextColor": TEXT,
+    "lineColor": LINE,
+    "textColor": LINE,
+    "edgeLabelBackground": PAPER,
+    "actorBkg": PAPER,
+    "actorBorder": LINE,
+    "actorTextColor": TEXT,
+    "actorLineColor": LINE,
+    "signalColor": LINE,
+    "signalTextColor": LINE,
+    "noteBkgColor": "#fff3c4",
+    "noteBorderColor": LINE,
+    "noteTextColor": TEXT,
+}
+
+_DIRECTIVE = json.dumps({"theme": "base", "themeVariables": _COLOURS}, separators=(",", ":"))
+
+
+def plain(text: object) -> str:
+    """Return one line of printable text; other characters as `\\x1b`, `\\u202e`, `\\n`."""
+    whole = str(text)
+    if whole.isprintable():
+        return whole
+    return "".join(one if one.isprintable() else _escaped(one) for one in whole)
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape", "surrogatepass").decode("ascii")
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]], *, note: str = "") -> str:
@@ -41,3 +82,8 @@ def _text(value: object) -> str:
     if len(text) > MAX_CELL:
         text = text[: MAX_CELL - 1] + "…"
     return html.escape(plain(text))
+
+
+def coloured(source: str) -> str:
+    """Return Mermaid source that says in which colours it is to be drawn."""
+    return f"%%{{init: {_DIRECTIVE}}}%%\n{source}"

@@ -1,16 +1,17 @@
-"""Words of the wire side: what a transport fulfils, what a handshake asks, what a route hears.
+"""What towers ask of each other: a session, a transport, a route, a request, a row told.
 
 The endpoint talks to transports and routes only through these, so that a socket, an ASGI server
-and the in-memory client are the same to it.
+and the in-memory client are the same to it; a trigger knows no more of a session than this.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from ..errors import ReplyError
-from ..types import Data, SessionView
+from ..types import Data, Query
 from .snapshot import describe
 
 CLOSE_NORMAL = 1000
@@ -18,7 +19,6 @@ CLOSE_GOING_AWAY = 1001
 CLOSE_PROTOCOL = 1002
 CLOSE_INVALID_DATA = 1007
 CLOSE_TOO_BIG = 1009
-CLOSE_INTERNAL = 1011
 CLOSE_RESTART = 1012
 CLOSE_TRY_LATER = 1013
 
@@ -76,6 +76,39 @@ class Refusal(NamedTuple):
     status: int
     body: str
     headers: Headers = ()
+
+
+class SessionView(Protocol):
+    """A session as triggers, contexts and the engine see it."""
+
+    id: str
+    number: int
+    peer: str
+    method: str
+    path: str
+    params: dict[str, str]
+    query: Query
+    headers: dict[str, str]
+    inflight: int
+    starting: int
+    waiting: deque[Any]
+
+    @property
+    def is_open(self) -> bool: ...
+
+    def deliver(self, data: Data) -> int | None: ...
+
+    def end(self, code: int = 1000, reason: str = "") -> None: ...
+
+    def send(self, body: Any) -> bool: ...
+
+    def close(self, code: int = 1000, reason: str = "") -> None: ...
+
+    def when_closed(self, forget: Callable[[], object]) -> bool: ...
+
+    def handler_started(self) -> None: ...
+
+    def handler_ended(self) -> None: ...
 
 
 class Transport(Protocol):
@@ -162,3 +195,25 @@ class Routes(Protocol):
     def socket(self, path: str) -> tuple[SocketRoute, dict[str, str]] | None: ...
 
     def http(self, path: str) -> tuple[dict[str, HttpRoute], dict[str, str]] | None: ...
+
+
+class Tell(Protocol):
+    """Write one row of what happened and return its `seq` (see `events.Row`)."""
+
+    def __call__(
+        self,
+        place: int,
+        session: int,
+        scope: int,
+        cause: int,
+        data: Any,
+        size: int,
+        elapsed: float | None = None,
+        error: str | None = None,
+    ) -> int: ...
+
+
+class Places(Protocol):
+    """Give the number under which rows of one kind at one port are told."""
+
+    def __call__(self, kind: str, node: str, port: str, path: str = "") -> int: ...

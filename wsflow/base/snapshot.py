@@ -1,22 +1,18 @@
 """What a value was at one moment, safe from what handlers do to it later.
 
 Text, bytes and numbers are their own snapshots; everything else is packed at once (MessagePack,
-about 0.3 µs for an event) and unpacked only when somebody looks. Secrets leave here.
+about 0.3 µs for an event) and unpacked only when somebody looks. What is secret (`secrets.py`)
+leaves on the way.
 """
 
 from __future__ import annotations
 
 import re
 import reprlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
-SECRET_HEADERS = frozenset(
-    {"authorization", "cookie", "set-cookie", "proxy-authorization", "x-api-key"}
-)
-SECRET_QUERY = frozenset({"token", "key", "secret", "password", "sig"})
-TOKEN_SUBPROTOCOL = "wsflow.token."
-REDACTED = "[redacted]"
+from .secrets import SECRET_HEADERS, SECRET_QUERY, TOKEN_SUBPROTOCOL, redacted
 
 _SECRETS = re.compile(
     b"|".join(
@@ -84,36 +80,6 @@ _latest = Snapshot(b"")
 def unpack(data: Any) -> Any:
     """Return what a snapshot holds; other values as they are."""
     return data.unpack() if type(data) is Snapshot else data
-
-
-def redact_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """Return the headers with the values of secret ones replaced."""
-    clean = {
-        name: REDACTED if str(name).lower() in SECRET_HEADERS else value
-        for name, value in headers.items()
-    }
-    if TOKEN_SUBPROTOCOL in str(clean.get("sec-websocket-protocol", "")):
-        clean["sec-websocket-protocol"] = REDACTED
-    return clean
-
-
-def redact_query(query: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the query with the values of secret keys replaced."""
-    return {key: REDACTED if str(key).lower() in SECRET_QUERY else v for key, v in query.items()}
-
-
-def redacted(value: Any) -> Any:
-    """Return a value whose handshakes, however deep inside, have lost their secrets (P20, P23)."""
-    if isinstance(value, list):
-        return [redacted(one) for one in value]
-    if not isinstance(value, dict):
-        return value
-    clean = {key: redacted(one) for key, one in value.items()}
-    if isinstance(clean.get("headers"), dict):
-        clean["headers"] = redact_headers(clean["headers"])
-    if isinstance(clean.get("query"), dict):
-        clean["query"] = redact_query(clean["query"])
-    return clean
 
 
 def describe(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""Route patterns such as `/chat/{room}` or `/chat/:room`, and the table that finds them.
+"""Paths and queries: route patterns such as `/chat/{room}`, the table that finds them, and fields.
 
 Patterns are templates only: nobody can hand in a regular expression (promise P24).
 """
@@ -6,11 +6,15 @@ Patterns are templates only: nobody can hand in a regular expression (promise P2
 from __future__ import annotations
 
 from typing import Generic, TypeVar
-from urllib.parse import unquote
+from urllib.parse import parse_qs, unquote
 
 from ..errors import PathError
+from ..types import Query
 
 T = TypeVar("T")
+
+MAX_FIELDS = 1_000
+"""Fields of a query that are read."""
 
 
 class PathTemplate:
@@ -109,3 +113,15 @@ class PathTable(Generic[T]):
     def patterns(self) -> list[str]:
         """Return the patterns as written, in the order they were added."""
         return [template.pattern for template, _ in list(self._routes.values())]  # any thread asks
+
+
+def parse_query(raw: str) -> Query:
+    """Return one value as `str`, a repeated one as list of `str`, `{}` for nothing.
+
+    Raises:
+        ValueError: more than a thousand fields.
+    """
+    if not raw:
+        return {}
+    fields = parse_qs(raw, keep_blank_values=True, max_num_fields=MAX_FIELDS)
+    return {key: values[0] if len(values) == 1 else values for key, values in fields.items()}

@@ -1,12 +1,17 @@
-"""Wakes whoever waits for it, again and again. Between two rings nothing is remembered."""
+"""Waking who waits: all of them, again and again, in one loop; or one, from any thread."""
 
 from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 import anyio
 
 
 class Wakeup:
-    """`ring()` wakes all who `wait()` at that moment; safe to ring when nobody does."""
+    """`ring()` wakes all who `wait()` at that moment; between two rings nothing is remembered."""
 
     __slots__ = ("_event",)
 
@@ -24,3 +29,14 @@ class Wakeup:
         if self._event is None:
             self._event = anyio.Event()
         await self._event.wait()
+
+
+def threadsafe_wakeup() -> tuple[Callable[[], None], Callable[[], Awaitable[Any]]]:
+    """Return `(wake, wait)`: `wake` may be called from any thread, `wait` is awaited here."""
+    loop, event = asyncio.get_running_loop(), asyncio.Event()
+
+    def wake() -> None:
+        with contextlib.suppress(RuntimeError):  # the waiting loop has ended
+            loop.call_soon_threadsafe(event.set)
+
+    return wake, event.wait

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..base.plain import plain
+from ..base.display import plain
 from ..course import exercise
 from ..errors import WsflowError
 from ..flow import Flow

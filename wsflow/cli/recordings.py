@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..base.plain import plain
+from ..base.display import plain
 from ..io.folder import SUFFIX
 from ..recording import Damage, Info, Recording
 from .terminal import DONE, CommandError, alias, counted, rows_table

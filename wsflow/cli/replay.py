@@ -11,7 +11,7 @@ from collections.abc import Callable
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING
 
-from ..base.plain import plain
+from ..base.display import plain
 from ..compare.answer import Pair, Said
 from ..compare.report import Report, readable
 from ..errors import SetupError

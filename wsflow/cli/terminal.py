@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
-from ..base.plain import plain
+from ..base.display import plain
 from ..errors import WsflowError
 from ..events import Row
 from ..log.log import Log

@@ -13,7 +13,7 @@ from difflib import SequenceMatcher
 from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..base.plain import plain
+from ..base.display import plain
 from ..io.reader import Damage
 from ..log.log import Log
 from ..log.store import Block

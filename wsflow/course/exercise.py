@@ -13,13 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..base.display import table
-from ..base.plain import plain
+from ..base.display import plain, table
 from ..errors import RecordingError, ReplayError, WsflowError
 from ..io import editing
 from ..io.folder import names
 from ..recording import Recording
-from ..texts import texts
+from ..types import texts
 from .verdict import Verdict, listed, words
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from ..base.plain import plain
+from ..base.display import plain
 from ..compare.answer import Answer, Pair, Said
 from ..compare.pairs import NEAR
 from ..compare.report import Report, readable

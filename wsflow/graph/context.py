@@ -17,7 +17,7 @@ from .lifecycle import Lifecycle, NodeEvents
 from .state import State
 
 if TYPE_CHECKING:
-    from ..types import SessionView
+    from ..base.interfaces import SessionView
     from .node import Node
     from .scope import Scope
 

@@ -11,10 +11,11 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar, overload
 
+from ..base.interfaces import Places, Tell
 from ..base.urls import PathTemplate
 from ..clock import Clock
 from ..errors import HandlerError, WiringError
-from ..types import Handler, Places, Tell
+from ..types import Handler
 from .engine import Engine
 from .graph import Graph
 from .node import Node, handler_arity

@@ -19,10 +19,11 @@ from threading import get_ident
 from typing import Any, Protocol, TypeAlias
 
 from ..base.current import current_flow
+from ..base.interfaces import Places, SessionView, Tell
 from ..base.snapshot import snapshot
 from ..errors import RunawayError, SetupError
 from ..tracebacks import is_ours
-from ..types import ErrorEvent, Places, SessionView, Tell
+from ..types import ErrorEvent
 from .cells import cited
 from .context import Context, NodeContext
 from .lifecycle import Lifecycle

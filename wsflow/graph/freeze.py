@@ -14,10 +14,10 @@ from typing import Any, Literal, Protocol, TypeAlias
 
 import anyio
 
+from ..base.interfaces import SessionView
+from ..base.wake import threadsafe_wakeup
 from ..clock import Alarm
 from ..errors import FreezeError
-from ..types import SessionView
-from .loop import threadsafe_wakeup
 from .port import Output
 from .scope import Scope
 

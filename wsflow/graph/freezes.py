@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol, TypeVar
 
+from ..base.interfaces import Places, SessionView, Tell
 from ..base.snapshot import describe, snapshot
 from ..clock import checked_seconds
 from ..errors import FreezeError, ReceiveTimeoutError, SessionClosedError, WiringError
-from ..types import Places, SessionView, Tell
 from .freeze import Alarms, Firing, Freeze, Key, Match
 from .node import Node
 from .port import Input, Output

@@ -205,16 +205,5 @@ class LoopOwner:
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(there(), self.loop))
 
 
-def threadsafe_wakeup() -> tuple[Callable[[], None], Callable[[], Awaitable[Any]]]:
-    """Return `(wake, wait)`: `wake` may be called from any thread, `wait` is awaited here."""
-    loop, event = asyncio.get_running_loop(), asyncio.Event()
-
-    def wake() -> None:
-        with contextlib.suppress(RuntimeError):  # the waiting loop has ended
-            loop.call_soon_threadsafe(event.set)
-
-    return wake, event.wait
-
-
 def _dead(loop: asyncio.AbstractEventLoop | None) -> bool:
     return loop is None or loop.is_closed()

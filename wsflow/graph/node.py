@@ -12,8 +12,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 from ..base.current import current_flow
+from ..base.interfaces import Places
 from ..errors import HandlerError, UnknownNameError, UnknownPortError, WiringError
-from ..types import Handler, Places
+from ..types import Handler
 from .port import Input, Output, Port, Wire
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from itertools import islice
 from typing import Any
 
 from ..errors import MissingPackageError, WiringError
-from ..texts import texts
+from ..types import texts
 
 MOST = 10
 """Reasons that are told of one body."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-from ..types import SessionView
+from ..base.interfaces import SessionView
 
 if TYPE_CHECKING:
     from .context import Context

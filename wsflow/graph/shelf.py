@@ -9,8 +9,8 @@ from abc import abstractmethod
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from ..base.interfaces import Tell
 from ..clock import Clock
-from ..types import Tell
 from .graph import Graph
 from .node import Host, Node
 from .nodes.barrier import Barrier

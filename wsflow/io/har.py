@@ -17,7 +17,7 @@ from urllib.parse import quote, unquote, urlencode, urlsplit
 
 import msgspec
 
-from ..base.query import parse_query
+from ..base.urls import parse_query
 from ..errors import RecordingError
 from .folder import FOLDER, draft, unwritable
 from .format import FORMAT, Entry, write_object

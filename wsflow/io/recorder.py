@@ -23,7 +23,7 @@ from msgspec import Raw
 
 from ..errors import RecordingError
 from ..log.store import Store
-from ..texts import texts
+from ..types import texts
 from . import format as lines
 from .folder import FOLDER, SUFFIX, create, keep_previous, part, release, resolve, unwritable
 from .format import FORMAT, Line

@@ -12,14 +12,8 @@ from typing import Any
 
 import msgspec
 
-from ..base.snapshot import (
-    REDACTED,
-    SECRET_HEADERS,
-    SECRET_QUERY,
-    Snapshot,
-    redact_headers,
-    redact_query,
-)
+from ..base.secrets import REDACTED, SECRET_HEADERS, SECRET_QUERY, redact_headers, redact_query
+from ..base.snapshot import Snapshot
 from ..log.store import Known
 from . import format as lines
 

@@ -6,7 +6,7 @@ import html
 from collections.abc import Iterable
 from typing import NamedTuple, Protocol
 
-from ..base.plain import plain
+from ..base.display import plain
 
 WIDTH, LEFT, ROW = 720, 96, 22
 STEP = 2

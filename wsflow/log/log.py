@@ -11,11 +11,10 @@ from operator import index
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ReceiveTimeoutError, WsflowError
+from ..base.wake import threadsafe_wakeup
+from ..errors import ReceiveTimeoutError, Spelled, WsflowError
 from ..events import KINDS, Row
-from ..graph.loop import threadsafe_wakeup
-from ..spelling import Spelled
-from ..texts import texts
+from ..types import texts
 from .rows import Rows, Trace, line, rows_table
 from .store import Store
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import datetime
 from typing import Any
 
-from ..base.display import table
-from ..base.plain import plain
+from ..base.display import plain, table
 from ..events import Row
 
 DEEPEST = 12

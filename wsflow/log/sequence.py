@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ..base.ink import coloured
+from ..base.display import coloured
 from ..events import Told
 
 FLOW = "flow"

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
-from ..base.snapshot import redact_headers, redact_query
-from ..types import Data, SessionView
+from ..base.interfaces import SessionView
+from ..base.secrets import redact_headers, redact_query
+from ..types import Data
 from .store import Known, Store
 
 R = TypeVar("R")

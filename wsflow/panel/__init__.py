@@ -9,8 +9,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from ..errors import WsflowError
-from ..spelling import Spelled
+from ..errors import Spelled, WsflowError
 from .composer import History
 
 if TYPE_CHECKING:

@@ -15,7 +15,8 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from ..base.snapshot import describe, redacted
+from ..base.secrets import redacted
+from ..base.snapshot import describe
 from ..errors import WsflowError
 from ..graph.port import Output
 from ..graph.triggers.base import Trigger

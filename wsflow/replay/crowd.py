@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ..base.snapshot import REDACTED
+from ..base.secrets import REDACTED
 from ..errors import ReplayError
 from ..types import Data
 from .crowd_report import CrowdReport, Ghost, Step, Visit

@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 import anyio
 
 from ..base.bodies import to_data
-from ..base.snapshot import SECRET_HEADERS, SECRET_QUERY
+from ..base.secrets import SECRET_HEADERS, SECRET_QUERY
 from ..compare.answer import AFTER, BEFORE, Answer
 from ..compare.report import BY_HAND, DROPPED, Errors
 from ..compare.rules import Rules

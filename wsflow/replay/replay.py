@@ -16,11 +16,11 @@ from collections.abc import Callable, Collection, Generator, Iterator
 from typing import Any
 
 from ..base.progress import follow
+from ..base.wake import threadsafe_wakeup
 from ..compare.report import Errors, Report
 from ..compare.rules import Rules
 from ..compare.tally import Tally
 from ..errors import ReplayError
-from ..graph.loop import threadsafe_wakeup
 from ..io.reader import Source
 from ..log.log import Log
 from .player import GRACE, Cue, Player, Target

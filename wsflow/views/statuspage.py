@@ -15,8 +15,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from ..base.display import plain
 from ..base.interfaces import Headers, HttpRoute, Left, Reply, Request, Routes, SocketRoute
-from ..base.plain import plain
 from ..graph.node import Node
 from ..graph.triggers.http import RequestTrigger
 from ..graph.triggers.websocket import WebSocketTrigger

@@ -6,7 +6,7 @@ import html
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from ..base.plain import plain
+from ..base.display import plain
 from ..graph.node import Node
 from ..graph.port import Wire
 from ..graph.triggers.base import Trigger

@@ -24,8 +24,8 @@ from ..base.interfaces import (
     SocketRoute,
     Transport,
 )
-from ..base.query import parse_query
-from ..base.snapshot import TOKEN_SUBPROTOCOL
+from ..base.secrets import TOKEN_SUBPROTOCOL
+from ..base.urls import parse_query
 from ..errors import ClientGoneError
 from .policy import Policy
 from .session import Facts, Limits, Session

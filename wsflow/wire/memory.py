@@ -17,8 +17,7 @@ import anyio
 from ..base.bodies import size_of, to_json
 from ..base.interfaces import CLOSE_TOO_BIG, Refusal, Request
 from ..base.wake import Wakeup
-from ..errors import PathError, ReceiveTimeoutError, RefusedError, SessionClosedError
-from ..spelling import Spelled
+from ..errors import PathError, ReceiveTimeoutError, RefusedError, SessionClosedError, Spelled
 from ..types import Data
 from .endpoint import Endpoint
 from .loopback import Loopback

@@ -15,9 +15,9 @@ from typing import TypeAlias
 from urllib.parse import parse_qs, urlsplit
 
 from ..base.interfaces import Refusal, Request
-from ..base.snapshot import TOKEN_SUBPROTOCOL
+from ..base.secrets import TOKEN_SUBPROTOCOL
 from ..errors import ServeError, UnsafeBindError
-from ..texts import texts
+from ..types import texts
 
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network

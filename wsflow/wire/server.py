@@ -13,8 +13,7 @@ import anyio
 import anyio.lowlevel
 
 from ..base.interfaces import CLOSE_GOING_AWAY
-from ..errors import PortInUseError, ServeError
-from ..spelling import Spelled
+from ..errors import PortInUseError, ServeError, Spelled
 from .endpoint import Endpoint
 from .policy import Policy, check_bind, networks
 from .session import Limits

@@ -14,6 +14,7 @@ from typing import Any, Literal, NamedTuple
 
 from ..base.bodies import size_of, to_sendable
 from ..base.current import current_flow
+from ..base.display import plain
 from ..base.interfaces import (
     CLOSE_NORMAL,
     CLOSE_TRY_LATER,
@@ -22,7 +23,6 @@ from ..base.interfaces import (
     Transport,
     check_close,
 )
-from ..base.plain import plain
 from ..types import Data, Query
 
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
+from ...base.interfaces import Tell
 from ...base.snapshot import snapshot
 from ...clock import Alarm
 from ...errors import WiringError
-from ...types import Tell
 from ..context import Context
 from ..node import Host, Node
 

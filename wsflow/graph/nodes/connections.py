@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from ...base.bodies import to_sendable
+from ...base.interfaces import SessionView, Tell
 from ...base.snapshot import snapshot
 from ...errors import WiringError
-from ...types import SessionView, Tell
 from ..context import Context
 from ..node import Host, Node
 

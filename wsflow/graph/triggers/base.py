@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Protocol
 
+from ...base.interfaces import SessionView, Tell
 from ...errors import HandlerError
-from ...types import Handler, SessionView, Tell
+from ...types import Handler
 from ..context import Context
 from ..node import Host, Node
 from ..port import Input, Output

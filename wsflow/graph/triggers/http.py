@@ -16,9 +16,8 @@ import anyio
 
 from ...base.bodies import to_json
 from ...base.interfaces import Headers, Left, Refusal, Reply, Request
-from ...base.query import parse_query
 from ...base.snapshot import describe, snapshot
-from ...base.urls import PathTemplate
+from ...base.urls import PathTemplate, parse_query
 from ...clock import Alarm
 from ...errors import ClientGoneError, ReplyError
 from ...events import is_reply

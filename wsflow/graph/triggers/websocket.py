@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from ...base.bodies import to_data
-from ...base.interfaces import CLOSE_NORMAL, check_close
+from ...base.interfaces import CLOSE_NORMAL, SessionView, check_close
 from ...base.snapshot import describe
 from ...base.urls import PathTemplate
 from ...errors import ReplyError
-from ...types import CloseEvent, Data, Query, SessionView, SocketEvent
+from ...types import CloseEvent, Data, Query, SocketEvent
 from ..context import Context
 from ..node import Host
 from ..scope import Scope

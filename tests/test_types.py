@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from wsflow.texts import texts
+from wsflow.types import texts
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,37 @@
+"""What is secret of a handshake, and what is shown in its place."""
+
+from typing import Any
+
+import pytest
+
+from wsflow.base.secrets import REDACTED, redact_headers, redact_query
+
+SECRET = "XYZZY"
+HEADERS = dict.fromkeys(
+    ["authorization", "cookie", "set-cookie", "proxy-authorization", "x-api-key"], SECRET
+)
+QUERY: dict[str, Any] = dict.fromkeys(["token", "key", "secret", "password", "sig"], SECRET)
+
+
+def test_secret_headers_are_redacted_and_others_kept() -> None:
+    clean = redact_headers({**HEADERS, "host": "localhost", "x-name": "ann"})
+    assert {clean[name] for name in HEADERS} == {REDACTED}
+    assert (clean["host"], clean["x-name"]) == ("localhost", "ann")
+
+
+@pytest.mark.parametrize("name", ["Authorization", "COOKIE", "Set-Cookie", "X-Api-Key"])
+def test_a_header_is_a_secret_however_it_is_spelled(name: str) -> None:
+    assert redact_headers({name: SECRET}) == {name: REDACTED}
+
+
+def test_a_token_offered_as_subprotocol_is_redacted() -> None:
+    clean = redact_headers({"sec-websocket-protocol": f"chat, wsflow.token.{SECRET}"})
+    assert SECRET not in repr(clean)
+    kept = {"sec-websocket-protocol": "chat, v2"}
+    assert redact_headers(kept) == kept
+
+
+def test_secret_fields_of_a_query_are_redacted_in_any_case() -> None:
+    clean = redact_query({**QUERY, "Token": SECRET, "PASSWORD": [SECRET, SECRET], "page": "1"})
+    assert SECRET not in repr(clean)
+    assert clean["page"] == "1"
