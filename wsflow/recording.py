@@ -6,14 +6,14 @@ Reading it line by line is `reader.py`'s business. Opposite: `recorder.py` write
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .base.display import plain
 from .errors import RecordingError
 from .io.folder import FOLDER, names, resolve
-from .io.reader import CONVERTERS, Damage, Source
+from .io.info import Info
+from .io.reader import CONVERTERS, Damage, Reader
 from .io.timeline import timeline
 
 if TYPE_CHECKING:
@@ -26,27 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["CONVERTERS", "Damage", "Info", "Recording", "recordings"]
 
 
-@dataclass(frozen=True)
-class Info:
-    """What a recording is, without its rows."""
-
-    name: str
-    created: str
-    flow: dict[str, Any]
-    redacted: list[str]
-    rows: int
-    seconds: float
-    sessions: int
-    messages: int
-    responses: int
-    errors: int
-    bytes: int
-    parts: int
-    marks: list[tuple[float, str]]
-    damage: list[Damage]
-
-
-class Recording(Source):
+class Recording(Reader):
     """Open one with `Recording.open("lesson1")`; `flow.replay("lesson1")` plays it.
 
     Rows stream from the file each time; `damage` tells what the last pass could not read.
@@ -56,45 +36,19 @@ class Recording(Source):
 
     def frame(self) -> pd.DataFrame:
         """Return all rows as a DataFrame: the log's columns, and `t`, seconds since the start."""
-        from .log.frame import of_recording
+        from .io.tables import of_recording
 
         return of_recording(self.blocks())
 
     def sessions(self) -> pd.DataFrame:
         """Return one row a session: its handshake, and when and how it ended."""
-        from .log.frame import of_handshakes
+        from .io.tables import of_handshakes
 
         return of_handshakes(self.entries())
 
     def info(self) -> Info:
         """Return what it is and how much of what it holds; reads it once, keeps nothing."""
-        counts = dict.fromkeys(("rows", "message", "response", "error"), 0)
-        seconds, sessions, marks = 0.0, set[str](), list[tuple[float, str]]()
-        for row in self.rows():
-            counts["rows"] += 1
-            counts[row.kind] = counts.get(row.kind, 0) + 1
-            seconds = row.t
-            if row.session is not None:
-                sessions.add(row.session)
-            if row.kind == "mark":
-                marks.append((row.t, str(row.value)))
-        parts, flow, redacted = self.parts(), self.header.get("flow"), self.header.get("redacted")
-        return Info(
-            name=self.name,
-            created=self._created,
-            flow=flow if isinstance(flow, dict) else {},
-            redacted=redacted if isinstance(redacted, list) else [],
-            rows=counts["rows"],
-            seconds=seconds,
-            sessions=len(sessions),
-            messages=counts["message"],
-            responses=counts["response"] + counts.get("send", 0),
-            errors=counts["error"],
-            bytes=sum(path.stat().st_size for path in parts),
-            parts=len(parts),
-            marks=marks,
-            damage=list(self.damage),
-        )
+        return Info.of(self)
 
     def sequence(self, start: float = 0.0, end: float | None = None, newest: int = 200) -> Any:
         """Return a Mermaid sequence diagram of a slice in seconds, one lifeline a session."""
@@ -204,15 +158,11 @@ class Recording(Source):
 
     # ---- how it looks
 
-    @property
-    def _created(self) -> str:
-        return str(self.header.get("created", ""))
-
     def __len__(self) -> int:
         return sum(1 for _ in self.rows())
 
     def __repr__(self) -> str:
-        created = plain(self._created[:19].replace("T", " ")) or "unknown date"
+        created = plain(self.created[:19].replace("T", " ")) or "unknown date"
         return f"<Recording {self.name} of {created} in {self.path.parent}>"
 
     def _repr_html_(self) -> str:
@@ -235,7 +185,7 @@ class Recording(Source):
 
 def recordings(folder: str | Path = FOLDER) -> pd.DataFrame:
     """Return the recordings of a folder as a table; one that can not be read says why."""
-    from .log.frame import of_infos
+    from .io.tables import of_infos
 
     found: list[tuple[str, Info | str]] = []
     for name in names(folder):

@@ -121,7 +121,8 @@ def _share(figures: Figures, *, backwards: bool) -> float:
 def prepare(folder: Path, rows: int) -> float:
     """Write a recording of an echo with the recorder; return the seconds it took."""
     from wsflow.io.recorder import Recorder
-    from wsflow.log.store import Known, Store
+    from wsflow.log.blocks import Known
+    from wsflow.log.store import Store
 
     store = Store()
     store.later = lambda flush: None  # no loop turns here: flushed by hand

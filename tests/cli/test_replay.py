@@ -18,9 +18,8 @@ from tests.chatting import Chat, record_chat
 from tests.command import WSFLOW, colourless, write
 from wsflow.cli import main as cli
 from wsflow.cli.replay import LONGEST, _bracket, marked, show
-from wsflow.compare.answer import Pair, Said
+from wsflow.compare.answer import Pair, Said, Tally
 from wsflow.compare.report import Report
-from wsflow.compare.tally import Tally
 
 APP = """
 from wsflow import Flow

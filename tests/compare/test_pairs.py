@@ -11,10 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsflow.compare.answer import AFTER, Pair, Said
+from wsflow.compare.answer import AFTER, Pair, Said, Tally
 from wsflow.compare.pairs import compare
 from wsflow.compare.rules import NO_RULES, Rules
-from wsflow.compare.tally import Tally
 
 
 def said(*bodies: Any, excuse: str = "") -> list[Said]:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsflow.compare.answer import AFTER, Answer, Pair, Said
+from wsflow.compare.answer import AFTER, Answer, Pair, Said, Tally
 from wsflow.compare.report import (
     BY_HAND,
     DROPPED,
@@ -22,7 +22,6 @@ from wsflow.compare.report import (
     pieces,
     readable,
 )
-from wsflow.compare.tally import Tally
 from wsflow.io.reader import Damage
 from wsflow.log.log import Log
 from wsflow.log.store import Store

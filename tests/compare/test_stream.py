@@ -8,11 +8,10 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wsflow.compare.answer import NOBODY, Said
+from wsflow.compare.answer import NOBODY, Said, Tally
 from wsflow.compare.pairs import compare
 from wsflow.compare.rules import NO_RULES, Rules
 from wsflow.compare.stream import Stream
-from wsflow.compare.tally import Tally
 
 bodies = st.lists(st.sampled_from(["a", "b", "c", "ab", b"a", '{"id":1}', '{"id":2}']), max_size=30)
 

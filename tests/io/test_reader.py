@@ -21,7 +21,7 @@ from wsflow.io import format as lines_module
 from wsflow.io import reader as source_module
 from wsflow.io.folder import create, part
 from wsflow.io.format import FORMAT, Entry, write_object
-from wsflow.io.reader import CONVERTERS, Damage, Source
+from wsflow.io.reader import CONVERTERS, Damage, Reader
 
 HEADER: dict[str, Any] = {
     "wsflow": FORMAT,
@@ -66,8 +66,8 @@ def path(tmp_path: Path) -> Path:
 
 
 def read(path: Path) -> tuple[list[Entry], list[Damage]]:
-    source = Source.open(path)
-    return list(source.entries()), source.damage
+    reader = Reader.open(path)
+    return list(reader.entries()), reader.damage
 
 
 ENTRIES = [lines_module.read(line[:-1]) for line in LINES[1:]]
@@ -78,26 +78,26 @@ ENTRIES = [lines_module.read(line[:-1]) for line in LINES[1:]]
 
 def test_a_recording_is_read_in_the_order_it_was_written(path: Path) -> None:
     assert read(path) == (ENTRIES, [])
-    source = Source.open(path)
-    assert source.header == HEADER
-    assert source.name == "one"
-    assert [one.seq for one in source.rows()] == list(range(1, 13))
+    reader = Reader.open(path)
+    assert reader.header == HEADER
+    assert reader.name == "one"
+    assert [one.seq for one in reader.rows()] == list(range(1, 13))
 
 
 def test_it_streams(path: Path) -> None:
     path.write_bytes(WHOLE + LINES[2] * 10_000)
-    source = Source.open(path)
-    entries = source.entries()
+    reader = Reader.open(path)
+    entries = reader.entries()
     assert next(entries).opened == FACTS
-    assert 0 < source.progress < 0.1
+    assert 0 < reader.progress < 0.1
     assert sum(1 for _ in entries) == len(ENTRIES) + 10_000 - 1
-    assert source.progress == pytest.approx(1.0)
+    assert reader.progress == pytest.approx(1.0)
 
 
 def test_lines_may_be_much_longer_than_what_is_read_at_once(path: Path) -> None:
     long = [row(seq, data="x" * size) for seq, size in enumerate((0, 2**20, 3 * 2**20 + 5, 7), 1)]
     path.write_bytes(LINES[0] + b"".join(map(write_object, long)))
-    assert [(one.seq, len(one.value)) for one in Source.open(path).rows()] == [
+    assert [(one.seq, len(one.value)) for one in Reader.open(path).rows()] == [
         (1, 0),
         (2, 2**20),
         (3, 3 * 2**20 + 5),
@@ -124,10 +124,10 @@ def test_a_name_that_leaves_the_folder_is_refused(path: Path, tmp_path: Path) ->
     inner.mkdir()
     (inner / "link.jsonl").symlink_to(path)
     with pytest.raises(RecordingNameError):
-        Source.open("link", folder=inner)
+        Reader.open("link", folder=inner)
     with pytest.raises(RecordingNotFoundError):
-        Source.open("../two", folder=inner)
-    assert Source.open(path, folder=inner).name == "one"
+        Reader.open("../two", folder=inner)
+    assert Reader.open(path, folder=inner).name == "one"
 
 
 # ---- torn and flipped
@@ -176,13 +176,13 @@ def test_every_flip_inside_the_header_leaves_all_rows(path: Path) -> None:
         flipped = bytearray(WHOLE)
         flipped[bit // 8] ^= 1 << bit % 8
         path.write_bytes(flipped)
-        source = Source.open(path)
-        assert source.header == {}
-        entries = list(source.entries())
+        reader = Reader.open(path)
+        assert reader.header == {}
+        entries = list(reader.entries())
         lost = int(bit // 8 == len(header) - 1)  # its end: the next line became a part of it
         assert entries[lost:] == ENTRIES[2 * lost :] or entries == ENTRIES[lost:]
-        assert source.damage[0].line == 1
-        assert "checksum" in str(source.damage[0])
+        assert reader.damage[0].line == 1
+        assert "checksum" in str(reader.damage[0])
 
 
 def test_damage_names_file_line_and_reason(path: Path) -> None:
@@ -233,7 +233,7 @@ def test_an_empty_file_is_a_recording_of_nothing(path: Path) -> None:
 def test_something_else_is_refused_with_file_line_and_remedy(path: Path, content: bytes) -> None:
     path.write_bytes(content)
     with pytest.raises(NotARecordingError, match=r"one\.jsonl, line \d+: not a rec") as caught:
-        Source.open(path)
+        Reader.open(path)
     assert "from_har" in str(caught.value)
 
 
@@ -244,20 +244,20 @@ def test_a_file_of_one_endless_line_is_refused_soon(
     with path.open("wb") as file:
         file.truncate(2**34)  # sparse
     with pytest.raises(NotARecordingError):
-        Source.open(path)
+        Reader.open(path)
 
 
 def test_a_newer_version_says_what_to_do(path: Path) -> None:
     path.write_bytes(write_object(HEADER | {"wsflow": FORMAT + 1}) + LINES[1])
     with pytest.raises(NewerRecordingError, match=r"one\.jsonl, line 1: .* update wsflow"):
-        Source.open(path)
+        Reader.open(path)
 
 
 @pytest.mark.parametrize("version", ["1", None, [], 1.5, -7, 0])
 def test_a_version_nobody_knows_is_refused(path: Path, version: Any) -> None:
     path.write_bytes(write_object(HEADER | {"wsflow": version}) + LINES[1])
     with pytest.raises(NotARecordingError, match=r"one\.jsonl, line 1"):
-        Source.open(path)
+        Reader.open(path)
 
 
 def test_a_recording_without_its_header_is_read(path: Path) -> None:
@@ -271,7 +271,7 @@ def test_a_file_that_can_not_be_read_is_told(path: Path, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(source_module, "_lines", refuse)
     with pytest.raises(RecordingError, match=r"one\.jsonl: can not be read: Permission denied"):
-        Source.open(path)
+        Reader.open(path)
 
 
 # ---- older formats
@@ -295,32 +295,32 @@ def version_0(path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_an_older_format_is_converted_line_by_line(version_0: Path) -> None:
-    source = Source.open(version_0)
-    assert source.header["wsflow"] == 0
-    rows = list(source.rows())
+    reader = Reader.open(version_0)
+    assert reader.header["wsflow"] == 0
+    rows = list(reader.rows())
     assert [(row.seq, row.t, row.kind) for row in rows] == [
         (1, 0.5, "message"),
         (2, 1.0, "message"),
         (3, 1.5, "message"),
     ]
-    assert [one.get("own") for one in source.objects()] == [None, [1], [2], [3]]
-    assert source.damage == []
+    assert [one.get("own") for one in reader.objects()] == [None, [1], [2], [3]]
+    assert reader.damage == []
 
 
 def test_a_line_that_can_not_be_converted_is_damage(version_0: Path) -> None:
     with version_0.open("ab") as file:
         file.write(write_object({"seq": 4, "what": "message"}) + b"torn")
-    source = Source.open(version_0)
-    assert len(list(source.rows())) == 3
-    assert [(one.line, one.torn) for one in source.damage] == [(6, False), (7, True)]
-    assert "no row of format 0: KeyError" in source.damage[0].why
+    reader = Reader.open(version_0)
+    assert len(list(reader.rows())) == 3
+    assert [(one.line, one.torn) for one in reader.damage] == [(6, False), (7, True)]
+    assert "no row of format 0: KeyError" in reader.damage[0].why
 
 
 def test_repair_leaves_an_older_format_as_it_is(version_0: Path) -> None:
     with version_0.open("ab") as file:
         file.write(b"torn")
     before = version_0.read_bytes()
-    Source.open(version_0).repair()
+    Reader.open(version_0).repair()
     assert version_0.read_bytes() == before[:-4]
 
 
@@ -330,19 +330,19 @@ def test_repair_leaves_an_older_format_as_it_is(version_0: Path) -> None:
 def test_repair_cuts_a_torn_tail_keeps_it_aside_and_reports_it(path: Path) -> None:
     torn = WHOLE[:-20]
     path.write_bytes(torn)
-    source = Source.open(path)
-    (found,) = source.repair()
+    reader = Reader.open(path)
+    (found,) = reader.repair()
     assert found == Damage(path, len(LINES), "the last line was not finished", torn=True)
     assert path.read_bytes() == b"".join(LINES[:-1])
     assert path.with_name("one.jsonl.damaged").read_bytes() == torn
     assert read(path) == (ENTRIES[:-1], [])
-    assert source.damage == []
+    assert reader.damage == []
     assert path.stat().st_mode & 0o777 == 0o600
 
 
 def test_repair_of_what_is_whole_touches_nothing(path: Path) -> None:
     before = path.stat()
-    assert Source.open(path).repair() == []
+    assert Reader.open(path).repair() == []
     assert path.stat().st_mtime_ns == before.st_mtime_ns
     assert len(list(path.parent.iterdir())) == 1
 
@@ -350,7 +350,7 @@ def test_repair_of_what_is_whole_touches_nothing(path: Path) -> None:
 def test_repair_keeps_lines_as_they_stand(path: Path) -> None:
     unknown = write_object(row(99) | {"of_a_later_version": {"a": 1}})
     path.write_bytes(LINES[0] + b"bad\n" + unknown)
-    Source.open(path).repair()
+    Reader.open(path).repair()
     assert path.read_bytes() == LINES[0] + unknown
 
 
@@ -358,7 +358,7 @@ def test_repair_again_keeps_what_the_first_one_kept(path: Path) -> None:
     for number in ("", "2", "3"):
         with path.open("ab") as file:
             file.write(b"torn" + number.encode())
-        Source.open(path).repair()
+        Reader.open(path).repair()
         kept = path.with_name(f"one.jsonl.damaged{number}")
         assert kept.read_bytes() == WHOLE + b"torn" + number.encode()
     assert path.read_bytes() == WHOLE
@@ -366,16 +366,16 @@ def test_repair_again_keeps_what_the_first_one_kept(path: Path) -> None:
 
 def test_repair_makes_up_for_a_damaged_header(path: Path) -> None:
     path.write_bytes(b"?" + WHOLE[1:])
-    (found,) = Source.open(path).repair()
+    (found,) = Reader.open(path).repair()
     assert found.line == 1
-    source = Source.open(path)
-    assert source.header == {"wsflow": FORMAT, "part": 1, "repaired": True}
-    assert (list(source.entries()), source.damage) == (ENTRIES, [])
+    reader = Reader.open(path)
+    assert reader.header == {"wsflow": FORMAT, "part": 1, "repaired": True}
+    assert (list(reader.entries()), reader.damage) == (ENTRIES, [])
 
 
 def test_repair_mends_the_parts_that_need_it(path: Path) -> None:
     part(path, 2).write_bytes(LINES[0] + b"bad\n" + LINES[5])
-    Source.open(path).repair()
+    Reader.open(path).repair()
     assert part(path, 2).read_bytes() == LINES[0] + LINES[5]
     assert sorted(one.name for one in path.parent.iterdir()) == [
         "one.jsonl",
@@ -388,9 +388,9 @@ def test_what_is_being_recorded_is_not_mended(tmp_path: Path) -> None:
     path = tmp_path / "live.jsonl"
     file = create(path)
     os.write(file, WHOLE[:-5])
-    source = Source.open(path)
+    reader = Reader.open(path)
     with pytest.raises(RecordingError, match=r"live\.jsonl is being recorded; stop that"):
-        source.repair()
+        reader.repair()
     assert path.read_bytes() == WHOLE[:-5]
     os.close(file)
 
@@ -404,7 +404,7 @@ def test_a_repair_without_room_leaves_all_as_it_was(
     path.write_bytes(WHOLE[:-5])
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(RecordingError, match=r"one\.jsonl: .*No space left on device"):
-        Source.open(path).repair()
+        Reader.open(path).repair()
     assert [one.name for one in path.parent.iterdir()] == ["one.jsonl"]
     assert path.read_bytes() == WHOLE[:-5]
 
@@ -413,7 +413,7 @@ def test_a_stale_file_of_a_repair_that_died_is_no_obstacle(path: Path) -> None:
     outside = path.with_name("outside")
     path.with_name(".one.jsonl.repaired").symlink_to(outside)
     path.write_bytes(WHOLE[:-5])
-    Source.open(path).repair()
+    Reader.open(path).repair()
     assert not outside.exists()
     assert not path.is_symlink()
 
@@ -432,7 +432,7 @@ def test_handshakes_are_found_in_all_parts_without_reading_the_rows(path: Path) 
     rows = LINES[2] * 3_000
     path.write_bytes(WHOLE + rows + b"x" * 200 + b'","opened":\n' + later + rows)
     part(path, 2).write_bytes(LINES[0] + later.replace(b"\n", b"\r\n") + later[:-9])
-    found = list(Source.open(path).handshakes())
+    found = list(Reader.open(path).handshakes())
     assert [(one.path, one.line, one.facts["id"]) for one in found] == [
         (path, 2, "s1"),
         (path, len(LINES) + 3_002, "s2"),
@@ -448,4 +448,4 @@ def test_handshakes_of_an_older_format_are_converted(
 
     monkeypatch.setitem(CONVERTERS, 0, convert)
     path.write_bytes(write_object({"wsflow": 0}) + write_object({"came": FACTS}))
-    assert [one.facts for one in Source.open(path).handshakes()] == [FACTS]
+    assert [one.facts for one in Reader.open(path).handshakes()] == [FACTS]

@@ -35,7 +35,8 @@ from wsflow.io import recorder as recorder_module
 from wsflow.io.folder import names
 from wsflow.io.format import Entry
 from wsflow.io.recorder import Recorder
-from wsflow.log.store import Known, Store
+from wsflow.log.blocks import Known
+from wsflow.log.store import Store
 from wsflow.recording import Recording
 
 SECRET = "hunter2-geheim"

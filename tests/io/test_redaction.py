@@ -11,7 +11,7 @@ from wsflow.base.secrets import REDACTED
 from wsflow.base.snapshot import snapshot
 from wsflow.io import format as lines
 from wsflow.io.redaction import Redaction
-from wsflow.log.store import Known
+from wsflow.log.blocks import Known
 
 SECRET = "hunter2-geheim"
 

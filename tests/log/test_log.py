@@ -14,8 +14,9 @@ import pytest
 from tests.turns import turns
 from wsflow import Context, Flow, ManualClock, ReceiveTimeoutError, Row, WsflowError
 from wsflow.base.snapshot import snapshot
+from wsflow.log.blocks import Known
 from wsflow.log.log import Log
-from wsflow.log.store import Known, Store
+from wsflow.log.store import Store
 
 EVIL = "<img src=x onerror=alert(1)>"
 DTYPES = {

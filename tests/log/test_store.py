@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wsflow import Row
-from wsflow.log.store import BLOCK_ROWS, OVERHEAD, Known, Store
+from wsflow.log.blocks import Known
+from wsflow.log.store import BLOCK_ROWS, OVERHEAD, Store
 
 
 def tell(store: Store, *, session: int = 0, size: int = 0, kind: str = "mark") -> int:

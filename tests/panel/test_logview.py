@@ -14,7 +14,7 @@ from playwright.async_api import Browser, Locator, Page, expect
 from tests.panelpage import in_browser, shown, top
 from wsflow import Flow, WsflowError
 from wsflow.base.snapshot import snapshot
-from wsflow.log.store import Known
+from wsflow.log.blocks import Known
 from wsflow.panel import logview
 from wsflow.panel import row_text as cell
 from wsflow.panel.logview import BURST, LOOKED, SHOWN, LogPart

@@ -13,9 +13,8 @@ from itertools import groupby, zip_longest
 from typing import Any, TypeAlias
 
 from .alignment import Span, aligned, unordered
-from .answer import Pair, Said, Status
+from .answer import Pair, Said, Status, Tally
 from .rules import NO_RULES, Rules
-from .tally import Tally
 
 NEAR = 0.005
 """Seconds within which answers to different events may change places: who was first was chance."""

@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..base.display import plain
 from ..io.reader import Damage
+from ..log.blocks import Block
 from ..log.log import Log
-from ..log.store import Block
-from .answer import AFTER, Answer, Pair, Said
-from .tally import Tally
+from .answer import AFTER, Answer, Pair, Said, Tally
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -136,9 +135,17 @@ class Report:
     @property
     def diff(self) -> pd.DataFrame:
         """What differs, as a DataFrame: `session`, `status`, `t`, `old`, `new`."""
-        from ..log.frame import of_pairs
+        from ..log.frame import Frame, objects
 
-        return of_pairs(self.tally.differing)
+        pairs = self.tally.differing
+        columns = {
+            "session": [pair.session for pair in pairs],
+            "status": [pair.status for pair in pairs],
+            "t": [pair.t for pair in pairs],
+            "old": objects([_body(pair.old) for pair in pairs]),
+            "new": objects([_body(pair.new) for pair in pairs]),
+        }
+        return Frame(columns).astype({"t": float})
 
     def __bool__(self) -> bool:
         return self.ok
@@ -331,6 +338,12 @@ def _row(pair: Pair) -> str:
 
 def _said(said: Said | None, limit: int = 2**20) -> str:
     return "" if said is None else readable(said.body, limit)
+
+
+def _body(said: Said | None) -> Any:
+    """Return an answer for a cell of a table."""
+    body = None if said is None else said.body
+    return str(body) if isinstance(body, Answer) else body
 
 
 def _kind_of(node: str, error: str) -> tuple[str, str]:

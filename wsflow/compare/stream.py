@@ -11,10 +11,9 @@ from collections.abc import Callable
 from itertools import islice
 from typing import Any, Protocol
 
-from .answer import AFTER, EXCUSES, Pair, Said
+from .answer import AFTER, EXCUSES, Pair, Said, Tally
 from .pairs import NEAR, compare
 from .rules import Rules
-from .tally import Tally
 
 
 class Rows(Protocol):

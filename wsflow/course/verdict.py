@@ -18,7 +18,7 @@ from ..base.display import plain
 from ..compare.answer import Answer, Pair, Said
 from ..compare.pairs import NEAR
 from ..compare.report import Report, readable
-from ..io.reader import Source
+from ..io.reader import Reader
 
 MOST = 3
 """Sentences about single answers; what is wrong comes in the same way again and again."""
@@ -97,13 +97,13 @@ class Moment(NamedTuple):
 class Story:
     """A recording as one tells it: who is who, who asked what, and which answer that led to."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, reader: Reader) -> None:
         self.people: dict[str, str] = {}
         self.events: list[Moment] = []
         self._root: dict[int, int] = {}
         self._by_seq: dict[int, Moment] = {}
         self._answered: dict[tuple[str, float], list[int]] = defaultdict(list)
-        for entry in source.entries():
+        for entry in reader.entries():
             if entry.opened is not None:
                 self._meet(entry.opened)
                 continue
@@ -161,12 +161,12 @@ class Story:
         return None
 
 
-def words(report: Report, source: Source, early: float | None = None) -> tuple[str, ...]:
+def words(report: Report, reader: Reader, early: float | None = None) -> tuple[str, ...]:
     """Return what is wrong, in sentences; the causes first that explain most.
 
     `early`: how many seconds earlier than recorded an answer may come; None: as it likes.
     """
-    story = Story(source)
+    story = Story(reader)
     causes = [*_raised(report), *_returned(report)]
     pairs = report.tally.differing
     if pairs and not report.tally.same and all(pair.status == "missing" for pair in pairs):
@@ -174,7 +174,7 @@ def words(report: Report, source: Source, early: float | None = None) -> tuple[s
     else:
         found = [*causes, *_compared(pairs, story)]
     if early is not None:
-        found += _hasty(report, source, story, early)
+        found += _hasty(report, reader, story, early)
     unique = list(dict.fromkeys(found))
     rest = len(unique) - MOST
     return (*unique[:MOST], *([f"And {rest} more of this kind."] if rest > 0 else []))
@@ -204,12 +204,12 @@ def _nobody(pair: Pair, story: Story) -> str:
     )
 
 
-def _hasty(report: Report, source: Source, story: Story, early: float) -> Iterator[str]:
+def _hasty(report: Report, reader: Reader, story: Story, early: float) -> Iterator[str]:
     """Find answers that came before their time, in sessions that are answered as recorded."""
-    began = int(source.header.get("time") or 0)
+    began = int(reader.header.get("time") or 0)
     then: dict[str, list[tuple[float, Any]]] = defaultdict(list)
     now: dict[str, list[tuple[float, Any]]] = defaultdict(list)
-    for row in source.rows():
+    for row in reader.rows():
         if row.kind == "response" and row.session is not None:
             then[row.session].append((row.t, row.value))
     for told in report.log if report.log is not None else ():

@@ -1,7 +1,7 @@
 """Other recordings out of recordings: cut, split, put together, freed of secrets.
 
 What is given is never changed: each function writes a new recording beside it. Keys of lines that
-this version does not know are kept; damaged lines are left out (`Source.damage` names them).
+this version does not know are kept; damaged lines are left out (`Reader.damage` names them).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ..errors import RecordingError
 from . import format as lines
 from .folder import MAX_NAME, Draft, draft, resolve
 from .format import FORMAT, write_object
-from .reader import Source
+from .reader import Reader
 from .redaction import Redaction
 
 HELD = 64 * 2**20
@@ -34,14 +34,14 @@ PLAIN = frozenset({"seq", "t", "time", "scope", "cause", "kind", "node", "port",
 # ---- secrets
 
 
-def redact(source: Source, names: Iterable[str], to: str) -> Path:
+def redact(reader: Reader, names: Iterable[str], to: str) -> Path:
     """Write a recording without the values of these JSON keys."""
     redaction = Redaction(names)
-    there = source.header.get("redacted")
+    there = reader.header.get("redacted")
     known = {*map(str, there if isinstance(there, list) else ()), *redaction.names}
     paths: dict[str, str] = {}
-    with _new(source, to, redacted=sorted(known)) as out:
-        for line in source.objects():
+    with _new(reader, to, redacted=sorted(known)) as out:
+        for line in reader.objects():
             out.write(write_object(_clean(line, redaction, paths)))
     return out.path
 
@@ -71,27 +71,27 @@ def _clean(line: dict[str, Any], redaction: Redaction, paths: dict[str, str]) ->
 # ---- cutting
 
 
-def trim(source: Source, start: float | str, end: float | str | None, to: str) -> Path:
+def trim(reader: Reader, start: float | str, end: float | str | None, to: str) -> Path:
     """Write what happened from `start` to `end`: seconds, or the texts of marks.
 
     It begins at 0 then; sessions that were open before are open in it from their first row on.
     """
-    first = _moment(source, start)
-    last = float("inf") if end is None else _moment(source, end)
+    first = _moment(reader, start)
+    last = float("inf") if end is None else _moment(reader, end)
     if not 0 <= first < last:
         raise RecordingError(f"a slice goes from an earlier moment to a later one: {start}, {end}")
     present: set[str | None] = set()
     found, length = False, 0.0
-    for row in source.rows():
+    for row in reader.rows():
         length = max(length, row.t)
         if first <= row.t <= last:
             found = True
             present.add(row.session)
     if not found:
-        raise RecordingError(f"no rows from {start} to {end} in {source.path}: it has {length:g} s")
-    began = _began(source) + round(first * 1e9)
-    with _new(source, to, time=began, created=_iso(began)) as out:
-        for line in source.objects():
+        raise RecordingError(f"no rows from {start} to {end} in {reader.path}: it has {length:g} s")
+    began = _began(reader) + round(first * 1e9)
+    with _new(reader, to, time=began, created=_iso(began)) as out:
+        for line in reader.objects():
             opened, t = line.get("opened"), line.get("t", 0.0)
             if isinstance(opened, dict):
                 if opened.get("id") in present:
@@ -101,22 +101,22 @@ def trim(source: Source, start: float | str, end: float | str | None, to: str) -
     return out.path
 
 
-def _moment(source: Source, where: float | str) -> float:
+def _moment(reader: Reader, where: float | str) -> float:
     """Return seconds from the start, also for the text of a mark."""
     if not isinstance(where, str):
         return float(where)
-    marks = {str(row.value): row.t for row in source.rows() if row.kind == "mark"}
+    marks = {str(row.value): row.t for row in reader.rows() if row.kind == "mark"}
     if where not in marks:
         known = ", ".join(map(repr, marks)) or "none"
-        raise RecordingError(f"no mark {where!r} in {source.path}; there are: {known}")
+        raise RecordingError(f"no mark {where!r} in {reader.path}; there are: {known}")
     return marks[where]
 
 
-def copy(source: Source, to: str, folder: str | Path, **header: Any) -> Path:
+def copy(reader: Reader, to: str, folder: str | Path, **header: Any) -> Path:
     """Write it once more, into another folder, with more in its header."""
-    whole = source.header | header | {"wsflow": FORMAT, "part": 1}
+    whole = reader.header | header | {"wsflow": FORMAT, "part": 1}
     with _begun(whole, to, Path(folder)) as out:
-        for line in source.objects():
+        for line in reader.objects():
             out.write(write_object(line))
     return out.path
 
@@ -124,14 +124,14 @@ def copy(source: Source, to: str, folder: str | Path, **header: Any) -> Path:
 # ---- one recording a session
 
 
-def split(source: Source, to: str) -> dict[str, Path]:
+def split(reader: Reader, to: str) -> dict[str, Path]:
     """Write a recording for each session, called `<to>-<session>`; marks are in all of them."""
     drafts: dict[str, Draft] = {}
     used: set[str] = set()
     marks: list[bytes] = []
     held = 0
     with contextlib.ExitStack() as open_drafts:
-        for line in source.objects():
+        for line in reader.objects():
             opened = line.get("opened")
             who = str(opened.get("id")) if isinstance(opened, dict) else line.get("session")
             if who is None and line.get("kind") != "mark":
@@ -141,7 +141,7 @@ def split(source: Source, to: str) -> dict[str, Path]:
                 marks.append(written)
             elif who not in drafts:
                 name = _named(to, who, used)
-                drafts[who] = open_drafts.enter_context(_new(source, name))
+                drafts[who] = open_drafts.enter_context(_new(reader, name))
                 for mark in marks:
                     drafts[who].write(mark)
             for one in drafts.values() if who is None else [drafts[who]]:
@@ -152,7 +152,7 @@ def split(source: Source, to: str) -> dict[str, Path]:
                 for one in drafts.values():
                     one.flush()
         if not drafts:
-            raise RecordingError(f"{source.path}: no sessions in it, so nothing to split")
+            raise RecordingError(f"{reader.path}: no sessions in it, so nothing to split")
     return {who: one.path for who, one in drafts.items()}
 
 
@@ -178,27 +178,27 @@ class Stamped(NamedTuple):
     line: dict[str, Any]
 
 
-def merge(sources: Sequence[Source], to: str) -> Path:
+def merge(readers: Sequence[Reader], to: str) -> Path:
     """Write recordings into one, in the order of time; rows and scopes get new numbers.
 
     Sessions of one id in several of them stay apart: the later ones are called `<id>~2`.
     """
-    starts = [_began(one) for one in sources]
+    starts = [_began(one) for one in readers]
     first = min(starts)
     streams = [
         _stamped(one, index, (start - first) / 1e9)
-        for index, (one, start) in enumerate(zip(sources, starts, strict=True))
+        for index, (one, start) in enumerate(zip(readers, starts, strict=True))
     ]
     redacted = {
         str(name)
-        for one in sources
+        for one in readers
         if isinstance(there := one.header.get("redacted"), list)
         for name in there
     }
-    new = {"redacted": sorted(redacted), "merged": [one.name for one in sources]}
-    numbers = [_Numbers() for _ in sources]
-    sessions = _Sessions(len(sources))
-    with _new(sources[0], to, time=first, created=_iso(first), others=sources, **new) as out:
+    new = {"redacted": sorted(redacted), "merged": [one.name for one in readers]}
+    numbers = [_Numbers() for _ in readers]
+    sessions = _Sessions(len(readers))
+    with _new(readers[0], to, time=first, created=_iso(first), others=readers, **new) as out:
         seq = 0
         for t, index, line in heapq.merge(*streams, key=lambda one: one.t):
             opened = line.get("opened")
@@ -210,16 +210,16 @@ def merge(sources: Sequence[Source], to: str) -> Path:
                 numbers[index].add(line.get("seq"), seq)
                 line["seq"] = seq
                 if line.get("scope"):
-                    line["scope"] = line["scope"] * len(sources) + index
+                    line["scope"] = line["scope"] * len(readers) + index
                 if line.get("session") is not None:
                     line["session"] = sessions.name(index, line["session"])
             out.write(write_object(line))
     return out.path
 
 
-def _stamped(source: Source, index: int, offset: float) -> Iterator[Stamped]:
+def _stamped(reader: Reader, index: int, offset: float) -> Iterator[Stamped]:
     t = offset
-    for line in source.objects():
+    for line in reader.objects():
         t = max(t, line.get("t", 0.0) + offset)
         yield Stamped(t, index, line)
 
@@ -264,13 +264,13 @@ class _Sessions:
 
 
 def _new(
-    source: Source, to: str, *, others: Iterable[Source] = (), **header: Any
+    reader: Reader, to: str, *, others: Iterable[Reader] = (), **header: Any
 ) -> contextlib.AbstractContextManager[Draft]:
     """Begin a recording beside another one, with its header."""
-    folder = source.path.parent
-    if resolve(to, folder) in {one.path for one in (source, *others)}:
+    folder = reader.path.parent
+    if resolve(to, folder) in {one.path for one in (reader, *others)}:
         raise RecordingError(f"{to!r} is what it is made of; give another name: to='...'")
-    return _begun(source.header | header | {"wsflow": FORMAT, "part": 1}, to, folder)
+    return _begun(reader.header | header | {"wsflow": FORMAT, "part": 1}, to, folder)
 
 
 @contextlib.contextmanager
@@ -280,12 +280,12 @@ def _begun(header: dict[str, Any], to: str, folder: Path) -> Iterator[Draft]:
         yield out
 
 
-def _began(source: Source) -> int:
+def _began(reader: Reader) -> int:
     """Return when a recording began, UTC in nanoseconds; from its first row where need be."""
-    began = source.header.get("time")
+    began = reader.header.get("time")
     if isinstance(began, int):
         return began
-    row = next((row for row in source.rows() if row.time), None)
+    row = next((row for row in reader.rows() if row.time), None)
     return 0 if row is None else row.time - round(row.t * 1e9)
 
 

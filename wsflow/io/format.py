@@ -22,7 +22,7 @@ from ..base.snapshot import Snapshot, describe
 from ..errors import DamagedLineError
 
 FORMAT = 1
-"""The number of the file format; see `source.CONVERTERS`."""
+"""The number of the file format; see `reader.CONVERTERS`."""
 
 START = b'{"crc":"'
 CHECKED = START + b'%08x",'

@@ -21,7 +21,7 @@ from ..base.urls import parse_query
 from ..errors import RecordingError
 from .folder import FOLDER, draft, unwritable
 from .format import FORMAT, Entry, write_object
-from .reader import Source
+from .reader import Reader
 from .redaction import Redaction
 
 SENT = {"message": "send", "response": "receive", "send": "receive"}
@@ -37,14 +37,14 @@ SAVE = (
 # ---- out
 
 
-def to_har(source: Source, path: str | Path) -> Path:
+def to_har(reader: Reader, path: str | Path) -> Path:
     """Write the sessions of a recording as a HAR and return where.
 
     Raises:
         RecordingError: it has no sessions, or the file can not be written.
     """
     sockets: dict[str, dict[str, Any]] = {}
-    for entry in source.entries():
+    for entry in reader.entries():
         if entry.opened is not None:
             who = str(entry.opened.get("id"))
             if who not in sockets:
@@ -52,7 +52,7 @@ def to_har(source: Source, path: str | Path) -> Path:
         elif entry.session in sockets:
             _add(sockets[entry.session], entry)
     if not sockets:
-        raise RecordingError(f"{source.path}: no sessions in it, so nothing for a HAR")
+        raise RecordingError(f"{reader.path}: no sessions in it, so nothing for a HAR")
     creator = {"name": "wsflow", "version": str(FORMAT)}
     har = {"log": {"version": "1.2", "creator": creator, "entries": list(sockets.values())}}
     target = Path(path)

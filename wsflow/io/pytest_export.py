@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import RecordingError
 from .folder import unwritable
-from .reader import Source
+from .reader import Reader
 
 TEST = '''\
 """What `{app}` answered when "{name}" was recorded{when}, it answers today.
@@ -36,7 +36,7 @@ def test_{test}_is_answered_as_recorded() -> None:
 _APP = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", re.ASCII)
 
 
-def to_pytest(source: Source, path: str | Path, app: str, rules: dict[str, Any]) -> Path:
+def to_pytest(reader: Reader, path: str | Path, app: str, rules: dict[str, Any]) -> Path:
     """Write a test that plays a recording into the flow `app` (`module:name`) and return where.
 
     Raises:
@@ -46,15 +46,15 @@ def to_pytest(source: Source, path: str | Path, app: str, rules: dict[str, Any])
         raise RecordingError(f"app={app!r} is no flow of a module; 'app:flow' is `flow` in app.py")
     module, attribute = app.split(":")
     target = Path(path)
-    created = str(source.header.get("created", ""))
+    created = str(reader.header.get("created", ""))
     text = TEST.format(
         app=app,
-        name=_word(source.name),
+        name=_word(reader.name),
         when=f" on {created[:10]}" if re.match(r"\d{4}-\d\d-\d\d", created, re.ASCII) else "",
         module=module,
         attribute=attribute,
-        recording=_where(source.path, target),
-        test=_word(source.name).lower(),
+        recording=_where(reader.path, target),
+        test=_word(reader.name).lower(),
         rules="".join(f", {name}={value!r}" for name, value in rules.items()),
     )
     try:

@@ -57,7 +57,7 @@ class Handshake(NamedTuple):
 
 
 @dataclass
-class Source:
+class Reader:
     """A recording's files and header. Rows stream from the files each time.
 
     `damage` tells what the last pass could not read.
@@ -89,6 +89,11 @@ class Source:
     def name(self) -> str:
         """The recording's name: its file's, without the suffix."""
         return self.path.name.removesuffix(SUFFIX)
+
+    @property
+    def created(self) -> str:
+        """When it was made, as ISO 8601; empty when that is not known."""
+        return str(self.header.get("created", ""))
 
     def parts(self) -> list[Path]:
         """Return the files it consists of, first to last."""

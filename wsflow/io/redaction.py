@@ -14,7 +14,7 @@ import msgspec
 
 from ..base.secrets import REDACTED, SECRET_HEADERS, SECRET_QUERY, redact_headers, redact_query
 from ..base.snapshot import Snapshot
-from ..log.store import Known
+from ..log.blocks import Known
 from . import format as lines
 
 STRUCTURE = frozenset({"id", "peer", "path", "method", "time"})

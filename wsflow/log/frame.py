@@ -1,11 +1,14 @@
-"""Rows as pandas DataFrames. The only module of the log that loads pandas."""
+"""Rows as pandas DataFrames, and what a DataFrame of them is. All of the log that loads pandas.
+
+Opposite: `io/tables.py`, the same of recordings.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import csv
 import gc
-from array import array
+import html
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
@@ -13,36 +16,42 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from msgspec.structs import astuple
 
-from ..base.display import table
 from ..base.snapshot import Snapshot, unpack
-from ..compare.answer import Answer, Pair, Said
 from ..errors import MissingPackageError
 from ..events import Row
-from ..io.format import Entry
-from .dataframe import Frame
-from .store import Block, Known, Place
+from .blocks import Block, Known, Place
 
 if TYPE_CHECKING:
-    from ..recording import Info
+    from pandas.io.formats.style import Styler
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """First characters with which a cell of a spreadsheet becomes a formula (OWASP, CSV injection)."""
 
-NUMBERS: dict[str, Any] = {
-    "seq": np.int64,
-    "t": np.float64,
-    "time": np.int64,
-    "scope": np.int64,
-    "cause": np.int64,
-    "size": np.int64,
-    "elapsed": np.float64,
-}
-"""Columns of numbers in a recording's frame."""
 
-PLACE = ("kind", "node", "port", "session", "path")
-"""Columns of few names that come again and again."""
+class Frame(pd.DataFrame):
+    """A DataFrame whose Styler, too, shows what clients wrote as text, not as markup (P22).
+
+    pandas escapes cells only in a frame's own HTML; a Styler's `format()` has to be told again.
+    """
+
+    @property
+    def _constructor(self) -> type[Frame]:
+        return Frame
+
+    @property
+    def style(self) -> Styler:
+        """Show it with pandas' Styler (needs jinja2)."""
+        styler: Styler = super().style.format(_cell)
+        for axis in (0, 1):
+            styler.format_index(_cell, axis=axis)
+        return styler
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.{pd.get_option('styler.format.precision')}f}"
+    return html.escape(str(value))
 
 
 def build(blocks: list[Block], places: list[Place], sessions: dict[int, Known]) -> pd.DataFrame:
@@ -53,13 +62,13 @@ def build(blocks: list[Block], places: list[Place], sessions: dict[int, Known]) 
     session = _positions(_column(blocks, "session", np.int64), list(sessions))
     columns = {
         "seq": np.arange(first, first + len(place)),
-        "time": _utc(_column(blocks, "time", np.int64)),
+        "time": utc(_column(blocks, "time", np.int64)),
         "scope": _column(blocks, "scope", np.int64),
-        "cause": _causes(_column(blocks, "cause", np.int64)),
-        "kind": _named(place, [one.kind for one in places]),
-        "node": _named(place, [one.node for one in places]),
-        "port": _named(place, [one.port for one in places]),
-        "session": _named(session, [one.id for one in known]),
+        "cause": causes(_column(blocks, "cause", np.int64)),
+        "kind": named(place, [one.kind for one in places]),
+        "node": named(place, [one.node for one in places]),
+        "port": named(place, [one.port for one in places]),
+        "session": named(session, [one.id for one in known]),
         "path": _path(place, places, session, known),
         "data": _data(blocks),
         "size": _column(blocks, "size", np.int64),
@@ -110,165 +119,18 @@ def of_sessions(sessions: dict[int, Known]) -> pd.DataFrame:
     return Frame(
         {
             "session": [one.id for one in known],
-            "opened": _moments([one.opened for one in known]),
+            "opened": moments([one.opened for one in known]),
             "peer": [one.peer for one in known],
             "path": [one.path for one in known],
             "method": [one.method for one in known],
             "params": [one.params for one in known],
             "query": [one.query for one in known],
             "headers": [one.headers for one in known],
-            "closed": _moments([one.closed for one in known]),
+            "closed": moments([one.closed for one in known]),
             "code": pd.array([one.code for one in known], dtype="Int64"),
             "reason": [one.reason for one in known],
         }
     )
-
-
-def of_recording(blocks: Iterable[list[Entry]]) -> pd.DataFrame:
-    """Return the rows of a recording: the log's columns, and `t`, seconds since the start.
-
-    Some hundred rows at a time become columns; nothing else of them is kept.
-    """
-    parts: dict[str, list[Any]] = {name: [np.empty(0, kind)] for name, kind in NUMBERS.items()}
-    codes, places = array("i"), _Numbered()
-    data, error = list[Any](), list[str | None]()
-    with _no_garbage():
-        for block in blocks:
-            rows = [row for row in block if row.opened is None]
-            if not rows:
-                continue
-            fields = zip(
-                Entry.__struct_fields__, zip(*map(astuple, rows), strict=True), strict=True
-            )
-            columns: dict[str, Any] = dict(fields)
-            for name, kind in NUMBERS.items():
-                parts[name].append(np.fromiter(columns[name], kind, len(rows)))
-            there = zip(*(columns[name] for name in PLACE), strict=True)
-            codes.extend(map(places.__getitem__, there))
-            data += _values(rows, columns["data"])
-            error += columns["error"]
-    whole = {name: np.concatenate(some) for name, some in parts.items()}
-    place = np.array(codes, np.int32)
-    names = {name: [one[at] for one in places] for at, name in enumerate(PLACE)}
-    names["path"] = [path or None for path in names["path"]]
-    return Frame(
-        {
-            "seq": whole["seq"],
-            "t": whole["t"],
-            "time": _utc(whole["time"]),
-            "scope": whole["scope"],
-            "cause": _causes(whole["cause"]),
-            **{name: _named(place, some) for name, some in names.items()},
-            "data": _series(data),
-            "size": whole["size"],
-            "elapsed": whole["elapsed"],
-            "error": _series(error),
-        },
-        copy=False,
-    )
-
-
-def _values(rows: list[Entry], data: tuple[Any, ...]) -> Sequence[Any]:
-    """Return what travelled; rows of nothing but text are told at once."""
-    if {str}.issuperset(map(type, data)):  # bytes leave `data` empty
-        return data
-    return [row.value for row in rows]
-
-
-@contextlib.contextmanager
-def _no_garbage() -> Iterator[None]:
-    """Spare the collector a million new objects none of which is garbage: a third of the time."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
-
-
-class _Numbered(dict[Any, int]):
-    """Numbers what it is asked for, from 0 on."""
-
-    def __missing__(self, key: Any) -> int:
-        return self.setdefault(key, len(self))
-
-
-def of_handshakes(entries: Iterable[Entry]) -> pd.DataFrame:
-    """Return one row a session of a recording: its handshake, and how it ended."""
-    facts: dict[str, dict[str, Any]] = {}
-    ends: dict[str | None, Entry] = {}
-    for entry in entries:
-        if entry.opened is not None:
-            facts.setdefault(str(entry.opened.get("id")), entry.opened)
-        elif entry.kind == "close":
-            ends[entry.session] = entry
-    known = [(one | {"id": id}, ends.get(id)) for id, one in facts.items()]
-    return Frame(
-        {
-            "session": [one["id"] for one, _ in known],
-            "opened": _moments([one.get("time") for one, _ in known]),
-            "peer": [one.get("peer") for one, _ in known],
-            "path": [one.get("path") for one, _ in known],
-            "method": [one.get("method") for one, _ in known],
-            "params": [one.get("params") for one, _ in known],
-            "query": [one.get("query") for one, _ in known],
-            "headers": [one.get("headers") for one, _ in known],
-            "closed": _moments([None if end is None else end.time for _, end in known]),
-            "code": pd.array(
-                [None if end is None else end.code for _, end in known], dtype="Int64"
-            ),
-            "reason": ["" if end is None else end.reason for _, end in known],
-        }
-    )
-
-
-def of_pairs(pairs: list[Pair]) -> pd.DataFrame:
-    """Return one row an answer that differs: then (`old`) and now (`new`), and when."""
-    return Frame(
-        {
-            "session": [pair.session for pair in pairs],
-            "status": [pair.status for pair in pairs],
-            "t": np.array([pair.t for pair in pairs]),
-            "old": _series([_body(pair.old) for pair in pairs]),
-            "new": _series([_body(pair.new) for pair in pairs]),
-        }
-    )
-
-
-def _body(said: Said | None) -> Any:
-    body = None if said is None else said.body
-    return str(body) if isinstance(body, Answer) else body
-
-
-class RecordingsFrame(Frame):
-    """The recordings of a folder: text stands left, numbers right, as nowhere in pandas."""
-
-    def _repr_html_(self) -> str:
-        known = self.astype(object).where(self.notna(), None)
-        return table(list(self.columns), known.values.tolist())
-
-
-def of_infos(infos: list[tuple[str, Info | str]]) -> pd.DataFrame:
-    """Return one row a recording; one that could not be read says why under `problem`."""
-    known = [(name, None if isinstance(one, str) else one, one) for name, one in infos]
-    columns = Frame(
-        {
-            "recording": [name for name, _, _ in known],
-            "created": [info.created if info else None for _, info, _ in known],
-            "seconds": [round(info.seconds, 3) if info else None for _, info, _ in known],
-            "sessions": [info.sessions if info else None for _, info, _ in known],
-            "messages": [info.messages if info else None for _, info, _ in known],
-            "responses": [info.responses if info else None for _, info, _ in known],
-            "errors": [info.errors if info else None for _, info, _ in known],
-            "bytes": [info.bytes if info else None for _, info, _ in known],
-            "problem": [
-                one if isinstance(one, str) else str(one.damage[0]) if one.damage else ""
-                for _, _, one in known
-            ],
-        }
-    )
-    return RecordingsFrame(columns.convert_dtypes())
 
 
 def write_csv(frame: pd.DataFrame, path: str | Path) -> Path:
@@ -321,6 +183,18 @@ def _as_text(value: object) -> str | None:
     return value if isinstance(value, str) else repr(value)
 
 
+@contextlib.contextmanager
+def no_garbage() -> Iterator[None]:
+    """Spare the collector a million new objects none of which is garbage: a third of the time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
 def _column(blocks: list[Block], name: str, dtype: Any) -> Any:
     parts = [np.frombuffer(getattr(block, name), dtype) for block in blocks]
     return np.concatenate(parts) if parts else np.empty(0, dtype)
@@ -345,8 +219,8 @@ def _data(blocks: list[Block]) -> Any:
 
     if Snapshot not in set(map(type, values())):
         return _as_it_is(np.fromiter(values(), object, sum(map(len, blocks))))
-    with _no_garbage():
-        return _series(list(map(unpack, values())))
+    with no_garbage():
+        return objects(list(map(unpack, values())))
 
 
 def _boxed(values: list[Any]) -> Any:
@@ -364,7 +238,7 @@ def _positions(numbers: Any, known: list[int]) -> Any:
     return np.where(there[at] == numbers, at, -1).astype(np.int32)
 
 
-def _named(codes: Any, names: Sequence[str | None]) -> Any:
+def named(codes: Any, names: Sequence[str | None]) -> Any:
     """Return codes as categories; several codes may have one name, None and -1 have none."""
     categories: dict[str | None, int] = {}
     for name in names:
@@ -378,15 +252,15 @@ def _named(codes: Any, names: Sequence[str | None]) -> Any:
 def _path(place: Any, places: list[Place], session: Any, known: list[Known]) -> Any:
     """Return the path of each row's session, or, without one, its place's own."""
     names = [*(one.path for one in known), *(one.path or None for one in places)]
-    return _named(np.where(session < 0, place + len(known), session), names)
+    return named(np.where(session < 0, place + len(known), session), names)
 
 
-def _causes(causes: Any) -> Any:
+def causes(causes: Any) -> Any:
     """Return what led to each row; 0 stands for nothing."""
     return pd.arrays.IntegerArray(causes, causes == 0)
 
 
-def _utc(times: Any) -> Any:
+def utc(times: Any) -> Any:
     return pd.DatetimeIndex(times.view("M8[ns]")).tz_localize("UTC")
 
 
@@ -395,7 +269,7 @@ def _as_it_is(values: Any) -> Any:
     return pd.Series(values, dtype=object, copy=False)
 
 
-def _series(values: list[Any]) -> Any:
+def objects(values: list[Any]) -> Any:
     return _as_it_is(_boxed(values))
 
 
@@ -404,7 +278,7 @@ def _categorical(codes: Any, categories: list[Any]) -> Any:
     return make(codes, categories=categories)
 
 
-def _moments(times: list[int | None]) -> Any:
+def moments(times: list[int | None]) -> Any:
     """Return UTC times; None is a time that has not come."""
     known = np.array([-1 if time is None else time for time in times], np.int64)
     return pd.Series(pd.to_datetime(known, unit="ns", utc=True)).mask(known < 0)

@@ -8,7 +8,8 @@ from typing import Any, Protocol, TypeVar
 from ..base.interfaces import SessionView
 from ..base.secrets import redact_headers, redact_query
 from ..types import Data
-from .store import Known, Store
+from .blocks import Known
+from .store import Store
 
 R = TypeVar("R")
 

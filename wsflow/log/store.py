@@ -8,20 +8,16 @@ kind, node, port, path), and so is its session. Told in the flow's loop, read fr
 from __future__ import annotations
 
 import threading
-from array import array
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import cached_property, partial
-from itertools import count, islice, repeat, takewhile
+from functools import partial
+from itertools import count, islice, takewhile
 from time import time_ns
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 from ..base.snapshot import unpack
 from ..events import Row
-
-WIDTH = 9
-"""Fields a row: time, place, session, scope, cause, data, size, elapsed, error."""
+from .blocks import WIDTH, Block, Known, Place, block_of
 
 BLOCK_ROWS = 1024
 OVERHEAD = 160
@@ -38,77 +34,6 @@ def _at_once(call: Callable[[], None]) -> None:
 
 def _no_matter(block: Block) -> None:
     """Nobody asks for rows that are dropped."""
-
-
-class Place(NamedTuple):
-    """Where rows of one kind happen."""
-
-    kind: str
-    node: str
-    port: str
-    path: str
-
-
-@dataclass(frozen=True)
-class Block:
-    """Sealed rows, a column each; `first` is the `seq` of the first."""
-
-    first: int
-    time: array[int]
-    place: array[int]
-    session: array[int]
-    scope: array[int]
-    cause: array[int]
-    data: list[Any]
-    size: array[int]
-    elapsed: list[float | None] | None
-    error: list[str | None] | None
-    weight: int
-
-    @cached_property
-    def sessions(self) -> frozenset[int]:
-        """The numbers of the sessions these rows speak of."""
-        return frozenset(self.session)
-
-    def raw(self) -> Iterator[tuple[Any, ...]]:
-        """Give each row as its `seq` and its raw fields."""
-        return zip(
-            count(self.first),
-            self.time,
-            self.place,
-            self.session,
-            self.scope,
-            self.cause,
-            self.data,
-            self.size,
-            self.elapsed or repeat(None),
-            self.error or repeat(None),
-            strict=False,
-        )
-
-    @property
-    def last(self) -> int:
-        """The `seq` of its last row."""
-        return self.first + len(self.time) - 1
-
-    def __len__(self) -> int:
-        return len(self.time)
-
-
-class Known(NamedTuple):
-    """The facts of a session's handshake, secrets redacted, kept once."""
-
-    id: str
-    peer: str
-    path: str
-    method: str
-    params: dict[str, str]
-    query: dict[str, Any]
-    headers: dict[str, str]
-    opened: int
-    closed: int | None = None
-    code: int | None = None
-    reason: str = ""
 
 
 class Store:
@@ -208,7 +133,7 @@ class Store:
         """Seal the open block, and make room for a row of `weight` bytes and its successors."""
         rows = self._open
         if rows:
-            block = _block(self._open_first, rows, self._weight)
+            block = block_of(self._open_first, rows, self._weight)
             with self._lock:  # a reader must see these rows exactly once
                 self._blocks.append(block)
                 self._open, self._open_first = [], self.seq + 1
@@ -301,7 +226,7 @@ class Store:
         """Return all rows there are, oldest first: a picture that does not change any more."""
         with self._lock:
             blocks, rows, first = list(self._blocks), self._open[:], self._open_first
-        return [*blocks, _block(first, rows)] if rows else blocks
+        return [*blocks, block_of(first, rows)] if rows else blocks
 
     def since(self, seq: int) -> Iterator[tuple[Any, ...]]:
         """Give the rows from `seq` on, each as its `seq` and its `WIDTH` raw fields.
@@ -332,7 +257,7 @@ class Store:
             return self._decoded(seq, *fields)
         for block in reversed(blocks):
             if block.first <= seq < block.first + len(block):
-                return self._from_block(block, seq - block.first)
+                return self._fromblock_of(block, seq - block.first)
         return None
 
     def rows(self, newest: int | None = None) -> Iterator[Row]:
@@ -344,7 +269,7 @@ class Store:
                 skip -= len(block)
                 continue
             for index in range(skip, len(block)):
-                yield self._from_block(block, index)
+                yield self._fromblock_of(block, index)
             skip = 0
 
     def caused(self, seq: int) -> dict[int, int]:
@@ -384,7 +309,7 @@ class Store:
     def __len__(self) -> int:
         return self._sealed_rows + len(self._open) // WIDTH
 
-    def _from_block(self, block: Block, at: int) -> Row:
+    def _fromblock_of(self, block: Block, at: int) -> Row:
         return self._decoded(
             block.first + at,
             block.time[at],
@@ -428,20 +353,3 @@ class Store:
             elapsed,
             error,
         )
-
-
-def _block(first: int, rows: list[Any], weight: int = 0) -> Block:
-    elapsed, error = rows[7::WIDTH], rows[8::WIDTH]
-    return Block(
-        first=first,
-        time=array("q", rows[0::WIDTH]),
-        place=array("i", rows[1::WIDTH]),
-        session=array("q", rows[2::WIDTH]),
-        scope=array("q", rows[3::WIDTH]),
-        cause=array("q", rows[4::WIDTH]),
-        data=rows[5::WIDTH],
-        size=array("q", rows[6::WIDTH]),
-        elapsed=None if elapsed.count(None) == len(elapsed) else elapsed,
-        error=None if error.count(None) == len(error) else error,
-        weight=weight,
-    )

@@ -11,7 +11,8 @@ from collections import Counter, deque
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from ..log.store import Block, Place, Store
+from ..log.blocks import Block, Place
+from ..log.store import Store
 
 if TYPE_CHECKING:
     from ..flow import Flow

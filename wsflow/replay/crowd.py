@@ -24,7 +24,7 @@ from .crowd_visits import Playable, in_memory, over_sockets
 
 if TYPE_CHECKING:
     from ..io.format import Entry
-    from ..recording import Recording
+    from ..io.reader import Reader
 
 FAULTS = {
     "drop": "the connection is gone without a Close, at some moment of its visit",
@@ -43,7 +43,7 @@ class Ghosts:
 
     def __init__(
         self,
-        recording: Recording,
+        recording: Reader,
         *,
         n: int = 50,
         seed: int = 7,
@@ -137,7 +137,7 @@ class Ghosts:
 
 
 def ghosts(
-    recording: Recording,
+    recording: Reader,
     n: int = 50,
     seed: int = 7,
     *,
@@ -176,7 +176,7 @@ class _Script:
     reason: str = ""
 
 
-def _scripts(recording: Recording, n: int, seed: int) -> tuple[list[_Script], float]:
+def _scripts(recording: Reader, n: int, seed: int) -> tuple[list[_Script], float]:
     """Read what at most `n` sessions did, chosen by the seed, and how long the recording is."""
     ids = {str(entry.opened["id"]): None for entry in recording.entries() if entry.opened}
     order = list(ids)

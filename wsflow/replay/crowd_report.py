@@ -117,7 +117,7 @@ class CrowdReport:
 
     def frame(self) -> pd.DataFrame:
         """Return one row a ghost: whom it repeats, what it sent and got, and how it ended."""
-        from ..log.dataframe import Frame
+        from ..log.frame import Frame
 
         rows = [
             {

@@ -22,9 +22,9 @@ from ..compare.rules import NO_RULES, Rules
 from ..errors import ReplayError
 from ..events import HAND
 from ..io.format import Entry
+from ..io.reader import Reader
 from ..log.log import Log
 from ..log.store import Store
-from ..recording import Recording
 from ..types import Data
 from .address import Address
 from .live_client import Goodbye, LiveClient
@@ -62,7 +62,7 @@ WAITING = 100_000
 
 def replay_to(
     url: str,
-    recording: Recording,
+    recording: Reader,
     *,
     speed: float | None = None,
     rules: Rules = NO_RULES,
@@ -102,7 +102,7 @@ def replay_to(
     )
 
 
-class _Overheard(Recording):
+class _Overheard(Reader):
     """A recording that tells what was read of it, when more is asked for."""
 
     tell: Callable[[Entry], object]

@@ -17,15 +17,14 @@ import anyio
 
 from ..base.bodies import to_data
 from ..base.secrets import SECRET_HEADERS, SECRET_QUERY
-from ..compare.answer import AFTER, BEFORE, Answer
+from ..compare.answer import AFTER, BEFORE, Answer, Tally
 from ..compare.report import BY_HAND, DROPPED, Errors
 from ..compare.rules import Rules
 from ..compare.stream import Stream
-from ..compare.tally import Tally
 from ..errors import ReplayError
 from ..events import HAND, is_reply
 from ..io.format import Entry
-from ..io.reader import Source
+from ..io.reader import Reader
 from ..io.redaction import Redaction
 from ..types import Data
 from .virtual_time import SLACK, VirtualLoop
@@ -88,7 +87,7 @@ class Player:
 
     def __init__(
         self,
-        source: Source,
+        reader: Reader,
         target: Target,
         loop: VirtualLoop,
         director: Director,
@@ -101,7 +100,7 @@ class Player:
         max_gap: float | None = None,
     ) -> None:
         self.events = 0
-        self._source, self._target, self._loop, self._director = source, target, loop, director
+        self._source, self._target, self._loop, self._director = reader, target, loop, director
         self.errors, self._tally, self._rules = errors, tally, rules
         self._wanted = sessions
         self._mark = until if isinstance(until, str) else None
@@ -125,7 +124,7 @@ class Player:
         """What tells which event was answered; a server has nothing of the kind."""
         self._fires: Callable[[str, Any, int], bool] | None = getattr(target, "fire", None)
         """How timers and injects are fired; nobody can do that to a server."""
-        own = {*source.header.get("redacted", ())} - SECRET_HEADERS - SECRET_QUERY
+        own = {*reader.header.get("redacted", ())} - SECRET_HEADERS - SECRET_QUERY
         self._clean = Redaction(own).clean if own else None
         """What the recording does not tell is not compared either."""
 

@@ -17,11 +17,11 @@ from typing import Any
 
 from ..base.progress import follow
 from ..base.wake import threadsafe_wakeup
+from ..compare.answer import Tally
 from ..compare.report import Errors, Report
 from ..compare.rules import Rules
-from ..compare.tally import Tally
 from ..errors import ReplayError
-from ..io.reader import Source
+from ..io.reader import Reader
 from ..log.log import Log
 from .player import GRACE, Cue, Player, Target
 from .virtual_time import VirtualLoop
@@ -36,7 +36,7 @@ class Replay:
 
     def __init__(
         self,
-        recording: Source,
+        recording: Reader,
         target: TargetMaker,
         *,
         speed: float | None = None,
