@@ -230,7 +230,7 @@ class Flow(Serving, Spelled):
             RecordingError: the recording can not be read.
         """
         from .recording import Recording
-        from .views.asyncapi import Place, document
+        from .views.asyncapi import ServerAddress, document
 
         if recording is not None and not isinstance(recording, Recording):
             recording = Recording.open(recording, folder=folder)
@@ -238,7 +238,7 @@ class Flow(Serving, Spelled):
         server, place = self.server, None
         if server is not None:
             host, options = server.url.partition("://")[2], server.options
-            place = Place(host, options.certfile is not None, options.token is not None)
+            place = ServerAddress(host, options.certfile is not None, options.token is not None)
         return document(self.name, self._graph.nodes.values(), rows, version, place)
 
     def keep_recording(self, name: str) -> None:

@@ -57,7 +57,7 @@ SyncClient: TypeAlias = AbstractContextManager[sync_client.ClientConnection]
 Serve: TypeAlias = Callable[..., Server]
 """What the fixture `serve_flow` gives: `(flow, **options) -> Server`."""
 
-MORE = 10
+EXTRA_REPLIES = 10
 """Replies beyond those expected that are shown."""
 
 # ---- over sockets
@@ -153,7 +153,7 @@ async def _replies(client: Client, count: int, timeout: float) -> tuple[list[Dat
     """Return `count` replies and those that came with them, and why there are no more."""
     got: list[Data] = []
     try:
-        while len(got) < count + MORE:
+        while len(got) < count + EXTRA_REPLIES:
             got.append(await client.receive(timeout if len(got) < count else 0))
     except ReceiveTimeoutError:
         return got, f"nothing more came within {timeout:g} s"

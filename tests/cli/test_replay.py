@@ -17,7 +17,7 @@ from rich.console import Console
 from tests.chatting import Chat, record_chat
 from tests.command import WSFLOW, colourless, write
 from wsflow.cli import main as cli
-from wsflow.cli.replay import LONGEST, _bracket, marked, show
+from wsflow.cli.replay import ANSWER_LENGTH, _bracket, marked, show
 from wsflow.compare.answer import Pair, Said, Tally
 from wsflow.compare.report import Report
 
@@ -326,5 +326,5 @@ def test_the_changed_part_is_marked_and_long_equal_parts_are_cut(
 
 def test_answers_that_differ_everywhere_are_cut() -> None:
     before, after = marked("a" * 10_000, "b" * 10_000, _bracket)
-    assert before.plain == f"[-{'a' * LONGEST}-]…"
-    assert after.plain == f"{{+{'b' * LONGEST}+}}…"
+    assert before.plain == f"[-{'a' * ANSWER_LENGTH}-]…"
+    assert after.plain == f"{{+{'b' * ANSWER_LENGTH}+}}…"

@@ -142,7 +142,7 @@ async def test_clients_that_are_connected_notice_nothing() -> None:
 
 
 def test_a_flow_that_does_not_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wsflow.course.exercise.PATIENCE", 0.3)
+    monkeypatch.setattr("wsflow.course.exercise.TIMEOUT", 0.3)
     done = False
 
     def endless(flow: Flow) -> None:

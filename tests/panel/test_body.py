@@ -3,7 +3,7 @@
 import pytest
 
 from wsflow import ReplyError
-from wsflow.panel.body import LARGEST, message
+from wsflow.panel.body import MAX_BODY, message
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_what_was_typed_becomes_this(kind: str, typed: str, sent: str | bytes) -
         ("base64", "AP8*", "'*' is no sign of it"),
         ("base64", "A", "1 signs can not be whole bytes"),
         ("text", "a\ud800b", "character 2 is half of a pair"),
-        ("text", "x" * (LARGEST + 1), "8.0 MB are more than a panel carries (8 MB)"),
+        ("text", "x" * (MAX_BODY + 1), "8.0 MB are more than a panel carries (8 MB)"),
         ("text", "x" * 20_000_000, "20.0 MB are more than a panel carries"),
         ("morse", "...", "not 'morse'"),
     ],

@@ -16,7 +16,7 @@ from playwright.async_api import Browser, Locator, Page, expect
 from tests.panelpage import in_browser, shown
 from wsflow import Flow, RefusedError, WsflowError
 from wsflow.graph.triggers.websocket import WebSocketTrigger
-from wsflow.panel.client import AHEAD, MOST, QUEUE, SHOWN, ClientPart
+from wsflow.panel.client import MAX_AHEAD, MAX_CLIENTS, MAX_MESSAGES, MAX_QUEUE, ClientPart
 from wsflow.panel.part import News
 
 EVIL = "<img src=x onerror=alert(1)>"
@@ -169,7 +169,7 @@ async def test_a_path_without_a_route_is_refused_with_the_routes(
 
 
 async def test_more_clients_than_a_page_may_have_are_refused(flow: Flow, part: ClientPart) -> None:
-    for number in range(MOST):
+    for number in range(MAX_CLIENTS):
         part.connect(f"c{number}", "/chat/red")
     with pytest.raises(WsflowError, match="disconnect one"):
         part.connect("one more", "/chat/red")
@@ -191,14 +191,16 @@ async def test_a_page_is_told_the_newest_and_how_many_it_missed(
     flow: Flow, part: ClientPart
 ) -> None:
     part.connect("c1", "/chat/red")
-    for number in range(SHOWN + 50):
+    for number in range(MAX_MESSAGES + 50):
         flow.sessions[0].send(str(number))
     news = told(part, "c1")
-    assert (len(news["messages"]), news["skipped"], texts(news)[-1]) == (SHOWN, 50, "249")
+    assert (len(news["messages"]), news["skipped"], texts(news)[-1]) == (MAX_MESSAGES, 50, "249")
     assert part.news() is None
 
 
-@pytest.mark.parametrize(("body", "fit"), [("x", QUEUE), ("x" * 2**20, 8)], ids=["many", "large"])
+@pytest.mark.parametrize(
+    ("body", "fit"), [("x", MAX_QUEUE), ("x" * 2**20, 8)], ids=["many", "large"]
+)
 async def test_a_page_that_does_not_look_holds_the_session_back(
     flow: Flow, part: ClientPart, body: str, fit: int
 ) -> None:
@@ -207,7 +209,7 @@ async def test_a_page_that_does_not_look_holds_the_session_back(
     for _ in range(fit + 3):
         session.send(body)
     assert (session.backlog, session.messages_out) == (3 * len(body), fit)
-    assert len(told(part, "c1")["messages"]) == min(fit, SHOWN)
+    assert len(told(part, "c1")["messages"]) == min(fit, MAX_MESSAGES)
     await turned()
     assert (session.backlog, session.messages_out) == (0, fit + 3)
     assert len(told(part, "c1")["messages"]) == 3
@@ -223,14 +225,14 @@ async def turned() -> None:
 async def test_what_is_sent_to_a_paused_flow_waits_in_order(flow: Flow, part: ClientPart) -> None:
     part.connect("c1", "/chat/red")
     flow.pause()
-    for number in range(AHEAD):
+    for number in range(MAX_AHEAD):
         part.send("c1", "text", str(number))
     with pytest.raises(WsflowError, match="is the flow paused"):
         part.send("c1", "text", "too much")
     assert flow.sessions[0].messages_in == 0
     flow.resume()
     await turned()
-    assert texts(told(part, "c1")) == [str(number) for number in range(AHEAD)]
+    assert texts(told(part, "c1")) == [str(number) for number in range(MAX_AHEAD)]
 
 
 @pytest.mark.parametrize(

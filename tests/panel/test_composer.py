@@ -14,7 +14,7 @@ from websockets.asyncio.client import connect
 from tests.panelpage import in_browser, shown
 from wsflow import Client, Flow, ReceiveTimeoutError, ReplyError, WsflowError
 from wsflow.graph.triggers.websocket import WebSocketTrigger
-from wsflow.panel.composer import KEPT, ComposerPart, History
+from wsflow.panel.composer import MAX_HISTORY, ComposerPart, History
 from wsflow.panel.part import News
 
 EVIL = "<img src=x onerror=alert(1)>"
@@ -200,7 +200,7 @@ async def test_a_body_that_can_not_be_sent_changes_nothing(
     with pytest.raises(ReplyError, match="close code 999"):
         part.send("event", "text", "bye", session=name(alice), end=True, code=999)
     assert flow.log.seq == rows
-    assert flow.panel.history.lines() == []
+    assert flow.panel.history.listed() == []
 
 
 # ---- many
@@ -350,11 +350,11 @@ async def test_what_was_sent_is_remembered_by_the_flow(
 
 def test_a_history_keeps_the_last_ones_and_each_once() -> None:
     history = History()
-    for number in range(KEPT + 5):
+    for number in range(MAX_HISTORY + 5):
         history.add("text", str(number))
     history.add("text", "30")
-    kept = [body for _, _, body, _ in history.lines()]
-    assert (len(kept), kept[0], kept[-1], kept.count("30")) == (KEPT, "5", "30", 1)
+    kept = [body for _, _, body, _ in history.listed()]
+    assert (len(kept), kept[0], kept[-1], kept.count("30")) == (MAX_HISTORY, "5", "30", 1)
     with pytest.raises(WsflowError, match="only the last 50"):
         history.find(1)
 
@@ -363,7 +363,7 @@ def test_a_history_weighs_no_more_than_it_may() -> None:
     history = History()
     for number in range(5):
         history.add("text", str(number) * 7_000_000)
-    assert [body[0] for _, _, body, _ in history.lines()] == ["3", "4"]
+    assert [body[0] for _, _, body, _ in history.listed()] == ["3", "4"]
 
 
 # ---- in a browser

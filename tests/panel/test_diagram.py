@@ -25,7 +25,7 @@ class Hours:
         self.now = 100.0
 
     def monotonic(self) -> float:
-        self.now += diagram.LOOK
+        self.now += diagram.LOOK_SECONDS
         return self.now
 
 
@@ -152,7 +152,7 @@ def test_a_flow_without_nodes_has_an_empty_picture(flow: Flow, hours: Hours) -> 
 def test_of_a_very_large_graph_a_part_is_drawn(
     flow: Flow, hours: Hours, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(diagram, "MOST", 3)
+    monkeypatch.setattr(diagram, "MAX_NODES", 3)
     nodes = [flow.node(lambda ev: None, name=f"n{number}") for number in range(5)]
     for one, two in pairwise(nodes):
         one >> two
@@ -186,7 +186,7 @@ async def test_counts_rates_and_errors_are_told_when_they_change(
         await client.receive()
         news = told(part)
         assert [line[:2] for line in news["wires"]] == [[0, 3], [1, 2]]
-        assert news["wires"][0][2] == pytest.approx(3 / diagram.RATED)
+        assert news["wires"][0][2] == pytest.approx(3 / diagram.RATE_SECONDS)
         nodes = {line[0]: line[1:] for line in news["nodes"]}
         assert nodes[1] == [3, 1, None]
         assert nodes[2][:2] == [2, 0]

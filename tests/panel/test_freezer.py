@@ -15,10 +15,10 @@ from playwright.async_api import Browser, expect
 from tests.panelpage import in_browser, shown
 from tests.turns import turns
 from wsflow import Flow, WsflowError
-from wsflow.panel import freezes as iceboxes
+from wsflow.panel import freezes
 from wsflow.panel.freezer import FreezerPart
 from wsflow.panel.sessions import SessionsPart
-from wsflow.panel.status import Status
+from wsflow.panel.status import StatusPart
 
 Json = dict[str, Any]
 
@@ -39,7 +39,7 @@ class Page:
 
     @property
     def line(self) -> Json:
-        [line] = self["lines"]
+        [line] = self["freezes"]
         found: Json = line
         return found
 
@@ -105,7 +105,7 @@ async def test_an_event_waits_and_goes_on_as_it_came(
     assert seen == []
     page.part.let_go(page.line["number"])
     assert await alice.receive() == "HELLO"
-    assert page["lines"] == []
+    assert page["freezes"] == []
 
 
 async def test_what_was_edited_goes_on_so(flow: Flow, page: Page, seen: list[Any]) -> None:
@@ -185,7 +185,7 @@ async def test_with_every_event_the_next_one_waits_too(
     page.part.repeat(number, False)
     page.part.let_go(number)
     await turns()
-    assert page["lines"] == []
+    assert page["freezes"] == []
     assert messages(seen) == ["a", "B!", "d"]
 
 
@@ -205,7 +205,7 @@ async def test_cancel_lets_it_go_on_as_it_came(flow: Flow, page: Page, seen: lis
     page.part.arm("chat.message", every=True)
     await alice.send("hello")
     page.part.cancel(page.line["number"])
-    assert page["lines"] == []
+    assert page["freezes"] == []
     assert messages(seen) == ["hello"]
 
 
@@ -311,7 +311,7 @@ async def test_what_is_too_long_to_edit_is_shown_in_part(flow: Flow, page: Page)
     page.part.arm("chat.message")
     await alice.send("x" * 900_000)
     line = page.line
-    assert (line["editable"], len(line["text"])) == (False, iceboxes.GLANCE)
+    assert (line["editable"], len(line["text"])) == (False, freezes.PREVIEW_LENGTH)
     assert line["size"] > 900_000
     page.part.let_go(line["number"])
     assert await alice.receive() == "X" * 900_000
@@ -320,7 +320,7 @@ async def test_what_is_too_long_to_edit_is_shown_in_part(flow: Flow, page: Page)
 async def test_an_event_waits_no_longer_than_somebody_may_look(
     flow: Flow, seen: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(iceboxes, "ALONE", 0.01)
+    monkeypatch.setattr(freezes, "UNSEEN_SECONDS", 0.01)
     page = Page(flow)
     alice = await flow.client("/chat")
     page.part.arm("chat.message")
@@ -339,7 +339,7 @@ async def test_a_page_that_is_reloaded_finds_what_waits(flow: Flow, page: Page) 
 
 
 async def test_the_head_and_the_table_of_sessions_say_who_waits(flow: Flow, page: Page) -> None:
-    status, sessions = Status(flow), SessionsPart(flow)
+    status, sessions = StatusPart(flow), SessionsPart(flow)
     alice = await flow.client("/chat")
     page.part.arm("chat.message")
     await alice.send("hello")
@@ -348,11 +348,11 @@ async def test_the_head_and_the_table_of_sessions_say_who_waits(flow: Flow, page
     assert told is not None
     assert lines is not None
     assert told["held"] == [who]
-    assert lines["lines"][0][3] == "held"
+    assert lines["rows"][0][3] == "held"
     page.part.let_go(page.line["number"])
     lines = sessions.news()
     assert lines is not None
-    assert lines["lines"][0][3] == "open"
+    assert lines["rows"][0][3] == "open"
 
 
 # ---- in a browser
@@ -380,7 +380,7 @@ async def test_a_person_holds_edits_and_lets_go(browser: Browser) -> None:
         await page.get_by_label(f"only {who}").check()
         await page.locator(".wf-arm").get_by_label("every event").check()
         await page.get_by_role("button", name="Freeze").click()
-        await expect(page.locator(".wf-ice")).to_contain_text("waits for the next event")
+        await expect(page.locator(".wf-freeze")).to_contain_text("waits for the next event")
         await alice.send(EVIL)
         text = page.get_by_label("The event as JSON")
         await expect(text).to_have_value(re.compile(re.escape(EVIL)))
@@ -400,10 +400,10 @@ async def test_a_person_holds_edits_and_lets_go(browser: Browser) -> None:
         await page.get_by_role("button", name="Drop").click()
         await alice.send("third")
         await expect(text).to_have_value(re.compile("third"))
-        await page.locator(".wf-ice").get_by_label("every event").uncheck()
+        await page.locator(".wf-freeze").get_by_label("every event").uncheck()
         await page.get_by_role("button", name="Let go", exact=True).click()
         assert await alice.receive() == "THIRD"
-        await expect(page.locator(".wf-ice")).to_have_count(0)
+        await expect(page.locator(".wf-freeze")).to_have_count(0)
         await expect(row).to_contain_text("open")
         assert await page.locator("img").count() == 0
     with anyio.fail_after(20):

@@ -57,13 +57,13 @@ async def test_a_page_is_told_everything_and_its_actions_are_done(kernel: Kernel
     assert page.latest("status")["state"] == "running"
     url = await kernel.value("server.url")
     async with connect(f"{url}/chat/red", proxy=None) as client:
-        await page.told("sessions", lambda news: bool(news["lines"]))
+        await page.told("sessions", lambda news: bool(news["rows"]))
         await client.send("hi")
         assert await client.recv() == "HI"
         assert "value" in await page.ask("status", "pause")
         assert await kernel.value("flow.paused")
         assert "value" in await page.ask("status", "resume")
-        session = page.latest("sessions")["lines"][0][0]
+        session = page.latest("sessions")["rows"][0][0]
         assert "value" in await page.ask("sessions", "end", session=session)
         await client.wait_closed()
         assert client.close_code == 1000

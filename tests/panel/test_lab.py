@@ -248,15 +248,15 @@ async def test_a_recording_shows_what_an_edited_cell_answers_otherwise(
         await notebook.run(0)
         await play.click()
         await expect(shown.get_by_text("Different from what was recorded")).to_be_visible()
-        await expect(shown.locator(".wf-said del")).to_have_text("HELLO")
-        await expect(shown.locator(".wf-said ins")).to_have_text("Hello")
+        await expect(shown.locator(".wf-answer del")).to_have_text("HELLO")
+        await expect(shown.locator(".wf-answer ins")).to_have_text("Hello")
 
 
 async def test_an_event_is_held_edited_and_let_go(lab: Desk, version: Version) -> None:
     async with chatting(lab, version=version) as (notebook, port), peer(port) as client:
         await tab(notebook, "Freezes").click()
         await panel(notebook).get_by_role("button", name="Freeze").click()
-        await expect(panel(notebook).locator(".wf-ice")).to_contain_text("waits for the next")
+        await expect(panel(notebook).locator(".wf-freeze")).to_contain_text("waits for the next")
         await client.send("hello")
         event = panel(notebook).get_by_label("The event as JSON")
         await expect(event).to_have_value(re.compile('"message": "hello"'))

@@ -221,7 +221,7 @@ async def test_a_part_that_fails_leaves_the_others_alone(
     async with shown(browser, chat, "sessions") as (page, panel):
         await expect(page.get_by_text("Nobody is connected.")).to_be_visible()
         part = next(iter(panel._pages.values()))._parts["sessions"]
-        monkeypatch.setattr(part, "news", lambda: {"lines": [EVIL], "gone": 5, "total": 0})
+        monkeypatch.setattr(part, "news", lambda: {"rows": [EVIL], "gone": 5, "total": 0})
         await expect(page.get_by_text(re.compile("This part has failed.*"))).to_be_visible()
         await page.get_by_role("button", name="Pause").click()
         await expect(page.locator(".wf-state")).to_have_text("paused")

@@ -21,10 +21,9 @@ from playwright.async_api import Browser, expect
 from tests.panelpage import in_browser, shown
 from tests.playing import Script, tell
 from wsflow import Flow, RecordingError, WsflowError
-from wsflow.panel import playback as decks
-from wsflow.panel import recordings
+from wsflow.panel import playback, recordings
 from wsflow.panel.player import PlayerPart
-from wsflow.panel.summary import BINS, LINES, Summary
+from wsflow.panel.summary import BINS, MAX_LINES, Summary
 
 Json = dict[str, Any]
 
@@ -35,8 +34,8 @@ EVIL = "<img src=x onerror=alert(1)>"
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of recordings; the panel looks at it often."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(recordings, "LOOK", 0.05)
-    monkeypatch.setattr(decks, "LOOK", 0.05)
+    monkeypatch.setattr(recordings, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(playback, "LOOK_SECONDS", 0.05)
     (tmp_path / "recordings").mkdir()
     changed("")
     return tmp_path / "recordings"
@@ -112,7 +111,7 @@ class Viewer:
         """Wait until a recording is told of in this state."""
 
         def there(viewer: Viewer) -> Any:
-            fitting = [one for one in viewer["lines"] if one["name"] == name]
+            fitting = [one for one in viewer["recordings"] if one["name"] == name]
             return fitting[0] if fitting and fitting[0]["state"] == state else None
 
         found: Json = await self.until(there)
@@ -177,7 +176,7 @@ async def test_a_name_that_can_not_be_played_says_so_and_a_link_that_leads_out_t
     (folder / "long.part2.jsonl").write_text("{}")
     assert "can not name a recording" in (await viewer.line("my lesson <img", "wrong"))["why"]
     assert "leads out" in (await viewer.line("link", "wrong"))["why"]
-    assert len(viewer["lines"]) == 2
+    assert len(viewer["recordings"]) == 2
     with pytest.raises(RecordingError):
         viewer.part.choose("link")
 
@@ -189,7 +188,7 @@ async def test_damaged_lines_are_counted_and_the_rest_is_shown(
     path = folder / "lesson.jsonl"
     path.write_bytes(path.read_bytes().replace(b'"TWO"', b'"2WO"'))
     line = await viewer.line("lesson")
-    await viewer.until(lambda viewer: viewer["lines"][0]["damaged"] == 1)
+    await viewer.until(lambda viewer: viewer["recordings"][0]["damaged"] == 1)
     assert line["rows"] > 4
 
 
@@ -200,14 +199,14 @@ async def test_a_recording_that_is_deleted_leaves_the_list(
     viewer.part.choose((await viewer.line("lesson"))["name"])
     await viewer.until(lambda viewer: viewer["summary"])
     (folder / "lesson.jsonl").unlink()
-    await viewer.until(lambda viewer: not viewer["lines"])
+    await viewer.until(lambda viewer: not viewer["recordings"])
     assert viewer["summary"] is None
 
 
 async def test_a_large_recording_is_read_when_somebody_wants_to_see_it(
     flow: Flow, viewer: Viewer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recordings, "LARGE", 100)
+    monkeypatch.setattr(recordings, "LARGE_BYTES", 100)
     await talk(flow, "one")
     assert "rows" not in await viewer.line("lesson", "large")
     viewer.part.choose("lesson")
@@ -229,7 +228,7 @@ async def test_a_long_recording_does_not_hold_up_the_page(
         began = time.thread_time()
         viewer.part.news()
         slowest = max(slowest, time.thread_time() - began)
-        lines = viewer.part._told["lines"]
+        lines = viewer.part._told["recordings"]
         return bool(lines and lines[0].get("rows"))
 
     gc.freeze()  # what other tests left is not to be looked through meanwhile
@@ -244,7 +243,7 @@ async def test_a_folder_that_is_not_there_is_no_error(
     flow: Flow, viewer: Viewer, folder: Path
 ) -> None:
     shutil.rmtree(folder)
-    assert viewer["lines"] == []
+    assert viewer["recordings"] == []
     viewer.part.record("first")
     await viewer.line("first", "live")
 
@@ -253,8 +252,8 @@ async def test_a_large_file_that_grows_is_left_alone_until_it_is_quiet(
     flow: Flow, viewer: Viewer, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another system's recorder may hold no lock."""
-    monkeypatch.setattr(recordings, "SMALL", 100)
-    monkeypatch.setattr(recordings, "QUIET", 1000.0)
+    monkeypatch.setattr(recordings, "SMALL_BYTES", 100)
+    monkeypatch.setattr(recordings, "SETTLED_SECONDS", 1000.0)
     await talk(flow, "one")
     assert "rows" not in await viewer.line("lesson", "live")
     os.utime(folder / "lesson.jsonl", (0, 0))
@@ -314,11 +313,11 @@ def test_a_picture_stays_small_and_fine_however_long_the_recording_is(tmp_path: 
 
 def test_many_sessions_share_the_last_line(tmp_path: Path) -> None:
     script = Script(tmp_path / "a.jsonl")
-    for number in range(LINES + 10):
+    for number in range(MAX_LINES + 10):
         script.opens(f"s{number}", number / 10)
     news = _entries(script).news("a")
-    assert (len(news["lines"]), news["others"]) == (LINES, 10)
-    assert len(news["ticks"]["begin"]) == LINES + 1
+    assert (len(news["lines"]), news["others"]) == (MAX_LINES, 10)
+    assert len(news["ticks"]["begin"]) == MAX_LINES + 1
 
 
 def test_what_belongs_to_no_session_has_a_line_of_its_own(tmp_path: Path) -> None:
@@ -581,7 +580,7 @@ async def test_two_pages_of_a_flow_see_the_same(flow: Flow, viewer: Viewer) -> N
 async def test_what_plays_ends_soon_when_no_page_shows_it(
     flow: Flow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(decks, "ALONE", 0.05)
+    monkeypatch.setattr(playback, "UNSEEN_SECONDS", 0.05)
     viewer = Viewer(flow)
     await chosen(flow, viewer, "one")
     viewer.part.step({})
@@ -621,7 +620,7 @@ async def test_a_person_records_plays_and_sees_what_changed(browser: Browser) ->
         changed("!")
         await play.click()
         await expect(page.get_by_text("Different from what was recorded")).to_be_visible()
-        assert await page.locator(".wf-said ins").all_inner_texts() == ["!", "!"]
+        assert await page.locator(".wf-answer ins").all_inner_texts() == ["!", "!"]
         await expect(page.locator(".wf-spot")).to_have_count(2)
         assert await page.locator("img").count() == 0
     await flow.stop()

@@ -15,9 +15,8 @@ from tests.playing import tell
 from wsflow import Flow
 from wsflow.clock import ManualClock
 from wsflow.log.store import Store
-from wsflow.panel import rates as gauges
 from wsflow.panel.plots import PlotsPart
-from wsflow.panel.rates import KEPT, Rates
+from wsflow.panel.rates import KEPT_SECONDS, Rates
 
 SECOND = 10**9
 START = 1_700_000_000 * SECOND
@@ -149,12 +148,12 @@ def test_rows_are_counted_once_however_often_somebody_looks(told: Told) -> None:
 
 
 def test_it_remembers_ten_minutes(told: Told) -> None:
-    for _ in range(KEPT + 50):
+    for _ in range(KEPT_SECONDS + 50):
         told.tell("message")
         told.move(1)
         told.rates.look()
-    assert len(told.values()) == KEPT - 1
-    told.move(10 * KEPT)
+    assert len(told.values()) == KEPT_SECONDS - 1
+    told.move(10 * KEPT_SECONDS)
     assert told.values() == {}
 
 
@@ -236,10 +235,10 @@ async def test_the_first_news_is_all_there_is_and_then_what_is_new(
     assert len(other["values"]) == 4
 
 
-def test_there_is_one_gauge_for_all_pages() -> None:
+def test_there_is_one_count_for_all_pages() -> None:
     flow = Flow("chat")
     assert PlotsPart(flow)._rates is PlotsPart(flow)._rates
-    assert gauges.KEPT == 600
+    assert KEPT_SECONDS == 600
 
 
 # ---- in a browser

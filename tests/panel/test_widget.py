@@ -1,6 +1,6 @@
 """The panel without a browser: pages that come and go, what they are told, what they may ask.
 
-Beats are called by hand here; the thread that calls them has tests of its own at the end.
+Ticks are called by hand here; the thread that calls them has tests of its own at the end.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ from wsflow.panel import page as pages
 from wsflow.panel import sessions as parts_sessions
 from wsflow.panel import widget as widgets
 from wsflow.panel.part import News, Part, text
-from wsflow.panel.parts import KINDS
+from wsflow.panel.parts import PART_CLASSES
 from wsflow.panel.ticker import Ticker, ticker
-from wsflow.panel.widget import MOST_PAGES, Panel
+from wsflow.panel.widget import MAX_PAGES, Panel
 
 Json = dict[str, Any]
 
@@ -63,9 +63,9 @@ class Wire:
         return self.news(page)
 
     def news(self, page: str = "p1") -> News:
-        """Beat once; return what that told a page, by part."""
+        """Tick once; return what that told a page, by part."""
         self.told.clear()
-        self.panel.beat()
+        self.panel.tick()
         return {
             part: news
             for message in self.told
@@ -95,14 +95,14 @@ class Wire:
 
 
 class Still:
-    """A ticker that never beats."""
+    """A ticker that never ticks."""
 
     def watch(self, one: object) -> None: ...
 
 
 @pytest.fixture(autouse=True)
 def by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody beats but the test."""
+    """Nobody ticks but the test."""
     monkeypatch.setattr(widgets, "ticker", Still())
 
 
@@ -181,8 +181,8 @@ async def test_a_page_that_says_hello_is_told_everything(wire: Wire) -> None:
     news = wire.hello()
     assert news["status"]["flow"] == "test"
     assert news["status"]["state"] == "running"
-    assert news["sessions"] == {"lines": [], "gone": [], "total": 0, "fitting": 0}
-    assert [message["beat"] for message in wire.told] == [1]
+    assert news["sessions"] == {"rows": [], "gone": [], "total": 0, "fitting": 0}
+    assert [message["tick"] for message in wire.told] == [1]
     assert repr(wire.panel) == "<Panel of test: sessions; 1 pages>"
 
 
@@ -196,19 +196,19 @@ async def test_a_page_hears_of_a_quiet_kernel_every_other_second(
     wire: Wire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wire.hello()
-    monkeypatch.setattr(pages, "QUIET", 0.0)
+    monkeypatch.setattr(pages, "KEEPALIVE_SECONDS", 0.0)
     wire.news()
-    assert wire.told == [{"to": "p1", "beat": 2, "news": {}}]
+    assert wire.told == [{"to": "p1", "tick": 2, "news": {}}]
 
 
 async def test_a_page_that_comes_back_starts_from_a_fresh_snapshot(chat: Flow, wire: Wire) -> None:
     async with AsyncExitStack() as stack:
         await connected(chat, stack, 2)
-        first = wire.hello()["sessions"]["lines"]
+        first = wire.hello()["sessions"]["rows"]
         assert len(first) == 2
         assert wire.news() == {}
-        assert wire.hello()["sessions"]["lines"] == first
-        assert wire.told[-1]["beat"] == 1
+        assert wire.hello()["sessions"]["rows"] == first
+        assert wire.told[-1]["tick"] == 1
     assert len(wire.panel._pages) == 1
 
 
@@ -225,7 +225,7 @@ async def test_every_page_has_its_own_view(chat: Flow, wire: Wire) -> None:
 async def test_a_page_that_says_bye_hears_no_more(wire: Wire) -> None:
     wire.hello()
     wire.say({"page": "p1", "op": "bye"})
-    assert not wire.panel.beat()
+    assert not wire.panel.tick()
     wire.say({"page": "p1", "op": "bye"})  # harmless twice
 
 
@@ -237,9 +237,9 @@ async def test_a_page_nobody_knows_is_told_to_say_hello(wire: Wire) -> None:
 
 
 async def test_the_seventeenth_page_takes_the_place_of_the_first(wire: Wire) -> None:
-    for number in range(MOST_PAGES + 1):
+    for number in range(MAX_PAGES + 1):
         wire.hello(f"p{number}")
-    assert list(wire.panel._pages) == [f"p{number}" for number in range(1, MOST_PAGES + 1)]
+    assert list(wire.panel._pages) == [f"p{number}" for number in range(1, MAX_PAGES + 1)]
 
 
 async def test_a_page_that_gave_no_sign_for_minutes_is_gone(
@@ -247,9 +247,9 @@ async def test_a_page_that_gave_no_sign_for_minutes_is_gone(
 ) -> None:
     wire.hello("silent")
     wire.hello("alive")
-    monkeypatch.setattr(wire.panel._pages["silent"], "_heard_at", -pages.GONE)
+    monkeypatch.setattr(wire.panel._pages["silent"], "_heard_at", -pages.PAGE_TIMEOUT)
     wire.say({"page": "alive", "op": "here"})
-    assert wire.panel.beat()
+    assert wire.panel.tick()
     assert list(wire.panel._pages) == ["alive"]
 
 
@@ -257,7 +257,7 @@ async def test_a_closed_panel_lets_its_pages_go(wire: Wire) -> None:
     wire.hello()
     wire.panel.close()
     assert not wire.panel._pages
-    assert not wire.panel.beat()
+    assert not wire.panel.tick()
 
 
 async def test_the_origin_of_a_page_may_connect_from_then_on(flow: Flow) -> None:
@@ -386,7 +386,7 @@ def fails(error: Exception) -> Callable[[], News]:
 async def test_a_broken_part_says_so_once_and_the_others_go_on(
     chat: Flow, monkeypatch: pytest.MonkeyPatch, fault: Callable[[], News], said: str
 ) -> None:
-    monkeypatch.setitem(KINDS, "sessions", Broken)
+    monkeypatch.setitem(PART_CLASSES, "sessions", Broken)
     monkeypatch.setattr(Broken, "fault", staticmethod(fault), raising=False)
     wire = Wire(chat.panel("sessions"))
     news = wire.hello()
@@ -421,7 +421,7 @@ async def test_a_part_that_read_what_the_loop_wrote_just_then_reads_again(
 async def test_an_action_that_fails_is_a_sentence_of_bounded_length(
     chat: Flow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(KINDS, "sessions", Broken)
+    monkeypatch.setitem(PART_CLASSES, "sessions", Broken)
     monkeypatch.setattr(Broken, "fault", staticmethod(lambda: None), raising=False)
     wire = Wire(chat.panel("sessions"))
     wire.hello()
@@ -484,7 +484,7 @@ async def test_two_panels_of_one_flow_tell_the_same(chat: Flow) -> None:
     async with AsyncExitStack() as stack:
         await connected(chat, stack, 3)
         assert whole.hello()["sessions"] == alone.hello()["sessions"]
-        await alone.ask("sessions", "end", session=alone.told[0]["news"]["sessions"]["lines"][0][0])
+        await alone.ask("sessions", "end", session=alone.told[0]["news"]["sessions"]["rows"][0][0])
         assert whole.news()["sessions"]["total"] == alone.news()["sessions"]["total"] == 2
 
 
@@ -492,26 +492,26 @@ async def test_two_panels_of_one_flow_tell_the_same(chat: Flow) -> None:
 
 
 def ids(news: News) -> list[str]:
-    return [line[0] for line in news["sessions"]["lines"]]
+    return [line[0] for line in news["sessions"]["rows"]]
 
 
 async def test_a_session_is_a_line_that_changes_with_it(chat: Flow, wire: Wire) -> None:
     wire.hello()
     async with chat.client("/chat/red", peer="10.1.2.3") as client:
-        (line,) = wire.news()["sessions"]["lines"]
+        (line,) = wire.news()["sessions"]["rows"]
         assert line[1:4] == ["10.1.2.3", "/chat/red", "open"]
         assert line[5:] == [0, 0, 0, 0]
         await client.send("hi")
         await client.receive()
-        (line,) = wire.news()["sessions"]["lines"]
+        (line,) = wire.news()["sessions"]["rows"]
         assert line[5:7] == [1, 1]
     news = wire.news()["sessions"]
-    assert (news["gone"], news["lines"], news["total"]) == ([line[0]], [], 0)
+    assert (news["gone"], news["rows"], news["total"]) == ([line[0]], [], 0)
 
 
 async def test_a_session_can_be_closed_by_hand(chat: Flow, wire: Wire) -> None:
     async with chat.client("/chat/red") as client:
-        (line,) = wire.hello()["sessions"]["lines"]
+        (line,) = wire.hello()["sessions"]["rows"]
         given = {"session": line[0], "code": 4000, "reason": "go"}
         assert "error" not in await wire.ask("sessions", "end", **given)
         assert client.closed == (4000, "go")
@@ -539,8 +539,8 @@ async def test_the_filter_looks_at_id_peer_and_path(chat: Flow, wire: Wire) -> N
 async def test_of_many_sessions_those_are_told_that_come_first_in_the_order(
     chat: Flow, wire: Wire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(parts_sessions, "SHOWN", 3)
-    monkeypatch.setattr(parts_sessions, "SLOWLY", 0.0)
+    monkeypatch.setattr(parts_sessions, "MAX_ROWS", 3)
+    monkeypatch.setattr(parts_sessions, "CHOICE_SECONDS", 0.0)
     async with AsyncExitStack() as stack:
         clients = await connected(chat, stack, 6)
         everybody = [client.session.id for client in clients if client.session]
@@ -563,18 +563,18 @@ async def test_five_thousand_sessions_are_two_hundred_lines_looked_at_once_a_sec
         for client in clients:
             stack.push_async_callback(client.close)
         news = wire.hello()["sessions"]
-        assert len(news["lines"]) == 200
+        assert len(news["rows"]) == 200
         assert (news["fitting"], news["total"]) == (5000, 5000)
-        began, beats = time.process_time(), 20
-        for _ in range(beats):
+        began, ticks = time.process_time(), 20
+        for _ in range(ticks):
             wire.news()
-        assert (time.process_time() - began) / beats < 0.005  # a twentieth of a beat
+        assert (time.process_time() - began) / ticks < 0.005  # a twentieth of a tick
 
 
 async def test_client_text_in_a_line_is_bounded(chat: Flow, wire: Wire) -> None:
     long = "%3Cimg%20src=x%3E" + "%E2%80%AE" + "x" * 1500
     async with chat.client(f"/chat/{long}", peer=EVIL + "p" * 1000):
-        (line,) = wire.hello()["sessions"]["lines"]
+        (line,) = wire.hello()["sessions"]["rows"]
     assert "\u202e" in line[2]
     assert len(line[2]) == 120
     assert len(line[1]) == 60
@@ -608,7 +608,7 @@ def test_the_modules_are_joined_to_one_without_imports() -> None:
 
 def test_every_part_there_is_has_its_place_on_the_page() -> None:
     table = (bundle.HERE / "page.js").read_text().partition("const PARTS = {")[2].partition("};")[0]
-    assert set(re.findall(r"^  (\w+): \[", table, re.MULTILINE)) == set(KINDS)
+    assert set(re.findall(r"^  (\w+): \[", table, re.MULTILINE)) == set(PART_CLASSES)
 
 
 def test_styles_load_nothing_and_stay_inside_the_panel() -> None:
@@ -633,19 +633,19 @@ def test_the_modules_parse(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stderr
 
 
-# ---- the thread that beats
+# ---- the thread that ticks
 
 
-class Beats:
-    """Counts its beats, and ends when told."""
+class Ticks:
+    """Counts its ticks, and ends when told."""
 
     def __init__(self, fault: Exception | None = None) -> None:
         self.fault, self.alive, self.count = fault, True, 0
-        self.beaten = threading.Event()
+        self.ticked = threading.Event()
 
-    def beat(self) -> bool:
+    def tick(self) -> bool:
         self.count += 1
-        self.beaten.set()
+        self.ticked.set()
         if self.fault is not None:
             raise self.fault
         return self.alive
@@ -659,14 +659,14 @@ def ended(ticker: Ticker) -> bool:
     return thread is None or not thread.is_alive()
 
 
-def test_one_thread_beats_for_all_and_ends_with_the_last() -> None:
-    ticker, first, second = Ticker(0.001), Beats(), Beats()
+def test_one_thread_ticks_for_all_and_ends_with_the_last() -> None:
+    ticker, first, second = Ticker(0.001), Ticks(), Ticks()
     ticker.watch(first)
     thread = ticker._thread
     ticker.watch(second)
     assert ticker._thread is thread
-    assert first.beaten.wait(30)
-    assert second.beaten.wait(30)
+    assert first.ticked.wait(30)
+    assert second.ticked.wait(30)
     first.alive = second.alive = False
     assert ended(ticker)
     count = first.count
@@ -674,42 +674,42 @@ def test_one_thread_beats_for_all_and_ends_with_the_last() -> None:
     ticker.watch(first)
     assert ticker._thread is not thread
     while first.count <= count + 2:
-        first.beaten.clear()
-        assert first.beaten.wait(30)
+        first.ticked.clear()
+        assert first.ticked.wait(30)
     first.alive = False
     assert ended(ticker)
 
 
-def test_a_second_has_at_most_ten_beats() -> None:
-    ticker, one = Ticker(), Beats()
+def test_a_second_has_at_most_ten_ticks() -> None:
+    ticker, one = Ticker(), Ticks()
     began = time.monotonic()
     ticker.watch(one)
     while one.count < 6:
-        one.beaten.clear()
-        assert one.beaten.wait(30)
+        one.ticked.clear()
+        assert one.ticked.wait(30)
     assert time.monotonic() - began >= 0.5
     one.alive = False
     assert ended(ticker)
 
 
-def test_one_that_fails_is_dropped_and_the_others_beat_on() -> None:
-    ticker, bad, good = Ticker(0.001), Beats(ValueError("no")), Beats()
+def test_one_that_fails_is_dropped_and_the_others_tick_on() -> None:
+    ticker, bad, good = Ticker(0.001), Ticks(ValueError("no")), Ticks()
     ticker.watch(good)
     ticker.watch(bad)
-    assert bad.beaten.wait(30)
+    assert bad.ticked.wait(30)
     for _ in range(3):
-        good.beaten.clear()
-        assert good.beaten.wait(30)
+        good.ticked.clear()
+        assert good.ticked.wait(30)
     assert bad.count == 1
     good.alive = False
     assert ended(ticker)
 
 
 def test_one_that_nobody_holds_any_more_is_let_go() -> None:
-    ticker, one = Ticker(0.001), Beats()
+    ticker, one = Ticker(0.001), Ticks()
     gone = weakref.ref(one)
     ticker.watch(one)
-    assert one.beaten.wait(30)
+    assert one.ticked.wait(30)
     del one
     assert ended(ticker)
     gc.collect()
@@ -743,12 +743,12 @@ async def test_pages_hear_of_a_loop_that_is_blocked_meanwhile(
 ) -> None:
     monkeypatch.setattr(widgets, "ticker", ticker)
     wire, told = Wire(chat.panel("sessions")), threading.Event()
-    monkeypatch.setattr(pages, "QUIET", 0.0)
+    monkeypatch.setattr(pages, "KEEPALIVE_SECONDS", 0.0)
     carry = wire.panel.send
 
     def heard(content: Json, buffers: Any = None) -> None:
         carry(content, buffers)
-        if content.get("beat", 0) >= 3:
+        if content.get("tick", 0) >= 3:
             told.set()
 
     wire.panel.send = heard

@@ -7,14 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from wsflow.views.inference import MOST_KEYS, Shape
+from wsflow.views.inference import MAX_KEYS, InferredSchema
 
 
 def learned(*examples: Any) -> dict[str, Any]:
-    shape = Shape()
+    schema = InferredSchema()
     for example in examples:
-        shape.add(example)
-    return shape.schema()
+        schema.add(example)
+    return schema.schema()
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_a_schema_says_what_all_examples_are(examples: list[Any], schema: dict[s
 
 
 def test_a_dictionary_with_many_keys_has_none_of_them_in_its_schema() -> None:
-    many = {f"user{n}": {"n": n, **({"x": 1} if n % 2 else {})} for n in range(MOST_KEYS + 1)}
+    many = {f"user{n}": {"n": n, **({"x": 1} if n % 2 else {})} for n in range(MAX_KEYS + 1)}
     schema = learned({"by_user": many}, {"by_user": {"one more": {"n": "text"}}})
     inner = schema["properties"]["by_user"]
     assert inner["additionalProperties"]["properties"]["n"] == {"type": ["integer", "string"]}

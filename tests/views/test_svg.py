@@ -9,9 +9,8 @@ import pytest
 
 from tests.playing import tell
 from wsflow import Flow
-from wsflow.views import layout
-from wsflow.views import svg as picture
-from wsflow.views.svg import LONGEST, MOST, Drawing
+from wsflow.views import layout, svg
+from wsflow.views.svg import MAX_NODES, TITLE_LENGTH, Drawing
 
 NAMES = ['"]<x', "<img src=x onerror=alert(1)>", "a&b", "x" * 500, "\u202eevil", "a\x00b"]
 
@@ -87,14 +86,14 @@ def test_a_name_is_text(flow: Flow, name: str) -> None:
         made.name = name
     shown = parsed(flow)
     assert {one.tag for one in shown.iter()} <= {"svg", "g", "rect", "text", "path"}
-    assert all(len(text) <= LONGEST for text in texts(shown, "name") + texts(shown, "port"))
+    assert all(len(text) <= TITLE_LENGTH for text in texts(shown, "name") + texts(shown, "port"))
 
 
 def test_an_empty_flow_is_an_empty_picture_and_a_huge_one_has_an_end(flow: Flow) -> None:
     assert list(parsed(flow).iter("rect")) == []
-    for number in range(MOST + 20):
+    for number in range(MAX_NODES + 20):
         flow.node(lambda: None, name=f"n{number}")
-    assert len(list(parsed(flow).iter("rect"))) == MOST
+    assert len(list(parsed(flow).iter("rect"))) == MAX_NODES
 
 
 async def test_one_that_draws_again_sees_new_counts_and_new_nodes(
@@ -106,7 +105,7 @@ async def test_one_that_draws_again_sees_new_counts_and_new_nodes(
         arranged.append(len(shapes))
         return layout.arrange(shapes, wires)
 
-    monkeypatch.setattr(picture, "arrange", arrange)
+    monkeypatch.setattr(svg, "arrange", arrange)
     chatting(flow)
     drawing = Drawing()
     first = drawing.svg(flow.nodes.values())

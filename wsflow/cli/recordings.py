@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
     from ..io.format import Entry
 
-ROWS = 200
+MAX_ROWS = 200
 """Rows that are shown unless more are asked for."""
 
-NOTES = 10
+MAX_NOTES = 10
 """Marks and damaged lines that are shown; of more the number is told."""
 
 HAR = ".har"
@@ -46,7 +46,7 @@ class Choice:
     end: float = float("inf")
     session: str | None = None
     kinds: tuple[str, ...] = ()
-    rows: int = ROWS
+    rows: int = MAX_ROWS
 
     def fits(self, row: Entry) -> bool:
         """Say whether a row is one of them."""
@@ -126,9 +126,11 @@ def _facts(given: str, recording: Recording, info: Info) -> Text:
         ("size", f"{info.bytes:,} bytes" + (f" in {info.parts} files" if info.parts > 1 else "")),
         ("redacted", ", ".join(info.redacted)),
     ]
-    marks = [("mark", f"{t:.3f} s: {text}") for t, text in info.marks[:NOTES]]
-    if len(info.marks) > NOTES:
-        marks.append(("", f"… and {counted(len(info.marks) - NOTES, 'mark')} more: --kind mark"))
+    marks = [("mark", f"{t:.3f} s: {text}") for t, text in info.marks[:MAX_NOTES]]
+    if len(info.marks) > MAX_NOTES:
+        marks.append(
+            ("", f"… and {counted(len(info.marks) - MAX_NOTES, 'mark')} more: --kind mark")
+        )
     text = Text.assemble((f"{recording.name}", "bold"), f"  {plain(recording.path)}\n")
     for name, fact in (*facts, *marks):
         if fact:
@@ -152,9 +154,9 @@ def _counts(info: Info) -> list[str]:
 
 def _damage(damage: list[Damage], what: str) -> Iterator[str]:
     """Give a line for each line that could not be read, and one for all beyond the first few."""
-    yield from (plain(one) for one in damage[:NOTES])
-    if len(damage) > NOTES:
-        yield f"… and {counted(len(damage) - NOTES, 'line')} more {what}"
+    yield from (plain(one) for one in damage[:MAX_NOTES])
+    if len(damage) > MAX_NOTES:
+        yield f"… and {counted(len(damage) - MAX_NOTES, 'line')} more {what}"
 
 
 # ---- repair

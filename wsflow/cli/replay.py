@@ -25,19 +25,19 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-SHOWN = 50
+MAX_PAIRS = 50
 """Differences that are shown; of more the number is told."""
 
-NOTES = 5
+MAX_NOTES = 5
 """Errors and damaged lines that are shown."""
 
-PATIENCE, LOOK = 1.0, 0.2
+BAR_AFTER, LOOK_SECONDS = 1.0, 0.2
 """Seconds until a bar is shown, and between two looks at how far it is."""
 
-CONTEXT = 24
+CONTEXT_LENGTH = 24
 """Characters shown before and after the first and last difference of two answers."""
 
-LONGEST = 400
+ANSWER_LENGTH = 400
 """Characters shown of an answer."""
 
 STYLES = {"changed": "yellow", "missing": "red", "extra": "green", "late": "yellow"}
@@ -67,13 +67,13 @@ def _watched(replay: Replay, out: Console) -> Report:
     """Wait for the report; a terminal gets a bar when that takes long."""
     from rich.progress import Progress
 
-    report = _look(replay, PATIENCE)
+    report = _look(replay, BAR_AFTER)
     hidden = report is not None or not out.is_terminal
     with Progress(console=out, transient=True, disable=hidden) as bar:
         task = bar.add_task(f"replay {plain(replay.recording.name)}", total=1.0)
         while report is None:
             bar.update(task, completed=replay.recording.progress)
-            report = _look(replay, LOOK)
+            report = _look(replay, LOOK_SECONDS)
     return report
 
 
@@ -90,7 +90,7 @@ def show(report: Report, out: Console) -> None:
 
     word = ("the same", "bold green") if report.ok else ("different", "bold red")
     out.print(Text.assemble(word, "  ", plain(report.summary)), soft_wrap=True)
-    pairs = report.tally.differing[:SHOWN]
+    pairs = report.tally.differing[:MAX_PAIRS]
     if pairs:
         out.print(_differences(pairs, coloured=out.is_terminal and not out.no_color))
     if report.tally.differences > len(pairs):
@@ -98,10 +98,10 @@ def show(report: Report, out: Console) -> None:
     if report.by_hand:
         out.print(f"{report.by_hand:,} answers sent by hand were not compared", style="dim")
     for name, notes in (("error", report.errors), ("damage", report.damage)):
-        for note in notes[:NOTES]:
+        for note in notes[:MAX_NOTES]:
             out.print(Text.assemble((f"{name} ", "red"), plain(note)), soft_wrap=True)
-        if len(notes) > NOTES:
-            out.print(f"… and {len(notes) - NOTES:,} more", style="dim")
+        if len(notes) > MAX_NOTES:
+            out.print(f"… and {len(notes) - MAX_NOTES:,} more", style="dim")
 
 
 def _differences(pairs: list[Pair], *, coloured: bool) -> Table:
@@ -129,9 +129,9 @@ def _both(pair: Pair, *, coloured: bool) -> Text:
         before, after = marked(_full(pair.old), _full(pair.new), mark)
         lines = [Text.assemble(("- ", "red"), before), Text.assemble(("+ ", "green"), after)]
     elif pair.old is not None:
-        lines = [Text.assemble(("- ", "red"), readable(pair.old.body, LONGEST))]
+        lines = [Text.assemble(("- ", "red"), readable(pair.old.body, ANSWER_LENGTH))]
     elif pair.new is not None:
-        lines = [Text.assemble(("+ ", "green"), readable(pair.new.body, LONGEST))]
+        lines = [Text.assemble(("+ ", "green"), readable(pair.new.body, ANSWER_LENGTH))]
     both = Text("\n").join(lines)
     both.no_wrap, both.overflow = True, "ellipsis"
     return both
@@ -167,14 +167,14 @@ def marked(old: str, new: str, mark: Mark) -> tuple[Text, Text]:
 
     start = _shared(old, new)
     end = min(_shared(old[::-1], new[::-1]), min(len(old), len(new)) - start)
-    before = ("…" if start > CONTEXT else "") + old[max(0, start - CONTEXT) : start]
-    after = new[len(new) - end :][:CONTEXT] + ("…" if end > CONTEXT else "")
+    before = ("…" if start > CONTEXT_LENGTH else "") + old[max(0, start - CONTEXT_LENGTH) : start]
+    after = new[len(new) - end :][:CONTEXT_LENGTH] + ("…" if end > CONTEXT_LENGTH else "")
 
     def whole(text: str, middle: Text) -> Text:
-        cut = "…" if len(text) - start - end > LONGEST else ""
+        cut = "…" if len(text) - start - end > ANSWER_LENGTH else ""
         return Text.assemble(before, middle, cut, after)
 
-    were, are = (_WORD.findall(one[start : len(one) - end][:LONGEST]) for one in (old, new))
+    were, are = (_WORD.findall(one[start : len(one) - end][:ANSWER_LENGTH]) for one in (old, new))
     gone, came = _marks(were, are, mark)
     return whole(old, gone), whole(new, came)
 
@@ -197,5 +197,5 @@ def _shared(one: str, other: str) -> int:
     same = next((at for at, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
     if not (one[same : same + 1] + other[same : same + 1]).isalnum():
         return same  # both words have ended
-    word = re.search(rf"\w{{1,{CONTEXT}}}\Z", one[max(0, same - CONTEXT) : same])
-    return same - len(word[0]) if word and len(word[0]) < CONTEXT else same
+    word = re.search(rf"\w{{1,{CONTEXT_LENGTH}}}\Z", one[max(0, same - CONTEXT_LENGTH) : same])
+    return same - len(word[0]) if word and len(word[0]) < CONTEXT_LENGTH else same

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 DONE, RAISED, REFUSED, INTERRUPTED = 0, 1, 2, 130
 """Exit statuses: all is well, something is wrong, it can not be done, a person said stop."""
 
-LOOK = 0.1
+LOOK_SECONDS = 0.1
 """Seconds between two looks at what is new in the log."""
 
 QUIET_ROWS, TERMINAL_ROWS, FILE_ROWS = 1_000, 200, 5_000
@@ -64,10 +64,10 @@ STYLES = {
 ASCII = dict(zip("─│┬├╭╮╰╯━▶→←·…↺", "-|++++++=>><.~@", strict=True))
 """What stands for our signs where the terminal's encoding lacks them."""
 
-WHOLE = 100_000
+FILE_WIDTH = 100_000
 """Columns beyond which not even a file has lines."""
 
-DEEPEST = 8
+MAX_DEPTH = 8
 """Steps to the right a row may stand in a table, below those that led to it."""
 
 
@@ -95,7 +95,7 @@ def console(*, stderr: bool = False, whole: bool = False) -> Console:
 
     made = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
     if whole and not made.is_terminal:
-        made.width = WHOLE
+        made.width = FILE_WIDTH
     return made
 
 
@@ -169,7 +169,7 @@ def rows_table(rows: Iterable[R], unit: str, when: Callable[[R], str]) -> Table:
     made.columns[-1].no_wrap = False  # the one to give way; its text is cut all the same
     depths: dict[int, int] = {}
     for row in rows:
-        depth = depths[row.seq] = min(depths.get(row.cause, -1) + 1, DEEPEST)
+        depth = depths[row.seq] = min(depths.get(row.cause, -1) + 1, MAX_DEPTH)
         made.add_row(
             Text(f"{row.seq:3}", "dim"),
             Text(when(row), "dim"),
@@ -232,7 +232,7 @@ class Printer:
 
     def _watch(self) -> None:
         with contextlib.suppress(OSError):  # the terminal is gone; the flow goes on
-            while not self._done.wait(LOOK):
+            while not self._done.wait(LOOK_SECONDS):
                 self._show()
             self._show()
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 SHIPPED = Path(__file__).parent / "exercises"
 
-PATIENCE = 20.0
+TIMEOUT = 20.0
 """Real seconds a flow may take; a right one takes a fraction of one."""
 
 RULES = frozenset({"ignore", "ignore_times", "ignore_ids", "any_order", "late", "early"})
@@ -111,12 +111,12 @@ class Exercise:
         early = rules.pop("early", None)
         replay = flow.replay(recording, **rules)
         try:
-            report = replay.result(PATIENCE)
+            report = replay.result(TIMEOUT)
             found = words(report, recording, early)
         except (TimeoutError, concurrent.futures.TimeoutError):
             replay.stop()
             found = (
-                f"Your flow did not come to an end within {PATIENCE:g} s: does a handler loop for "
+                f"Your flow did not come to an end within {TIMEOUT:g} s: does a handler loop for "
                 "ever, or wait without await?",
             )
         except ReplayError as error:

@@ -20,16 +20,16 @@ from ..compare.pairs import NEAR
 from ..compare.report import Report, readable
 from ..io.reader import Reader
 
-MOST = 3
+MAX_SENTENCES = 3
 """Sentences about single answers; what is wrong comes in the same way again and again."""
 
-LONGEST = 80
+CITED_LENGTH = 80
 """Characters of an answer that are cited."""
 
-SOON = 0.002
+ANSWER_SECONDS = 0.002
 """Seconds after an event in which an answer belongs to it."""
 
-CLOSE = 1e-5
+SKEW_SECONDS = 1e-5
 """Seconds by which what came first may have been written down later."""
 
 
@@ -140,13 +140,13 @@ class Story:
     def led_to(self, pair: Pair) -> str:
         """Return what came before an answer, `alice sent 'hi'`, as far as one can tell."""
         at = pair.t
-        index = bisect_right(self._times, at + CLOSE) - 1
+        index = bisect_right(self._times, at + SKEW_SECONDS) - 1
         last = self.events[index] if index >= 0 else None
         cause = self._cause(pair.session, at) if pair.old is not None else None
         moment = cause or last
         if cause is not None and cause.kind == "req" and cause.session is not None:
             # a manager answers in the scope of a coming long ago: what happened last led there
-            moment = last if last is not None and at - last.t <= SOON else cause
+            moment = last if last is not None and at - last.t <= ANSWER_SECONDS else cause
         if moment is None:
             return "the clients came"
         who = self.name(moment.session) + " " if moment.session is not None else ""
@@ -176,8 +176,8 @@ def words(report: Report, reader: Reader, early: float | None = None) -> tuple[s
     if early is not None:
         found += _hasty(report, reader, story, early)
     unique = list(dict.fromkeys(found))
-    rest = len(unique) - MOST
-    return (*unique[:MOST], *([f"And {rest} more of this kind."] if rest > 0 else []))
+    rest = len(unique) - MAX_SENTENCES
+    return (*unique[:MAX_SENTENCES], *([f"And {rest} more of this kind."] if rest > 0 else []))
 
 
 def _raised(report: Report) -> Iterator[str]:
@@ -308,7 +308,7 @@ def _kind(old: Any, new: Any) -> str:
 
 def cited(body: Any) -> str:
     """Return a body as one cites it: JSON and text as they are sent, in quotes."""
-    text = readable(body, LONGEST)
+    text = readable(body, CITED_LENGTH)
     if isinstance(body, bytes):
         return text
     return text if text[:1] in {"{", "["} else f"'{text}'"

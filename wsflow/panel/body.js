@@ -4,7 +4,7 @@ import { h } from "./dom.js";
 
 const KIND_NAMES = { text: "Text", json: "JSON" };
 const BINARY_NAMES = { hex: "Hex", base64: "Base64" };
-const LARGEST_BODY = 8e6; // bytes; Jupyter's own socket closes at ten million
+const MAX_BODY = 8e6; // bytes; Jupyter's own socket closes at ten million
 const AS_TEXT = "choose Text to send it as it is";
 
 export function kindSelect(onchange) {
@@ -16,8 +16,8 @@ export function kindSelect(onchange) {
 // Return a string or a Uint8Array; throws what is wrong, where, and what to do.
 export function encodeBody(kind, typed) {
   if (typed.isWellFormed?.() === false) throw new Error("half of a character pair is no text");
-  const size = typed.length < LARGEST_BODY / 6 ? 0 : new TextEncoder().encode(JSON.stringify(typed)).length; // as it travels
-  if (size > LARGEST_BODY) throw new Error(tooMuch(size));
+  const size = typed.length < MAX_BODY / 6 ? 0 : new TextEncoder().encode(JSON.stringify(typed)).length; // as it travels
+  if (size > MAX_BODY) throw new Error(tooMuch(size));
   if (kind === "json") return checkedJson(typed.trim());
   if (kind === "hex") return fromHex(typed);
   if (kind === "base64") return fromBase64(typed);
@@ -31,7 +31,7 @@ function tooMuch(size) {
 // What is far too much is not even put into the box: that alone stops a browser for long.
 export function refusePaste(event, say) {
   const size = event.clipboardData?.getData("text").length ?? 0;
-  if (size <= LARGEST_BODY) return;
+  if (size <= MAX_BODY) return;
   event.preventDefault();
   say(tooMuch(size), true);
 }

@@ -14,9 +14,9 @@ from typing import NoReturn
 from ..errors import ReplyError
 from ..types import Data
 
-KINDS = ("text", "json", "hex", "base64")
+BODY_KINDS = ("text", "json", "hex", "base64")
 
-LARGEST = 8_000_000
+MAX_BODY = 8_000_000
 """Bytes; Jupyter's own socket closes at ten million, and the panel with it."""
 
 _NO_HEX = re.compile(r"[^0-9a-fA-F]")
@@ -32,15 +32,15 @@ def message(kind: str, body: str) -> Data:
     Raises:
         ReplyError: it does not stand for one; the text says where and what to do.
     """
-    if not isinstance(body, str) or kind not in KINDS:
+    if not isinstance(body, str) or kind not in BODY_KINDS:
         raise ReplyError(f"a body is text, JSON, hex or base64, not {kind!r:.40}")
     try:
         size = len(body.encode())
     except UnicodeEncodeError as error:
         raise ReplyError(f"character {error.start + 1} is half of a pair: no text") from error
-    if size > LARGEST:
+    if size > MAX_BODY:
         raise ReplyError(
-            f"{size / 1e6:.1f} MB are more than a panel carries ({LARGEST / 1e6:.0f} MB): "
+            f"{size / 1e6:.1f} MB are more than a panel carries ({MAX_BODY / 1e6:.0f} MB): "
             "send it from a cell, session.send(...)"
         )
     if kind == "json":

@@ -1,8 +1,8 @@
 // What the parts of one page share: the way to the kernel, and what is selected.
 
 const SILENCE = 5000; // milliseconds without a word after which the kernel counts as away
-const PATIENCE = 1500; // milliseconds an answer may take before the page says that it waits
-const SIGN = 20000;
+const ANSWER_DELAY = 1500; // milliseconds an answer may take before the page says that it waits
+const KEEPALIVE = 20000;
 
 export function makeBus(model) {
   const id = `p${Date.now().toString(36)}${Math.random().toString(36).slice(2, 8)}`;
@@ -42,7 +42,7 @@ export function makeBus(model) {
     }
     if ("answer" in message) return settle(message);
     become("live");
-    if (message.beat === 1) {
+    if (message.tick === 1) {
       announce("fresh"); // the kernel's side starts from nothing: what follows is all there is
       for (const lost of again) if (asked.has(lost)) post(asked.get(lost).message);
       again.clear();
@@ -66,7 +66,7 @@ export function makeBus(model) {
     if (now - heardAt > SILENCE) {
       if (state === "live") become("away");
       hello(); // a kernel that lives answers with everything there is
-    } else if (now - signAt > SIGN) {
+    } else if (now - signAt > KEEPALIVE) {
       signAt = now;
       post({ op: "here" });
     }
@@ -130,7 +130,7 @@ export function makeBus(model) {
       question.timer = setTimeout(() => {
         question.waits = true;
         announce("waiting", ++waiting);
-      }, PATIENCE);
+      }, ANSWER_DELAY);
       question.message = { op: "ask", part, action, given, number: mine };
       asked.set(mine, question);
       post(question.message);

@@ -1,11 +1,11 @@
 import { h, write, plain, bytes, count, clock } from "./dom.js";
 import { kindSelect, encodeBody, refusePaste, sends, fit } from "./body.js";
-import { WAYS, openLine } from "./way.js";
+import { WAYS, openConnection } from "./connection.js";
 
 const CLIENT_NAMES = ["alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi"];
-const MOST_CLIENTS = 24;
-const MOST_LINES = 200; // of one transcript
-const LONGEST_LINE = 4000;
+const MAX_CLIENTS = 24;
+const MAX_LINES = 200; // of one transcript
+const LINE_LENGTH = 4000;
 const ROUTE_PARAM = /\{([^{}/]+)\}|(?<=\/):([^/?#]+)/g;
 const VIA = { direct: "direct", proxy: "proxy", bridge: "channel" };
 const VIA_WORDS = { direct: "straight to the port", proxy: "through Jupyter's proxy", bridge: "over the notebook's channel, without a port" };
@@ -28,14 +28,14 @@ export function clientPart(bus, root) {
     const client = makeClient();
     clients.add(client);
     place.append(client.card);
-    add.disabled = clients.size >= MOST_CLIENTS;
+    add.disabled = clients.size >= MAX_CLIENTS;
     return client;
   }
 
   function makeClient() {
     const given = CLIENT_NAMES[made] ?? `client ${made + 1}`;
     made += 1;
-    let line = null; // the way to the server, while there is one
+    let connection = null; // the way to the server, while there is one
     let state = "closed";
     let attempt = null; // what hears of the connection there is, or is being made
     const lines = []; // {at, way, text}
@@ -49,7 +49,7 @@ export function clientPart(bus, root) {
     const name = h("input", { type: "text", className: "wf-client-name", value: given, maxLength: 40, spellcheck: false, "aria-label": "Name of this client", oninput: entitle });
     const light = h("span", { className: "wf-dot" });
     const status = h("span", { className: "wf-client-state", role: "status" });
-    const sessionButton = h("button", { type: "button", className: "wf-link", hidden: true, title: "select this session", onclick: () => bus.select(line?.session) });
+    const sessionButton = h("button", { type: "button", className: "wf-link", hidden: true, title: "select this session", onclick: () => bus.select(connection?.session) });
     const remove = h("button", { type: "button", className: "wf-button wf-small", title: "remove this client", onclick: end }, "×");
     const path = h("input", { type: "text", "data-mono": true, className: "wf-client-path", spellcheck: false, "aria-label": "Path", placeholder: "/path", oninput: drawParams, onkeydown: enterConnects });
     path.setAttribute("list", routes.id);
@@ -62,7 +62,7 @@ export function clientPart(bus, root) {
     const box = h("textarea", { className: "wf-box", rows: 1, spellcheck: false, placeholder: "Enter sends", oninput: typed, onpaste: (event) => refusePaste(event, say), onkeydown: key });
     const go = h("button", { type: "button", className: "wf-button", "data-main": true, onclick: send }, "Send");
     const note = h("div", { className: "wf-reply", role: "status", "aria-live": "polite" });
-    const card = h("section", { className: "wf-guest" },
+    const card = h("section", { className: "wf-client-card" },
       h("div", { className: "wf-tools" }, light, name, status, sessionButton, remove),
       h("div", { className: "wf-tools" }, path, way, connector),
       params, list,
@@ -128,11 +128,11 @@ export function clientPart(bus, root) {
       say("");
       try {
         if (!there.running) throw new Error("The flow does not run. Run  await flow.serve()  in a cell.");
-        const found = await openLine({ ask: bus.ask, bridges }, `c${++connections}`, way.value, there.server, wholePath(), mine);
+        const found = await openConnection({ ask: bus.ask, bridges }, `c${++connections}`, way.value, there.server, wholePath(), mine);
         if (mine !== attempt) return void found.leave().catch(() => {}); // it was given up meanwhile
-        line = found;
+        connection = found;
         become("open");
-        put("note", `connected ${VIA_WORDS[line.via]}`);
+        put("note", `connected ${VIA_WORDS[connection.via]}`);
         if (card.contains(document.activeElement)) box.focus();
       } catch (error) {
         if (mine !== attempt) return;
@@ -143,17 +143,17 @@ export function clientPart(bus, root) {
     }
 
     async function disconnect() {
-      if (!line) return closed(null, "given up"); // still connecting
+      if (!connection) return closed(null, "given up"); // still connecting
       become("closing");
       try {
-        await line.leave(); // how it ended is told when it has
+        await connection.leave(); // how it ended is told when it has
       } catch (error) {
         closed(null, error.message);
       }
     }
 
     function closed(code, reason) {
-      line = attempt = null;
+      connection = attempt = null;
       become("closed");
       const how = code === null ? "no code" : code === 1006 ? "1006, dropped" : code === 1005 ? "1005, no code came" : code;
       put("note", `closed: ${how}${reason ? ` ${plain(reason)}` : ""}`);
@@ -168,23 +168,23 @@ export function clientPart(bus, root) {
       connector.disabled = state === "closing";
       connector.toggleAttribute("data-main", state === "closed");
       go.disabled = state !== "open";
-      sessionButton.hidden = !line?.session;
-      write(sessionButton, line?.session?.split("-")[0] ?? "");
+      sessionButton.hidden = !connection?.session;
+      write(sessionButton, connection?.session?.split("-")[0] ?? "");
       drawState();
     }
 
     function drawState() {
       const counts = heard || said ? `${count(said)} out, ${count(heard)} in` : "";
-      status.title = line ? VIA_WORDS[line.via] : "";
-      write(status, [state === "open" ? VIA[line.via] : state, counts].filter(Boolean).join(" · "));
+      status.title = connection ? VIA_WORDS[connection.via] : "";
+      write(status, [state === "open" ? VIA[connection.via] : state, counts].filter(Boolean).join(" · "));
     }
 
     // ---- the transcript
 
     function put(way, text) {
       lines.push({ way, text, at: Date.now() });
-      fresh = Math.min(MOST_LINES, fresh + 1);
-      if (lines.length > 2 * MOST_LINES) lines.splice(0, lines.length - MOST_LINES);
+      fresh = Math.min(MAX_LINES, fresh + 1);
+      if (lines.length > 2 * MAX_LINES) lines.splice(0, lines.length - MAX_LINES);
       timer ??= setTimeout(draw, 100);
     }
 
@@ -209,7 +209,7 @@ export function clientPart(bus, root) {
       list.append(...lines.slice(lines.length - fresh).map(drawLine));
       fresh = 0;
       const before = list.scrollHeight;
-      while (list.children.length > MOST_LINES) list.firstChild.remove();
+      while (list.children.length > MAX_LINES) list.firstChild.remove();
       if (bottom) list.scrollTop = list.scrollHeight;
       else list.scrollTop -= before - list.scrollHeight; // what is read stays where it is
     }
@@ -256,7 +256,7 @@ export function clientPart(bus, root) {
       const value = box.value;
       try {
         const body = encodeBody(kind.value, value);
-        const going = line.send(kind.value, value, body);
+        const going = connection.send(kind.value, value, body);
         said += 1;
         put("out", shownMessage(body));
         if (value && value.length < 1e5) sent.push([kind.value, value]);
@@ -272,8 +272,8 @@ export function clientPart(bus, root) {
     }
 
     function end() {
-      if (line) line.leave().catch(() => {});
-      attempt = line = null;
+      if (connection) connection.leave().catch(() => {});
+      attempt = connection = null;
       clearTimeout(timer);
       clients.delete(client);
       card.remove();
@@ -286,8 +286,8 @@ export function clientPart(bus, root) {
       draw,
       suggest,
       focus: () => path.focus(),
-      lost: () => line?.via === "bridge" && closed(null, "the kernel lost this page"),
-      leave: () => line?.via !== "bridge" && line?.leave().catch(() => {}),
+      lost: () => connection?.via === "bridge" && closed(null, "the kernel lost this page"),
+      leave: () => connection?.via !== "bridge" && connection?.leave().catch(() => {}),
     };
     entitle();
     become("closed");
@@ -339,14 +339,14 @@ function drawLine({ way, text, at }) {
 }
 
 function shownMessage(data) {
-  if (typeof data === "string") return shownText("text", data.slice(0, LONGEST_LINE + 1), data.length);
+  if (typeof data === "string") return shownText("text", data.slice(0, LINE_LENGTH + 1), data.length);
   const view = new Uint8Array(data);
-  const hex = Array.from(view.subarray(0, LONGEST_LINE / 3), (byte) => byte.toString(16).padStart(2, "0")).join(" ");
+  const hex = Array.from(view.subarray(0, LINE_LENGTH / 3), (byte) => byte.toString(16).padStart(2, "0")).join(" ");
   return shownText("binary", hex, view.length);
 }
 
 function shownText(is, text, size) {
-  const cut = text.length > LONGEST_LINE ? text.slice(0, LONGEST_LINE - 1) + "…" : text;
+  const cut = text.length > LINE_LENGTH ? text.slice(0, LINE_LENGTH - 1) + "…" : text;
   if (is === "binary") return `${bytes(size)} binary: ${cut}`;
-  return size > LONGEST_LINE ? `${bytes(size)}: ${plain(cut)}` : plain(cut) || "(empty)";
+  return size > LINE_LENGTH ? `${bytes(size)}: ${plain(cut)}` : plain(cut) || "(empty)";
 }

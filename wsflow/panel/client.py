@@ -24,29 +24,29 @@ from ..errors import RefusedError, WsflowError
 from ..types import Data
 from ..wire.loopback import Loopback
 from .body import message
-from .part import News, Part, glance, text
+from .part import News, Part, preview, text
 
 if TYPE_CHECKING:
     from ..flow import Flow
 
-MOST = 32
+MAX_CLIENTS = 32
 """Bridged clients of one page."""
 
-SHOWN = 200
+MAX_MESSAGES = 200
 """Messages of one client that a page is told at a time: as many as its transcript holds."""
 
-LONGEST_SHOWN = 4_000
+MESSAGE_LENGTH = 4_000
 """Characters of one message."""
 
-QUEUE = 4096
-QUEUE_BYTES = 8 * 2**20
+MAX_QUEUE = 4096
+MAX_QUEUE_BYTES = 8 * 2**20
 """What may wait for a page before the session holds back; it looks ten times a second."""
 
-AHEAD = 100
+MAX_AHEAD = 100
 """Messages that may wait for a session that does not read (a paused flow, busy handlers)."""
 
 
-IN_PATHS = "/%:@!$&'()*+,;=~"
+PATH_CHARACTERS = "/%:@!$&'()*+,;=~"
 """What a person may have encoded already, or need not encode (RFC 3986 section 3.3)."""
 
 
@@ -82,7 +82,7 @@ class Bridge(Loopback):
 
     @property
     def _is_much(self) -> bool:
-        return len(self._queue) >= QUEUE or self._put - self._got >= QUEUE_BYTES
+        return len(self._queue) >= MAX_QUEUE or self._put - self._got >= MAX_QUEUE_BYTES
 
     def resume(self) -> None:
         self._flow.post(self._catch_up)
@@ -103,10 +103,10 @@ class Bridge(Loopback):
             session.end(CLOSE_TOO_BIG, f"a message may have {self._limit} bytes")
         elif not session.halted and not self._ahead:
             session.receive(data, size)
-        elif len(self._ahead) < AHEAD:
+        elif len(self._ahead) < MAX_AHEAD:
             self._ahead.append((data, size))
         else:
-            raise WsflowError(f"{AHEAD} messages wait already: is the flow paused?")
+            raise WsflowError(f"{MAX_AHEAD} messages wait already: is the flow paused?")
 
     def _catch_up(self) -> None:
         while self._ahead and self.session.is_open and not self.session.halted:
@@ -127,12 +127,12 @@ class Bridge(Loopback):
             "messages": [
                 (
                     "text" if isinstance(one.data, str) else "binary",
-                    glance(one.data, LONGEST_SHOWN),
+                    preview(one.data, MESSAGE_LENGTH),
                     one.size,
                 )
-                for one in arrived[-SHOWN:]
+                for one in arrived[-MAX_MESSAGES:]
             ],
-            "skipped": max(0, waiting - SHOWN),
+            "skipped": max(0, waiting - MAX_MESSAGES),
         }
         if closed is not None:
             self._told_closed = True
@@ -198,8 +198,8 @@ class ClientPart(Part):
         client = text(client, 40)
         if not self.flow.running:
             raise WsflowError("the flow does not run: await flow.serve() in a cell")
-        if len(self._bridges) >= MOST:
-            raise WsflowError(f"{MOST} clients of this page are connected: disconnect one")
+        if len(self._bridges) >= MAX_CLIENTS:
+            raise WsflowError(f"{MAX_CLIENTS} clients of this page are connected: disconnect one")
         if client in self._bridges:
             raise WsflowError("this client is connected already")
         bridge = self._open(path)
@@ -216,7 +216,7 @@ class ClientPart(Part):
         server = self.flow.server
         endpoint = self.flow._endpoint(None, None if server is None else server.options)
         route, _, query = path.partition("#")[0].partition("?")
-        route = quote(route, safe=IN_PATHS, errors="replace")
+        route = quote(route, safe=PATH_CHARACTERS, errors="replace")
         verdict = endpoint.admit(Request("GET", route, query, (("host", "panel"),), "panel"))
         if isinstance(verdict, Refusal):
             known = ", ".join(self.flow.paths) or "none"

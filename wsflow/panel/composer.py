@@ -16,29 +16,29 @@ from ..graph.scope import Scope
 from ..graph.triggers.websocket import WebSocketTrigger
 from ..types import Data
 from .body import message
-from .part import News, Part, glance, text
+from .part import News, Part, preview, text
 
 if TYPE_CHECKING:
     from ..events import Row
     from ..flow import Flow
     from ..wire.session import Session
 
-OFFERED = 100
+MAX_CHOICES = 100
 """Sessions, and groups of a manager, that a page can choose from."""
 
-KEPT = 50
+MAX_HISTORY = 50
 """Messages a flow's panels remember."""
 
-KEPT_BYTES = 16_000_000
+MAX_HISTORY_BYTES = 16_000_000
 """What they may weigh together; the newest is kept whatever it weighs."""
 
-LISTED = 20
+MAX_MISSED = 20
 """Sessions that could not be reached and are named."""
 
 ANSWERABLE = frozenset({"req", "message"})
 
 
-class Said(NamedTuple):
+class SentMessage(NamedTuple):
     """A message that was sent by hand, as it was typed."""
 
     number: int
@@ -50,34 +50,34 @@ class History:
     """The last messages sent by hand in one flow, oldest first; all its pages share it."""
 
     def __init__(self) -> None:
-        self._said: deque[Said] = deque(maxlen=KEPT)
+        self._sent: deque[SentMessage] = deque(maxlen=MAX_HISTORY)
         self._weight = self._last = 0
 
     def add(self, kind: str, body: str) -> None:
         """Remember a message; the same one sent again moves to the end."""
-        for said in list(self._said):
-            if (said.kind, said.body) == (kind, body):
-                self._said.remove(said)
+        for one in list(self._sent):
+            if (one.kind, one.body) == (kind, body):
+                self._sent.remove(one)
         self._last += 1
-        self._said.append(Said(self._last, kind, body))
-        while len(self._said) > 1 and sum(len(said.body) for said in self._said) > KEPT_BYTES:
-            self._said.popleft()
+        self._sent.append(SentMessage(self._last, kind, body))
+        while len(self._sent) > 1 and sum(len(one.body) for one in self._sent) > MAX_HISTORY_BYTES:
+            self._sent.popleft()
 
-    def find(self, number: int) -> Said:
-        """Return what was said.
+    def find(self, number: int) -> SentMessage:
+        """Return what was sent.
 
         Raises:
             WsflowError: it is forgotten.
         """
-        for said in self._said:
-            if said.number == number:
-                return said
-        raise WsflowError(f"only the last {KEPT} messages are remembered")
+        for one in self._sent:
+            if one.number == number:
+                return one
+        raise WsflowError(f"only the last {MAX_HISTORY} messages are remembered")
 
-    def lines(self) -> list[tuple[int, str, str, int]]:
+    def listed(self) -> list[tuple[int, str, str, int]]:
         """Return number, kind, beginning and length of each. Safe from any thread."""
         return [
-            (one.number, one.kind, text(one.body, 80), len(one.body)) for one in list(self._said)
+            (one.number, one.kind, text(one.body, 80), len(one.body)) for one in list(self._sent)
         ]
 
 
@@ -102,9 +102,9 @@ class ComposerPart(Part):
         now: News = {
             "running": flow.running,
             "total": len(there),
-            "sessions": [(one.id, text(one.path, 60)) for one in there[-OFFERED:]],
+            "sessions": [(one.id, text(one.path, 60)) for one in there[-MAX_CHOICES:]],
             "managers": [_known(manager) for manager in self._managers()],
-            "history": flow.panel.history.lines(),
+            "history": flow.panel.history.listed(),
             "event": self._event(),
         }
         news = {key: value for key, value in now.items() if self._told.get(key, ...) != value}
@@ -126,7 +126,7 @@ class ComposerPart(Part):
         row = self.flow._store.row(newest)
         if row is None:
             return None
-        said = glance(row.data, 60) if row.kind == "message" else ""
+        said = preview(row.data, 60) if row.kind == "message" else ""
         return {"session": session.id, "seq": row.seq, "kind": row.kind, "text": said}
 
     def _newest(self, session: Session, since: int) -> int:
@@ -148,8 +148,8 @@ class ComposerPart(Part):
 
     def recall(self, number: int) -> News:
         """Return a message of the history, whole."""
-        said = self.flow.panel.history.find(number)
-        return {"kind": said.kind, "body": said.body}
+        sent = self.flow.panel.history.find(number)
+        return {"kind": sent.kind, "body": sent.body}
 
     def send(
         self,
@@ -261,7 +261,7 @@ class ComposerPart(Part):
 
 def _known(manager: Connections) -> News:
     """Return whom a manager knows, in numbers."""
-    groups = islice(manager.groups.items(), OFFERED)
+    groups = islice(manager.groups.items(), MAX_CHOICES)
     return {
         "name": manager.name,
         "total": len(manager.sessions),
@@ -294,6 +294,6 @@ def _told_of_many(
         words += f"; {strangers} more are open that {text(manager, 60)} does not know"
     return {
         "words": words,
-        "missed": [(text(who, 40), why) for who, why in islice(missed.items(), LISTED)],
-        "more": max(0, len(missed) - LISTED),
+        "missed": [(text(who, 40), why) for who, why in islice(missed.items(), MAX_MISSED)],
+        "more": max(0, len(missed) - MAX_MISSED),
     }

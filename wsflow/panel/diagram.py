@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..graph.triggers.base import Trigger
 from ..graph.watchdog import written
-from ..views.layout import Key, Picture, Shape, arrange
+from ..views.layout import Box, Key, Layout, arrange
 from .part import News, Part, text
 
 if TYPE_CHECKING:
@@ -20,35 +20,35 @@ if TYPE_CHECKING:
     from ..graph.node import Node
     from ..graph.port import Wire
 
-LOOK = 0.25
+LOOK_SECONDS = 0.25
 """Seconds between two looks at the counts: what changes faster nobody can read."""
 
-RATED = 2.0
+RATE_SECONDS = 2.0
 """Seconds over which a rate is taken."""
 
-MOST = 300
+MAX_NODES = 300
 """Nodes in the picture."""
 
-LOOKED = 2_000
+MAX_ROWS = 2_000
 """Rows of the log that are looked at each time, for the selected session."""
 
-SAMPLED = 300
+SAMPLED_ROWS = 300
 """Rows that are looked at for handlers' times, when no session is selected."""
 
-FOLLOWED = 5_000_000_000
+FOLLOWED_NS = 5_000_000_000
 """Nanoseconds for which the way of a session's last event is looked at again."""
 
-TITLE, SMALL = 7.6, 6.0
+TITLE_WIDTH, TEXT_WIDTH = 7.6, 6.0
 """Pixels a character of a box's title, and of the rest, takes on the mean."""
 
-HEAD, STEP, FOOT = 46, 17, 8
+HEAD_HEIGHT, PORT_HEIGHT, FOOT_HEIGHT = 46, 17, 8
 """Pixels: of a box above its ports, a port, below them."""
 
-NARROW, WIDE = 112, 240
-LONGEST = 26
+MIN_WIDTH, MAX_WIDTH = 112, 240
+NAME_LENGTH = 26
 """Characters of a name in a box."""
 
-KINDS = {
+KIND_WORDS = {
     "WebSocketTrigger": "WebSocket",
     "HttpTrigger": "HTTP",
     "MultiTrigger": "HTTP, a port a method",
@@ -63,7 +63,7 @@ _CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
 @dataclass
-class Time:
+class HandlerTimes:
     """How long a node's handlers had run when they answered or routed something."""
 
     seconds: float = 0.0
@@ -88,11 +88,11 @@ class DiagramPart(Part):
         self._store = flow._store
         self._looked_at = 0.0
         self._signature: Any = None
-        self._picture: Picture | None = None
+        self._picture: Layout | None = None
         self._nodes: list[Node] = []
         self._keys: list[Key] = []
         self._counts: deque[tuple[float, dict[Key, int]]] = deque()
-        self._times: dict[str, Time] = {}
+        self._times: dict[str, HandlerTimes] = {}
         self._seen = flow.log.seq
         self._told: dict[str, dict[int, Any]] = {}
         self._told_lit: News | None = None
@@ -106,7 +106,7 @@ class DiagramPart(Part):
 
     def news(self) -> News | None:
         now = time.monotonic()
-        if now - self._looked_at < LOOK:
+        if now - self._looked_at < LOOK_SECONDS:
             return None
         self._looked_at = now
         try:
@@ -141,10 +141,10 @@ class DiagramPart(Part):
         if signature == self._signature:
             return {}
         self._signature, self._told, self._told_lit = signature, {}, None
-        self._nodes = nodes[:MOST]
+        self._nodes = nodes[:MAX_NODES]
         shapes = {node.name: _shape(node) for node in self._nodes}
         picture = arrange(shapes, keys, self._picture)
-        self._picture, self._keys = picture, list(picture.lines)
+        self._picture, self._keys = picture, list(picture.paths)
         return {
             "graph": {
                 "width": round(picture.width),
@@ -157,24 +157,24 @@ class DiagramPart(Part):
                         "label": [round(line.label.x), round(line.label.y)],
                         "back": line.back,
                     }
-                    for key, line in picture.lines.items()
+                    for key, line in picture.paths.items()
                 ],
                 "more": len(nodes) - len(self._nodes),
             }
         }
 
-    def _box(self, node: Node, shape: Shape, picture: Picture) -> News:
+    def _box(self, node: Node, shape: Box, picture: Layout) -> News:
         place = picture.boxes[node.name]
         return {
             "name": text(node.name, 120),
-            "title": text(node.name, LONGEST),
-            "about": text(_about(node), LONGEST + 6),
+            "title": text(node.name, NAME_LENGTH),
+            "about": text(_about(node), NAME_LENGTH + 6),
             "kind": type(node).__name__,
             "trigger": isinstance(node, Trigger),
             "source": text(_source(node), 200),
             "at": [round(place.x), round(place.y), picture.widths[node.name], shape.height],
-            "inputs": [[text(name, LONGEST), y] for name, y in shape.inputs.items()],
-            "outputs": [[text(name, LONGEST), y] for name, y in shape.outputs.items()],
+            "inputs": [[text(name, NAME_LENGTH), y] for name, y in shape.inputs.items()],
+            "outputs": [[text(name, NAME_LENGTH), y] for name, y in shape.outputs.items()],
         }
 
     def _wires(self, wires: list[Wire], now: float) -> dict[int, tuple[int, float]]:
@@ -182,10 +182,10 @@ class DiagramPart(Part):
         counts = {wire.key: wire.count for wire in wires}
         history = self._counts
         history.append((now, counts))
-        while len(history) > 2 and now - history[1][0] >= RATED:
+        while len(history) > 2 and now - history[1][0] >= RATE_SECONDS:
             history.popleft()
         then, before = history[0]
-        passed = max(now - then, RATED)  # one event after a silence is no high rate
+        passed = max(now - then, RATE_SECONDS)  # one event after a silence is no high rate
         found = {}
         for index, key in enumerate(self._keys):
             count = counts.get(key, 0)
@@ -206,14 +206,14 @@ class DiagramPart(Part):
     def _read_log(self) -> None:
         """Take handlers' times, and the last event of the selected session, from new rows."""
         seq, session = self._store.seq, self._session
-        first = max(self._seen + 1, seq - (LOOKED if session else SAMPLED) + 1)
+        first = max(self._seen + 1, seq - (MAX_ROWS if session else SAMPLED_ROWS) + 1)
         if seq < first or not (session or any(node.is_async for node in self._nodes)):
             self._seen = max(self._seen, seq)
             return
         places = self._store.places()
         for row in self._store.since(first):
             if row[8] is not None and places[row[2]].kind in ("route", "response"):
-                self._times.setdefault(places[row[2]].node, Time()).take(row[8])
+                self._times.setdefault(places[row[2]].node, HandlerTimes()).take(row[8])
             if session and row[3] == session and row[4] and not row[5]:
                 self._last = row[0]
             self._seen = row[0]
@@ -249,7 +249,7 @@ class DiagramPart(Part):
         if not seq or (row := self._store.row(seq)) is None:
             return None
         told = self._told_lit
-        if told is not None and told["seq"] == seq and self._store.now() - row.time > FOLLOWED:
+        if told is not None and told["seq"] == seq and self._store.now() - row.time > FOLLOWED_NS:
             return told  # nothing more will come of it, or little
         return self._way(seq)
 
@@ -258,7 +258,7 @@ class DiagramPart(Part):
         rows = [*self._above(seq), *self._store.caused(seq)]
         places = self._store.places()
         at = set()
-        for number in islice(dict.fromkeys(rows), LOOKED):
+        for number in islice(dict.fromkeys(rows), MAX_ROWS):
             raw = next(iter(self._store.since(number)), None)
             if raw is not None and raw[0] == number:
                 at.add(places[raw[2]])
@@ -271,7 +271,7 @@ class DiagramPart(Part):
     def _above(self, seq: int) -> Iterable[int]:
         """Give what led to a row, and to that, as far as it is known."""
         row = self._store.row(seq)
-        for _ in range(LOOKED):
+        for _ in range(MAX_ROWS):
             if row is None or not row.cause:
                 return
             yield row.cause
@@ -283,7 +283,7 @@ def _about(node: Node) -> str:
     kind = type(node).__name__
     if kind == "Node":
         return "async function" if node.is_async else "function"
-    words = KINDS.get(kind) or _CAPITAL.sub(" ", kind.removesuffix("Trigger")).lower()
+    words = KIND_WORDS.get(kind) or _CAPITAL.sub(" ", kind.removesuffix("Trigger")).lower()
     path = getattr(getattr(node, "template", None), "pattern", "")
     seconds = getattr(node, "seconds", None)
     more = path if path and path not in node.name else ""
@@ -305,19 +305,25 @@ def _is_plain(node: Node) -> bool:
     return type(node).__name__ == "Node"
 
 
-def _shape(node: Node) -> Shape:
+def _shape(node: Node) -> Box:
     """Return how large a box is, and where its ports are."""
     inputs, outputs = list(node.inputs), list(node.outputs)
     sides = zip_longest(inputs, outputs, fillvalue="")
-    ports = [(len(left) + len(right)) * SMALL + 44 for left, right in sides]
-    title = min(len(node.name), LONGEST) * TITLE + 44
-    about = min(len(_about(node)), LONGEST + 6) * SMALL + 44
-    width = round(min(WIDE, max(NARROW, title, about, *ports)))
+    ports = [(len(left) + len(right)) * TEXT_WIDTH + 44 for left, right in sides]
+    title = min(len(node.name), NAME_LENGTH) * TITLE_WIDTH + 44
+    about = min(len(_about(node)), NAME_LENGTH + 6) * TEXT_WIDTH + 44
+    width = round(min(MAX_WIDTH, max(MIN_WIDTH, title, about, *ports)))
     rows = max(len(inputs), len(outputs))
-    return Shape(
+    return Box(
         width=width,
-        height=HEAD + rows * STEP + FOOT,
+        height=HEAD_HEIGHT + rows * PORT_HEIGHT + FOOT_HEIGHT,
         leads=isinstance(node, Trigger),
-        inputs={name: HEAD + index * STEP + STEP // 2 for index, name in enumerate(inputs)},
-        outputs={name: HEAD + index * STEP + STEP // 2 for index, name in enumerate(outputs)},
+        inputs={
+            name: HEAD_HEIGHT + index * PORT_HEIGHT + PORT_HEIGHT // 2
+            for index, name in enumerate(inputs)
+        },
+        outputs={
+            name: HEAD_HEIGHT + index * PORT_HEIGHT + PORT_HEIGHT // 2
+            for index, name in enumerate(outputs)
+        },
     )

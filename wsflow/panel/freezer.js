@@ -12,7 +12,7 @@ export function freezerPart(bus, root) {
     event.preventDefault();
     ask("arm", { port: port.value, session: only.checked ? bus.selected : null, every: every.checked });
   } }, "the next event of", port, h("label", {}, only, whose), h("label", {}, every, "every event"), arm, note);
-  const list = h("div", { className: "wf-frozen" });
+  const list = h("div", { className: "wf-freezes" });
   const empty = h("p", { className: "wf-empty" }, "Nothing is frozen. Freeze a port, and its next event waits here: look at it, change it, let it go or drop it. Only its own session waits.");
   root.append(form, list, empty);
   const cards = new Map(); // number -> card
@@ -40,7 +40,7 @@ export function freezerPart(bus, root) {
     const drop = h("button", { type: "button", className: "wf-button", onclick: () => ask("drop", { number }, fail) }, "Drop");
     const cancel = h("button", { type: "button", className: "wf-button wf-small", onclick: () => ask("cancel", { number }, fail), title: "hold nothing more; what waits goes on as it came" }, "Cancel");
     const hands = h("div", { className: "wf-tools" }, asItCame, asEdited, drop);
-    const element = h("article", { className: "wf-ice" },
+    const element = h("article", { className: "wf-freeze" },
       h("div", { className: "wf-tools" }, title, facts, h("label", { className: "wf-again" }, again, "every event"), cancel), text, wrong, hands);
     const card = { line, title, facts, text, wrong, again, asEdited, hands, element, shown: null };
 
@@ -107,14 +107,14 @@ export function freezerPart(bus, root) {
       port.value = news.ports.includes(chosen) ? chosen : (usual ?? news.ports[0] ?? "");
       arm.disabled = !news.ports.length;
     }
-    if (!news.lines) return;
-    const there = new Set(news.lines.map((line) => line.number));
+    if (!news.freezes) return;
+    const there = new Set(news.freezes.map((line) => line.number));
     for (const [number, card] of cards) {
       if (there.has(number)) continue;
       card.element.remove();
       cards.delete(number);
     }
-    for (const line of news.lines) {
+    for (const line of news.freezes) {
       if (!cards.has(line.number)) {
         const card = make(line);
         cards.set(line.number, card);
@@ -123,7 +123,7 @@ export function freezerPart(bus, root) {
       fill(cards.get(line.number), line);
     }
     empty.hidden = cards.size > 0;
-    if (note.dataset.kind !== "error" && !news.lines.some((line) => line.since !== null)) say("");
+    if (note.dataset.kind !== "error" && !news.freezes.some((line) => line.since !== null)) say("");
   });
   bus.watch("select", drawSelected);
   drawSelected();

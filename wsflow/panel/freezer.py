@@ -27,7 +27,7 @@ class FreezerPart(Part):
         self._freezes.close()
 
     def news(self) -> News | None:
-        there = {"ports": self._freezes.ports(), "lines": self._freezes.lines()}
+        there = {"ports": self._freezes.ports(), "freezes": self._freezes.listed()}
         changed = {key: value for key, value in there.items() if self._told.get(key) != value}
         self._told = there
         return changed or None

@@ -28,13 +28,13 @@ if TYPE_CHECKING:
     from ..flow import Flow
     from ..graph.freeze import Freeze
 
-EDITABLE = 200_000
+MAX_EDITABLE = 200_000
 """Characters of JSON up to which an event can be edited on a page."""
 
-GLANCE = 2_000
+PREVIEW_LENGTH = 2_000
 """Characters shown of one that is longer."""
 
-ALONE = 60.0
+UNSEEN_SECONDS = 60.0
 """Seconds an event waits when no page shows the freezer: one that is reloaded comes back."""
 
 NOTHING: Any = object()
@@ -45,12 +45,12 @@ HIDDEN = re.compile(
 )
 """What could hide, or draw over its neighbours: JSON has an escape for it."""
 
-FIRST = ("message", "body")
+FIRST_KEYS = ("message", "body")
 """Keys that stand first: what a person is most likely to edit."""
 
 
 @dataclass
-class Frozen:
+class PanelFreeze:
     """A freeze as pages know it."""
 
     number: int
@@ -68,12 +68,12 @@ class Frozen:
 
 
 class PanelFreezes:
-    """The freezes of a flow. `lines` is for the ticker's thread, the rest for the flow's loop."""
+    """The freezes of a flow. `listed` is for the ticker's thread, the rest for the flow's loop."""
 
     def __init__(self, flow: Flow) -> None:
         self._flow = flow
         self._numbers = itertools.count(1)
-        self._frozen: dict[Freeze, Frozen] = {}
+        self._known: dict[Freeze, PanelFreeze] = {}
         self._lock = threading.Lock()
         self._pages = 0
         self._timer: threading.Timer | None = None
@@ -90,14 +90,14 @@ class PanelFreezes:
     def close(self) -> None:
         """A page is gone; what was armed on pages goes on soon, when no other comes."""
         self._pages -= 1
-        if not self._pages and any(one.mine for one in self._frozen.values()):
-            self._timer = threading.Timer(ALONE, self._thaw)
+        if not self._pages and any(one.mine for one in self._known.values()):
+            self._timer = threading.Timer(UNSEEN_SECONDS, self._thaw)
             self._timer.daemon = True
             self._timer.start()
 
     def _thaw(self) -> None:
         if not self._pages:
-            for one in list(self._frozen.values()):
+            for one in list(self._known.values()):
                 if one.mine:
                     with contextlib.suppress(WsflowError):  # the loop is blocked
                         one.freeze.cancel()
@@ -108,30 +108,30 @@ class PanelFreezes:
         """Return the ports that can be frozen, by their labels."""
         return list(_ports(self._flow))
 
-    def lines(self) -> list[News]:
+    def listed(self) -> list[News]:
         """Return each freeze, and the event it holds."""
-        return [self._line(one) for one in self._look()]
+        return [self._listed(one) for one in self._look()]
 
     def waiting(self) -> list[str]:
         """Return the ids of the sessions whose events are held."""
         return [text(who, 60) for one in self._look() if (who := _session_of(one.event))]
 
-    def _look(self) -> list[Frozen]:
+    def _look(self) -> list[PanelFreeze]:
         with self._lock:
             there = self._flow.freezes
-            for gone in [freeze for freeze in self._frozen if freeze not in there]:
-                del self._frozen[gone]
+            for gone in [freeze for freeze in self._known if freeze not in there]:
+                del self._known[gone]
             for freeze in there:
-                one = self._frozen.get(freeze)
+                one = self._known.get(freeze)
                 if one is None:
-                    one = self._frozen[freeze] = Frozen(next(self._numbers), freeze)
+                    one = self._known[freeze] = PanelFreeze(next(self._numbers), freeze)
                 held = freeze.held if freeze.is_holding else NOTHING
                 if held is not one.event:
                     one.event, one.since = held, time.time()
                     one.whole, one.shown = _written(held)
-            return list(self._frozen.values())
+            return list(self._known.values())
 
-    def _line(self, one: Frozen) -> News:
+    def _listed(self, one: PanelFreeze) -> News:
         freeze = one.freeze
         line: News = {
             "number": one.number,
@@ -143,11 +143,11 @@ class PanelFreezes:
         }
         if one.event is NOTHING:
             return line
-        editable = len(one.whole) <= EDITABLE
+        editable = len(one.whole) <= MAX_EDITABLE
         return line | {
             "since": round(one.since, 3),
             "held": text(_session_of(one.event) or "", 60),
-            "text": one.whole if editable else one.whole[:GLANCE],
+            "text": one.whole if editable else one.whole[:PREVIEW_LENGTH],
             "size": len(one.whole),
             "editable": editable,
         }
@@ -172,8 +172,8 @@ class PanelFreezes:
                 raise WsflowError(f"{port} is frozen already; let that one go first")
         freeze = self._flow.freeze(output, session=session)
         with self._lock:
-            made = Frozen(next(self._numbers), freeze, mine=True, every=every)
-            self._frozen[freeze] = made
+            made = PanelFreeze(next(self._numbers), freeze, mine=True, every=every)
+            self._known[freeze] = made
         return made.number
 
     def let_go(self, number: int, edited: str | None) -> None:
@@ -202,13 +202,13 @@ class PanelFreezes:
         """Say whether the next event is held, too, once this one was let go."""
         self._find(number).every = bool(every)
 
-    def _find(self, number: int) -> Frozen:
+    def _find(self, number: int) -> PanelFreeze:
         for one in self._look():
             if one.number == number:
                 return one
         raise WsflowError("this freeze is over")
 
-    def _holding(self, number: int) -> Frozen:
+    def _holding(self, number: int) -> PanelFreeze:
         one = self._find(number)
         if one.event is NOTHING:
             raise WsflowError("no event waits here any more")
@@ -241,7 +241,7 @@ def _written(event: Any) -> tuple[str, Any]:
     except Exception:  # noqa: BLE001 (an object that changes while we look, a number too long)
         shown = describe(event)
     if isinstance(shown, dict):
-        first = {key: shown[key] for key in FIRST if key in shown}
+        first = {key: shown[key] for key in FIRST_KEYS if key in shown}
         shown = first | shown
     whole = json.dumps(shown, ensure_ascii=False, indent=2)
     return HIDDEN.sub(lambda found: f"\\u{ord(found[0]):04x}", whole), shown

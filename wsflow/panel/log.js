@@ -2,8 +2,8 @@ import { h, write, plain, bytes, count, clock } from "./dom.js";
 
 // The log: follows while its end is in sight and nobody reads in it, else stands still and counts.
 export function logPart(bus, root) {
-  const MOST = 200; // rows on the page
-  const NEAR = 6; // pixels from the end that still count as the end
+  const MAX_ROWS = 200; // rows on the page
+  const END_PIXELS = 6; // pixels from the end that still count as the end
 
   // ---- what there is to see
   const pause = h("button", { type: "button", className: "wf-button wf-small", "aria-pressed": "false", onclick: () => {
@@ -116,7 +116,7 @@ export function logPart(bus, root) {
   }
 
   function trimTop() {
-    const surplus = rows.splice(0, Math.max(0, rows.length - MOST));
+    const surplus = rows.splice(0, Math.max(0, rows.length - MAX_ROWS));
     if (!surplus.length) return;
     const first = rows[0]?.row;
     while (top.nextElementSibling && top.nextElementSibling !== first) top.nextElementSibling.remove();
@@ -205,7 +205,7 @@ export function logPart(bus, root) {
 
   scroll.addEventListener("scroll", () => {
     if (scroll.offsetParent === null) return; // hidden: it has no place to be at
-    atEnd = scroll.scrollTop + scroll.clientHeight >= scroll.scrollHeight - NEAR;
+    atEnd = scroll.scrollTop + scroll.clientHeight >= scroll.scrollHeight - END_PIXELS;
     if (atEnd && behind) newer();
     else if (!atEnd && scroll.scrollTop < 30 && !(back && back.before < (rows[0]?.seq ?? 0))) older();
     sync();
@@ -252,7 +252,7 @@ export function logPart(bus, root) {
       back = news;
       edge();
       scroll.scrollTop = scroll.scrollHeight - under;
-      const surplus = rows.splice(MOST);
+      const surplus = rows.splice(MAX_ROWS);
       if (surplus.length) {
         behind = true;
         while (body.lastElementChild !== rows.at(-1).row) body.lastElementChild.remove();
@@ -278,7 +278,7 @@ export function logPart(bus, root) {
       trimTop();
       edge();
       scroll.scrollTop = at - (height + grown - scroll.scrollHeight);
-      atEnd = scroll.scrollTop + scroll.clientHeight >= scroll.scrollHeight - NEAR;
+      atEnd = scroll.scrollTop + scroll.clientHeight >= scroll.scrollHeight - END_PIXELS;
       sync();
     });
   }

@@ -19,10 +19,10 @@ from .part import News, Part, text
 if TYPE_CHECKING:
     from ..flow import Flow
 
-QUIET = 2.0
+KEEPALIVE_SECONDS = 2.0
 """Seconds without news after which a page is told that the kernel is there."""
 
-GONE = 180.0
+PAGE_TIMEOUT = 180.0
 """Seconds without a sign after which a page is gone; one that still is there says hello again."""
 
 
@@ -34,23 +34,23 @@ class Page:
         self._parts = {part.name: part for part in parts}
         self._tell = tell
         self._lock = threading.Lock()
-        self._beat = 0
+        self._ticks = 0
         self._told_at = 0.0
         self._heard_at = time.monotonic()
         self._failed: set[str] = set()
 
     # ---- telling (the ticker's thread)
 
-    def beat(self) -> bool:
+    def tick(self) -> bool:
         """Tell what is new; False when the page is gone."""
         now = time.monotonic()
-        if now - self._heard_at > GONE:
+        if now - self._heard_at > PAGE_TIMEOUT:
             return False
         with self._lock:
             news = {name: found for name in self._parts if (found := self._news(name)) is not None}
-            if news or now - self._told_at >= QUIET:
+            if news or now - self._told_at >= KEEPALIVE_SECONDS:
                 self._told_at = now
-                self._beat += 1
+                self._ticks += 1
                 self._tell_news(news)
         return True
 
@@ -74,13 +74,13 @@ class Page:
     def _tell_news(self, news: dict[str, News]) -> None:
         """Tell it; where the channel does not take it, a part that can not be told is at fault."""
         try:
-            self._tell({"beat": self._beat, "news": news})
+            self._tell({"tick": self._ticks, "news": news})
         except (TypeError, ValueError):
             faults = {name: fault for name, found in news.items() if (fault := _unfit(found))}
             if not faults:
                 raise
             broken = {name: self._broken(name, fault) for name, fault in faults.items()}
-            self._tell({"beat": self._beat, "news": news | broken})
+            self._tell({"tick": self._ticks, "news": news | broken})
 
     # ---- asking (any thread)
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 News: TypeAlias = dict[str, Any]
 """What JSON can hold. All text a client had a hand in has gone through `text`."""
 
-LONGEST = 200
+CELL_LENGTH = 200
 """Characters of one cell."""
 
 
@@ -44,7 +44,7 @@ class Part:
         """The page is gone: let go of what was opened for it. Called in the flow's loop."""
 
 
-def text(value: object, longest: int = LONGEST) -> str:
+def text(value: object, longest: int = CELL_LENGTH) -> str:
     """Return what a page may be told: valid Unicode, cut where it is long.
 
     What it looks like is the page's business: it shows text, never markup (promise P22).
@@ -55,7 +55,7 @@ def text(value: object, longest: int = LONGEST) -> str:
     return whole if whole.isascii() else whole.encode("utf-8", "backslashreplace").decode()
 
 
-def glance(data: Data, longest: int = LONGEST) -> str:
+def preview(data: Data, longest: int = CELL_LENGTH) -> str:
     """Return what a page may be told of a message: text as it is, bytes as hex, cut."""
     if isinstance(data, str):
         return text(data, longest)

@@ -6,13 +6,13 @@ from .client import ClientPart
 from .composer import ComposerPart
 from .diagram import DiagramPart
 from .freezer import FreezerPart
-from .logview import LogPart
+from .log import LogPart
 from .part import Part
 from .player import PlayerPart
 from .plots import PlotsPart
 from .sessions import SessionsPart
 
-KINDS: dict[str, type[Part]] = {
+PART_CLASSES: dict[str, type[Part]] = {
     part.name: part
     for part in (
         SessionsPart,

@@ -19,22 +19,22 @@ from ..compare.report import LONGEST, SHOWN, Report, pieces, readable
 from ..errors import RecordingError, WsflowError
 from ..io.folder import FOLDER, is_live, resolve
 from .part import News, text
-from .recordings import LOOK, Recordings
+from .recordings import LOOK_SECONDS, Recordings
 
 if TYPE_CHECKING:
     from ..flow import Flow
     from ..io.recorder import Recorder
     from ..replay.replay import Replay
 
-ALONE = 60.0
+UNSEEN_SECONDS = 60.0
 """Seconds a replay goes on when no page shows it: one that is reloaded comes back."""
 
-FULL = 2**20
+ANSWER_LENGTH = 2**20
 """Characters of an answer that are looked at; what is shown is cut around what differs."""
 
 
 @dataclass(frozen=True)
-class Manner:
+class PlayOptions:
     """How a recording is played: speed, and what does not matter."""
 
     speed: float | None = None
@@ -53,7 +53,7 @@ class Playback:
         self.report: News | None = None
         """The comparison of what was played last; None while something plays."""
         self._replay: Replay | None = None
-        self._manner = Manner()
+        self._options = PlayOptions()
         self._why = ""
         self._stopped = self._halted = False
         """Whether somebody stopped it; whether it is to stand still once it is where it goes."""
@@ -131,15 +131,15 @@ class Playback:
 
     # ---- playing
 
-    def play(self, manner: Manner) -> None:
+    def play(self, options: PlayOptions) -> None:
         """Play the chosen recording, or go on with what stands still."""
         active, self._halted = self._active, False
         if active is None:
-            self._begin(manner)
-        elif manner == self._manner or active.recording.name != self.recordings.chosen:
+            self._begin(options)
+        elif options == self._options or active.recording.name != self.recordings.chosen:
             active.resume()
         else:
-            self._change(active, manner)
+            self._change(active, options)
 
     def pause(self) -> None:
         """Stand still."""
@@ -147,14 +147,14 @@ class Playback:
             self._halted = True
             active.pause()
 
-    def step(self, manner: Manner, *, mark: bool = False) -> None:
+    def step(self, options: PlayOptions, *, mark: bool = False) -> None:
         """Go to the next event, or the next mark, and stand still there."""
-        replay = self._active or self._made(manner)
+        replay = self._active or self._made(options)
         self._halted = True
         replay.step(mark=mark)
         self._follow(replay)
 
-    def seek(self, manner: Manner, t: float) -> None:
+    def seek(self, options: PlayOptions, t: float) -> None:
         """Go to a moment; what does not play stands still there.
 
         Raises:
@@ -164,7 +164,7 @@ class Playback:
         if replay is not None and replay.recording.name != self.recordings.chosen:
             raise WsflowError(f"{replay.recording.name} is playing: stop that first")
         if replay is None:
-            replay, self._halted = self._made(manner), True
+            replay, self._halted = self._made(options), True
             replay.pause()
         replay.seek(t)
         self._follow(replay)
@@ -179,28 +179,28 @@ class Playback:
     def _active(self) -> Replay | None:
         return None if self._replay is None or self._replay.done else self._replay
 
-    def _made(self, manner: Manner) -> Replay:
+    def _made(self, options: PlayOptions) -> Replay:
         name = self.recordings.chosen
         if name is None:
             raise WsflowError("choose a recording first")
         made = self.flow.replay(
             name,
-            speed=manner.speed,
-            ignore=manner.ignore,
-            ignore_times=manner.ignore_times,
-            ignore_ids=manner.ignore_ids,
-            any_order=manner.any_order,
+            speed=options.speed,
+            ignore=options.ignore,
+            ignore_times=options.ignore_times,
+            ignore_ids=options.ignore_ids,
+            any_order=options.any_order,
             folder=self.recordings.folder,
         )
-        self._manner = manner
+        self._options = options
         return made
 
-    def _begin(self, manner: Manner) -> None:
-        self._follow(self._made(manner))
+    def _begin(self, options: PlayOptions) -> None:
+        self._follow(self._made(options))
 
-    def _change(self, active: Replay, manner: Manner) -> None:
-        """Go on in another manner: from the start to where it is, as fast as possible."""
-        made = self._made(manner)
+    def _change(self, active: Replay, options: PlayOptions) -> None:
+        """Go on with other options: from the start to where it is, as fast as possible."""
+        made = self._made(options)
         if active.position > 0:
             made.seek(active.position)
         active.stop()
@@ -232,11 +232,11 @@ class Playback:
     def _outcome(self, replay: Replay) -> Report:
         while True:
             try:
-                return replay.result(LOOK)
+                return replay.result(LOOK_SECONDS)
             except TimeoutError:
                 if replay.done:
                     raise  # it is the replay's own
-                if not self._pages and time.monotonic() - self._left_at > ALONE:
+                if not self._pages and time.monotonic() - self._left_at > UNSEEN_SECONDS:
                     replay.stop()
 
     def playing(self) -> News | None:
@@ -248,7 +248,7 @@ class Playback:
             "name": replay.recording.name,
             "state": self._state(replay),
             "position": round(replay.position, 6),
-            "speed": self._manner.speed,
+            "speed": self._options.speed,
             "why": self._why,
         }
 
@@ -284,7 +284,7 @@ def comparison(report: Report) -> News:
 def _pair(pair: Pair) -> News:
     sides: Iterable[list[Any]]
     if pair.status == "changed":
-        sides = pieces(*(readable(_body(one), FULL) for one in (pair.old, pair.new)))
+        sides = pieces(*(readable(_body(one), ANSWER_LENGTH) for one in (pair.old, pair.new)))
     else:
         both = (pair.old, pair.new)
         sides = ([(readable(one.body, LONGEST), False)] if one else [] for one in both)

@@ -6,7 +6,7 @@ import { reportView } from "./report.js";
 // The player: record, choose a recording, play it into today's handlers, see what changed.
 export function playerPart(bus, root) {
   const ask = (action, given) => bus.ask("player", action, given).then(() => say(""), (error) => say(error.message, "error"));
-  const there = { recorders: [], lines: [], chosen: null, summary: null, playing: null, report: null, free: "", trouble: "" };
+  const there = { recorders: [], recordings: [], chosen: null, summary: null, playing: null, report: null, free: "", trouble: "" };
 
   // ---- recording
   const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/;
@@ -24,7 +24,7 @@ export function playerPart(bus, root) {
   const chosenName = () => name.value.trim() || there.free;
   function judge() {
     const wanted = chosenName();
-    const taken = there.lines.some((line) => line.name === wanted);
+    const taken = there.recordings.some((line) => line.name === wanted);
     const busy = there.recorders.some((one) => one.name === wanted);
     const good = NAME.test(wanted) && !/\.part[0-9]+$/.test(wanted);
     name.placeholder = there.free;
@@ -55,7 +55,7 @@ export function playerPart(bus, root) {
       event.preventDefault();
       ask("mark", { name: which, text: words.value }).then(() => (words.value = ""));
     } },
-      h("span", { className: "wf-red wf-beat", "aria-hidden": "true" }), h("strong", {}, which), facts, words,
+      h("span", { className: "wf-red wf-blink", "aria-hidden": "true" }), h("strong", {}, which), facts, words,
       h("button", { type: "submit", className: "wf-button wf-small" }, "Mark"),
       h("button", { type: "button", className: "wf-button wf-small", "aria-label": `Stop recording ${which}`, onclick: () => ask("finish", { name: which }) }, "Stop"));
     running.append(row);
@@ -69,10 +69,10 @@ export function playerPart(bus, root) {
   const speed = h("select", { "aria-label": "Speed", onchange: paceOrNot },
     ...[["", "as fast as possible"], ["1", "1 ×"], ["10", "10 ×"], ["100", "100 ×"]].map(([value, text]) => h("option", { value }, text)));
   const button = (text, onclick, title) => h("button", { type: "button", className: "wf-button", onclick, title }, text);
-  const play = button("Play", () => (there.playing?.state === "playing" ? ask("pause") : ask("play", { manner: manner() })), "play it into today's handlers");
+  const play = button("Play", () => (there.playing?.state === "playing" ? ask("pause") : ask("play", { options: options() })), "play it into today's handlers");
   play.dataset.main = "";
-  const step = button("Step", () => ask("step", { manner: manner() }), "one event on");
-  const next = button("Next mark", () => ask("step", { manner: manner(), mark: true }), "on to the next mark");
+  const step = button("Step", () => ask("step", { options: options() }), "one event on");
+  const next = button("Next mark", () => ask("step", { options: options(), mark: true }), "on to the next mark");
   const stop = button("Stop", () => ask("stop"), "end here and compare");
   const where = h("span", { className: "wf-where" });
   const ids = h("input", { type: "checkbox" });
@@ -81,7 +81,7 @@ export function playerPart(bus, root) {
   const keys = h("input", { type: "text", placeholder: "id, $.user.at", maxLength: 1000, autocomplete: "off", "data-mono": true, "aria-label": "JSON keys or paths that do not matter" });
   const rules = h("fieldset", { className: "wf-rules" }, h("legend", {}, "What does not matter"),
     h("label", {}, ids, "ids"), h("label", {}, times, "times"), h("label", {}, order, "order"), h("label", {}, "keys ", keys));
-  const picture = timelinePicture((t) => ask("seek", { manner: manner(), t }));
+  const picture = timelinePicture((t) => ask("seek", { options: options(), t }));
   const note = h("p", { className: "wf-wrong", role: "alert", hidden: true });
   const title = h("div", { className: "wf-chosen" });
   const report = reportView((session, t) => picture.point(session, t));
@@ -96,11 +96,11 @@ export function playerPart(bus, root) {
     drawPlaying();
   }
 
-  const manner = () => ({ speed: speed.value ? Number(speed.value) : null, ignore: keys.value, ids: ids.checked, times: times.checked, any_order: order.checked });
+  const options = () => ({ speed: speed.value ? Number(speed.value) : null, ignore: keys.value, ids: ids.checked, times: times.checked, any_order: order.checked });
   const active = () => ["playing", "paused"].includes(there.playing?.state);
 
   function paceOrNot() {
-    if (there.playing?.state === "playing") ask("play", { manner: manner() });
+    if (there.playing?.state === "playing") ask("play", { options: options() });
   }
 
   function drawPlaying() {
@@ -140,9 +140,9 @@ export function playerPart(bus, root) {
 
   bus.on("player", (news) => {
     Object.assign(there, news);
-    if ("lines" in news || "chosen" in news) recordings.draw(there.lines, there.chosen, there.folder);
-    if ("recorders" in news || "lines" in news || "free" in news || "trouble" in news) drawRecorders();
-    if ("summary" in news || "chosen" in news || "lines" in news) drawChosen();
+    if ("recordings" in news || "chosen" in news) recordings.draw(there.recordings, there.chosen, there.folder);
+    if ("recorders" in news || "recordings" in news || "free" in news || "trouble" in news) drawRecorders();
+    if ("summary" in news || "chosen" in news || "recordings" in news) drawChosen();
     if ("report" in news || "chosen" in news) {
       const mine = there.report !== null && there.report.recording === there.chosen ? there.report : null;
       report.show(mine);

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import WsflowError
 from .part import News, Part, text
-from .playback import Manner
+from .playback import PlayOptions
 
 if TYPE_CHECKING:
     from ..flow import Flow
 
-KEYS = 50
+MAX_KEYS = 50
 """JSON keys that may be left out of a comparison."""
 
 
@@ -50,7 +50,7 @@ class PlayerPart(Part):
             "recorders": playback.recorders(),
             "trouble": playback.trouble,
             "free": recordings.free(self._stem),
-            "lines": recordings.lines,
+            "recordings": recordings.listed,
             "chosen": recordings.chosen,
             "summary": recordings.summary,
             "playing": playback.playing(),
@@ -88,36 +88,36 @@ class PlayerPart(Part):
         """Show this recording."""
         self._playback.recordings.choose(name)
 
-    def play(self, manner: dict[str, Any]) -> None:
-        """Play, go on, or go on in another manner."""
-        self._playback.play(_manner(**manner))
+    def play(self, options: dict[str, Any]) -> None:
+        """Play, go on, or go on with other options."""
+        self._playback.play(_options(**options))
 
     def pause(self) -> None:
         """Stand still."""
         self._playback.pause()
 
-    def step(self, manner: dict[str, Any], mark: bool = False) -> None:
+    def step(self, options: dict[str, Any], mark: bool = False) -> None:
         """Go to the next event or mark."""
-        self._playback.step(_manner(**manner), mark=mark)
+        self._playback.step(_options(**options), mark=mark)
 
-    def seek(self, manner: dict[str, Any], t: float) -> None:
+    def seek(self, options: dict[str, Any], t: float) -> None:
         """Go to a moment."""
-        self._playback.seek(_manner(**manner), float(t))
+        self._playback.seek(_options(**options), float(t))
 
     def stop(self) -> None:
         """End now."""
         self._playback.stop()
 
 
-def _manner(
+def _options(
     speed: float | None = None,
     ignore: str = "",
     times: bool = False,
     ids: bool = False,
     any_order: bool = False,
-) -> Manner:
+) -> PlayOptions:
     """Return how to play from what a page says; keys are divided by commas or spaces."""
     keys = tuple(dict.fromkeys(ignore.replace(",", " ").split()))
-    if len(keys) > KEYS:
-        raise WsflowError(f"{len(keys)} keys to ignore; a page takes up to {KEYS}")
-    return Manner(None if speed is None else float(speed), keys, times, ids, any_order)
+    if len(keys) > MAX_KEYS:
+        raise WsflowError(f"{len(keys)} keys to ignore; a page takes up to {MAX_KEYS}")
+    return PlayOptions(None if speed is None else float(speed), keys, times, ids, any_order)

@@ -17,13 +17,13 @@ from ..log.store import Store
 if TYPE_CHECKING:
     from ..flow import Flow
 
-KEPT = 600
+KEPT_SECONDS = 600
 """Seconds that are remembered."""
 
-SAMPLES = 64
+SAMPLED_ROWS = 64
 """Rows of a block, and of a second in it, whose handler times are looked at: at most twice that."""
 
-BACK = 16
+ROWS_BACK = 16
 """Rows looked back whether a handler had said something before."""
 
 SECOND = 10**9
@@ -63,7 +63,7 @@ class Rates:
         self._flow = flow
         self._store: Store = flow._store
         self._next = 1
-        self._seconds: deque[Second] = deque(maxlen=KEPT)
+        self._seconds: deque[Second] = deque(maxlen=KEPT_SECONDS)
         self._places: list[Place] = []
         self._requests: dict[int, bool] = {}
         """Places of kind `req`: whether they are HTTP requests, which are messages too."""
@@ -120,7 +120,7 @@ class Rates:
     def _handlers(self, block: Block, start: int, end: int, blocks: list[Block]) -> Iterable[float]:
         """Give the times of some handlers: from what led to them to the first they said."""
         places = self._places
-        for at in range(start, end, max(1, (end - start) // SAMPLES)):
+        for at in range(start, end, max(1, (end - start) // SAMPLED_ROWS)):
             where, cause = places[block.place[at]], block.cause[at]
             if where.kind not in SAID or not cause or self._spoke_before(block, at):
                 continue
@@ -136,13 +136,13 @@ class Rates:
         cause, node = block.cause[at], self._places[block.place[at]].node
         return any(
             block.cause[one] == cause and self._places[block.place[one]].node == node
-            for one in range(max(0, at - BACK), at)
+            for one in range(max(0, at - ROWS_BACK), at)
         )
 
     def _second(self, at: int) -> Second | None:
         """Return that second, and make those between; None when it is too long ago."""
         seconds = self._seconds
-        if not seconds or at - seconds[-1].at > KEPT:
+        if not seconds or at - seconds[-1].at > KEPT_SECONDS:
             seconds.clear()
             seconds.append(Second(at))
         while seconds[-1].at < at:

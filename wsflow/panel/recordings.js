@@ -2,7 +2,7 @@ import { h, write, plain, bytes, count } from "./dom.js";
 
 // The recordings of a folder as a list, to choose one.
 
-const SHELF_WORDS = { new: "…", live: "being recorded", large: "choose to read", wrong: "can not be read" };
+const RECORDING_STATES = { new: "…", live: "being recorded", large: "choose to read", wrong: "can not be read" };
 
 export function lengthOf(seconds) {
   if (seconds < 10) return `${seconds.toFixed(1)} s`;
@@ -53,7 +53,7 @@ export function recordingsTable(choose) {
     one.line = line;
     one.row.dataset.state = line.state;
     const read = line.state === "read";
-    const word = line.share ? `reading ${Math.round(line.share * 100)} %` : SHELF_WORDS[line.state];
+    const word = line.share ? `reading ${Math.round(line.share * 100)} %` : RECORDING_STATES[line.state];
     const texts = [line.name, read ? lengthOf(line.seconds) : word, read ? count(line.sessions) : "", read ? count(line.rows) : "", bytes(line.bytes), dateOf(line.date)];
     texts.forEach((text, index) => write(one.cells[index], text));
     one.cells[1].colSpan = read ? 1 : 3;

@@ -18,28 +18,28 @@ from ..recording import Recording
 from .part import News, text
 from .summary import Summary
 
-SHOWN = 200
+MAX_RECORDINGS = 200
 """Recordings on a page: the newest."""
 
-LOOK = 1.0
+LOOK_SECONDS = 1.0
 """Seconds between two looks into the folder."""
 
-LARGE = 32 * 2**20
+LARGE_BYTES = 32 * 2**20
 """Bytes up to which a recording is read before somebody asks for it."""
 
-QUIET = 2.0
+SETTLED_SECONDS = 2.0
 """Seconds nobody wrote to a file that is not small before it is read, where no lock tells."""
 
-SMALL = 2**20
+SMALL_BYTES = 2**20
 """Bytes that are read at once and again."""
 
-BREATH = 0.0002
+PAUSE_SECONDS = 0.0002
 """Seconds between two steps of reading in which others may run."""
 
-TOLD = 0.2
+PROGRESS_SECONDS = 0.2
 """Seconds between two words on how far a long reading is."""
 
-SUMMARIES = 8
+MAX_SUMMARIES = 8
 """Pictures that are kept."""
 
 Signature = tuple[tuple[int, int], ...]
@@ -47,7 +47,7 @@ Signature = tuple[tuple[int, int], ...]
 
 
 @dataclass
-class Book:
+class RecordingFile:
     """One recording: its files as they were seen, and what was read of them."""
 
     name: str
@@ -67,7 +67,7 @@ class Book:
         """Return when it was last written to, in seconds since 1970."""
         return max(when for _, when in self.signature) / 1e9
 
-    def line(self) -> News:
+    def listed(self) -> News:
         """Return it as a page lists it."""
         named = {"name": text(self.name), "bytes": self.bytes, "date": round(self.date, 3)}
         return named | {"state": self.state} | self.facts
@@ -78,9 +78,9 @@ class Recordings:
 
     def __init__(self, folder: str | Path = FOLDER) -> None:
         self.folder = Path(folder)
-        self.lines: list[News] = []
+        self.listed: list[News] = []
         self.chosen: str | None = None
-        self._books: dict[str, Book] = {}
+        self._files: dict[str, RecordingFile] = {}
         self._summaries: dict[str, News] = {}
         self._lookers = 0
         self._wake = threading.Event()
@@ -127,7 +127,7 @@ class Recordings:
     def free(self, name: str) -> str:
         """Return the first name that is free: `chat-take1`, `chat-take2`."""
         number = 1
-        while f"{name}-take{number}" in self._books:
+        while f"{name}-take{number}" in self._files:
             number += 1
         return f"{name}-take{number}"
 
@@ -142,21 +142,21 @@ class Recordings:
                 if not self._lookers:
                     self._thread = None
                     return
-            self._wake.wait(LOOK)
+            self._wake.wait(LOOK_SECONDS)
 
     def _look(self) -> None:
-        books: dict[str, Book] = {}
+        files: dict[str, RecordingFile] = {}
         for name in self._names():
             with contextlib.suppress(OSError):  # just gone
-                books[name] = self._found(name)
-        newest = sorted(books.values(), key=lambda book: book.date, reverse=True)[:SHOWN]
-        self._books = {book.name: book for book in newest}
-        for name in [name for name in self._summaries if name not in self._books]:
+                files[name] = self._found(name)
+        newest = sorted(files.values(), key=lambda file: file.date, reverse=True)[:MAX_RECORDINGS]
+        self._files = {file.name: file for file in newest}
+        for name in [name for name in self._summaries if name not in self._files]:
             del self._summaries[name]
         self._publish()
-        for book in sorted(newest, key=lambda book: book.name != self.chosen):
-            if self._due(book):
-                self._read(book)
+        for file in sorted(newest, key=lambda file: file.name != self.chosen):
+            if self._due(file):
+                self._read(file)
                 self._publish()
             if self._wake.is_set():
                 return  # something else comes first
@@ -168,75 +168,77 @@ class Recordings:
         odd = {stem for stem in stems if not Path(stem).suffix.startswith(".part")}
         return [*names(self.folder), *sorted(odd.difference(names(self.folder)))]
 
-    def _found(self, name: str) -> Book:
+    def _found(self, name: str) -> RecordingFile:
         try:
             path = resolve(name, self.folder)
         except RecordingError as error:  # no such name can be played; or a link leads out
             path = self.folder / (name + SUFFIX)
             when = path.lstat()
             size = ((when.st_size, when.st_mtime_ns),)
-            return Book(name, path, size, "wrong", {"why": text(error, 400)})
+            return RecordingFile(name, path, size, "wrong", {"why": text(error, 400)})
         seen = tuple((s.st_size, s.st_mtime_ns) for s in (one.stat() for one in parts(path)))
-        book = self._books.get(name)
-        if book is None or book.signature != seen:
+        file = self._files.get(name)
+        if file is None or file.signature != seen:
             self._summaries.pop(name, None)
-            book = Book(name, path, seen)
-        return book
+            file = RecordingFile(name, path, seen)
+        return file
 
-    def _due(self, book: Book) -> bool:
-        chosen = book.name == self.chosen
-        if book.state == "wrong" or (book.state == "read" and not chosen):
+    def _due(self, file: RecordingFile) -> bool:
+        chosen = file.name == self.chosen
+        if file.state == "wrong" or (file.state == "read" and not chosen):
             return False
-        if book.state == "read":
-            return book.name not in self._summaries
-        if is_live(book.path) or (book.bytes > SMALL and time.time() - book.date < QUIET):
-            book.state = "live"
-        elif book.bytes > LARGE and not chosen:
-            book.state = "large"
+        if file.state == "read":
+            return file.name not in self._summaries
+        if is_live(file.path) or (
+            file.bytes > SMALL_BYTES and time.time() - file.date < SETTLED_SECONDS
+        ):
+            file.state = "live"
+        elif file.bytes > LARGE_BYTES and not chosen:
+            file.state = "large"
         else:
             return True
         return False
 
-    def _read(self, book: Book) -> None:
+    def _read(self, file: RecordingFile) -> None:
         try:
-            recording = Recording.open(book.path)
+            recording = Recording.open(file.path)
             summary = Summary()
             told = time.monotonic()
             for block in recording.blocks():
                 summary.take(block)
-                time.sleep(BREATH)
-                if self._wake.is_set() and not (self._lookers and self.chosen == book.name):
-                    book.facts = {}
+                time.sleep(PAUSE_SECONDS)
+                if self._wake.is_set() and not (self._lookers and self.chosen == file.name):
+                    file.facts = {}
                     return
-                if time.monotonic() - told > TOLD:
+                if time.monotonic() - told > PROGRESS_SECONDS:
                     told = time.monotonic()
-                    book.facts = {"share": round(recording.progress, 3)}
+                    file.facts = {"share": round(recording.progress, 3)}
                     self._publish()
         except Exception as error:  # noqa: BLE001 (a file may hold anything: the others go on)
-            book.state, book.facts = "wrong", {"why": text(_sentence(error), 400)}
+            file.state, file.facts = "wrong", {"why": text(_sentence(error), 400)}
             return
-        book.state = "read"
-        book.facts = {
-            "date": _date(recording, book),
+        file.state = "read"
+        file.facts = {
+            "date": _date(recording, file),
             "seconds": summary.seconds,
             "sessions": summary.sessions,
             "rows": summary.rows,
             "damage": [text(one) for one in recording.damage[:5]],
             "damaged": len(recording.damage),
         }
-        self._summaries.pop(book.name, None)
-        while len(self._summaries) >= SUMMARIES:
+        self._summaries.pop(file.name, None)
+        while len(self._summaries) >= MAX_SUMMARIES:
             del self._summaries[next(iter(self._summaries))]
-        self._summaries[book.name] = summary.news(book.name)
+        self._summaries[file.name] = summary.news(file.name)
 
     def _publish(self) -> None:
-        self.lines = [book.line() for book in self._books.values()]
+        self.listed = [file.listed() for file in self._files.values()]
 
 
-def _date(recording: Recording, book: Book) -> float:
+def _date(recording: Recording, file: RecordingFile) -> float:
     """Return when it began; a file that was copied has a date of its own."""
     began = recording.header.get("time")
-    return round(began / 1e9, 3) if isinstance(began, int) and 0 < began < 2**63 else book.date
+    return round(began / 1e9, 3) if isinstance(began, int) and 0 < began < 2**63 else file.date
 
 
 def _sentence(error: Exception) -> str:

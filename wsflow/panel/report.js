@@ -14,7 +14,7 @@ export function reportView(point) {
   const notes = h("ul", { className: "wf-notes" });
   const element = h("section", { className: "wf-report", "aria-label": "Comparison", hidden: true }, h("div", { className: "wf-outcome" }, verdict, counts, took), scroll, notes);
 
-  const side = (parts, tag) => h("td", { className: "wf-said" }, ...(parts.length ? parts.map(([text, differs]) => (differs ? h(tag, {}, plain(text)) : plain(text))) : [h("span", { className: "wf-quiet" }, "nothing")]));
+  const side = (parts, tag) => h("td", { className: "wf-answer" }, ...(parts.length ? parts.map(([text, differs]) => (differs ? h(tag, {}, plain(text)) : plain(text))) : [h("span", { className: "wf-quiet" }, "nothing")]));
   const row = (pair) => h("tr", { "data-status": pair.status, onpointerenter: () => point(pair.session, pair.t), onpointerleave: () => point(pair.session, null) },
     h("td", {}, plain(pair.session)), h("td", { className: "wf-number" }, moment(pair.t)), h("td", {}, h("span", { className: "wf-status" }, pair.status)), side(pair.then, "del"), side(pair.now, "ins"));
 

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 Raw: TypeAlias = tuple[Any, ...]
 """seq, time, place, session, scope, cause, data, size, elapsed, error."""
 
-DEAR = 10
+UNPACK_COST = 10
 """What it costs to unpack a row's data, in rows that are only looked at."""
 
-REMEMBERED = 10_000
+MAX_REMEMBERED = 10_000
 """Sessions of which it is remembered whether they fit."""
 
 
@@ -63,7 +63,7 @@ class RowFilter:
         """Whether every row falls through."""
 
     def select(self, rows: Iterable[Raw], budget: int) -> Selected:
-        """Return the rows that fit. A look costs 1 of the budget, unpacking `DEAR` and more."""
+        """Return the rows that fit. A look costs 1 of the budget, unpacking far more."""
         found, last = [], 0
         for row in rows:
             if budget <= 0:
@@ -73,7 +73,7 @@ class RowFilter:
             if not self._at(row[2]) or (self._session and not self._of(row[3])):
                 continue
             if self._text:
-                fits, cost = self._says(row[6], row[9])
+                fits, cost = self._contains(row[6], row[9])
                 budget -= cost
                 if not fits:
                     continue
@@ -98,13 +98,13 @@ class RowFilter:
             known = self._store.known(number)
             id = "" if known is None else known.id.lower()
             fits = self._session in (id, id.split("-")[0])
-            if len(self._sessions) >= REMEMBERED:
+            if len(self._sessions) >= MAX_REMEMBERED:
                 self._sessions.clear()
             if known is not None:
                 self._sessions[number] = fits
         return fits
 
-    def _says(self, data: Any, error: str | None) -> tuple[bool, int]:
+    def _contains(self, data: Any, error: str | None) -> tuple[bool, int]:
         """Return whether a row has the text in its data or error, and what it cost to know."""
         text = self._text
         if error is not None and text in error.lower():
@@ -117,7 +117,7 @@ class RowFilter:
                 return True, len(packed) // 1000
             if self._is_word:
                 return False, len(packed) // 1000
-            return text in _whole(data.unpack()).lower(), DEAR + len(packed) // 100
+            return text in _whole(data.unpack()).lower(), UNPACK_COST + len(packed) // 100
         if type(data) is bytes:
             return self._packed in data.lower(), len(data) // 1000
         return data is not None and text in data_text(data).lower(), 1

@@ -6,15 +6,15 @@ from typing import Any
 
 from ..base.snapshot import Snapshot
 from ..log.rows import data_text
-from .part import LONGEST, News, text
+from .part import CELL_LENGTH, News, text
 
-ALL = 64 * 1024
+MAX_TEXT = 64 * 1024
 """Characters of data on a page that asks for all of it."""
 
-DUMPED = ALL // 5
+MAX_DUMP = MAX_TEXT // 5
 """Bytes of which a hex dump is that long."""
 
-WIDTH = 16
+DUMP_WIDTH = 16
 """Bytes a line of a hex dump."""
 
 _BINARY = (b"\xc4", b"\xc5", b"\xc6")
@@ -43,7 +43,7 @@ def one_line(data: Any, size: int, budget: Budget) -> str:
     if kind is str:
         return text(data)
     if kind is bytes:
-        return text(repr(data[:LONGEST]) + ("…" if len(data) > LONGEST else ""))
+        return text(repr(data[:CELL_LENGTH]) + ("…" if len(data) > CELL_LENGTH else ""))
     if kind is Snapshot:
         if not budget.takes(size):
             return f"({size:,} bytes: open the row)"
@@ -57,7 +57,7 @@ def _compact(packed: bytes, value: Any) -> str:
         return data_text(value)  # JSON would show bytes as base64
     import msgspec
 
-    return msgspec.json.encode(value)[: LONGEST * 4].decode("utf-8", "ignore")
+    return msgspec.json.encode(value)[: CELL_LENGTH * 4].decode("utf-8", "ignore")
 
 
 def whole(data: Any) -> News:
@@ -65,7 +65,7 @@ def whole(data: Any) -> News:
     if data is None:
         return {"form": "none", "text": "", "cut": False}
     if isinstance(data, bytes):
-        return {"form": "hex", "text": dump(data[:DUMPED]), "cut": len(data) > DUMPED}
+        return {"form": "hex", "text": dump(data[:MAX_DUMP]), "cut": len(data) > MAX_DUMP}
     if isinstance(data, str):
         pretty = _pretty(data.encode("utf-8", "replace")) if data[:1] in ("{", "[") else None
         shown = data if pretty is None else pretty
@@ -75,14 +75,14 @@ def whole(data: Any) -> News:
 
 
 def _cut(form: str, shown: str) -> News:
-    return {"form": form, "text": text(shown, ALL), "cut": len(shown) > ALL}
+    return {"form": form, "text": text(shown, MAX_TEXT), "cut": len(shown) > MAX_TEXT}
 
 
 def _pretty(json: bytes) -> str | None:
     """Return JSON with indents; None when it is none."""
     import msgspec
 
-    if len(json) > ALL:
+    if len(json) > MAX_TEXT:
         return None
     try:
         return msgspec.json.format(json, indent=2).decode("utf-8", "replace")
@@ -100,7 +100,7 @@ def _pretty_value(value: Any) -> str | None:
         json = msgspec.json.encode(value)
     except (msgspec.MsgspecError, TypeError, ValueError, RecursionError):
         return None
-    return _pretty(json) or json[: ALL * 4].decode("utf-8", "ignore")
+    return _pretty(json) or json[: MAX_TEXT * 4].decode("utf-8", "ignore")
 
 
 def _has_bytes(value: Any) -> bool:
@@ -129,8 +129,8 @@ def _literal(value: Any) -> str:
 def dump(data: bytes) -> str:
     """Return bytes as hexadecimal, with what is text in them beside."""
     lines = []
-    for at in range(0, len(data), WIDTH):
-        piece = data[at : at + WIDTH]
+    for at in range(0, len(data), DUMP_WIDTH):
+        piece = data[at : at + DUMP_WIDTH]
         words = "".join(chr(byte) if 32 <= byte < 127 else "·" for byte in piece)
-        lines.append(f"{at:08x}  {piece.hex(' '):<{WIDTH * 3 - 1}}  {words}")
+        lines.append(f"{at:08x}  {piece.hex(' '):<{DUMP_WIDTH * 3 - 1}}  {words}")
     return "\n".join(lines)

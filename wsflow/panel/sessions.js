@@ -2,7 +2,7 @@ import { h, write, plain, bytes, count, age } from "./dom.js";
 
 // The table of who is connected: rows keep their places while somebody reads.
 export function sessionsPart(bus, root) {
-  const MOST_LEFT = 200; // rows of those who are gone, while somebody reads
+  const MAX_LEFT = 200; // rows of those who are gone, while somebody reads
   const ORDERS = ["newest", "most received", "most sent", "largest backlog"];
   const filter = h("input", {
     type: "search",
@@ -94,7 +94,7 @@ export function sessionsPart(bus, root) {
   // Who has left for good would pile up under a reader who stays.
   function trim() {
     for (const id of leaving) {
-      if (leaving.size <= MOST_LEFT) return;
+      if (leaving.size <= MAX_LEFT) return;
       const { row } = rows.get(id);
       const above = row.offsetTop < scroll.scrollTop ? row.offsetHeight : 0;
       leaving.delete(id);
@@ -113,7 +113,7 @@ export function sessionsPart(bus, root) {
   const clock = setInterval(tick, 1000);
 
   bus.on("sessions", (news) => {
-    for (const line of news.lines) {
+    for (const line of news.rows) {
       const id = line[0];
       let there = rows.get(id);
       if (!there) {

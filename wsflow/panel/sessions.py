@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from ..flow import Flow
     from ..wire.session import Session
 
-SHOWN = 200
+MAX_ROWS = 200
 """Rows on a page."""
 
-SLOWLY = 1.0
+CHOICE_SECONDS = 1.0
 """Seconds between two looks at who is shown, when there are more than fit."""
 
-Line: TypeAlias = tuple[Any, ...]
+SessionRow: TypeAlias = tuple[Any, ...]
 
 ORDERS: dict[str, Callable[[Session], int]] = {
     "newest": lambda session: session.number,
@@ -44,7 +44,7 @@ class SessionsPart(Part):
         """Those whose events wait in the freezer."""
         self._fitting = 0
         self._chosen_at = 0.0
-        self._told: dict[str, Line] = {}
+        self._told: dict[str, SessionRow] = {}
         self._counts: tuple[int, int] | None = None
         self._since = time.time() - flow.sessions.now()
         """What to add to a session's clock for seconds since 1970."""
@@ -54,25 +54,25 @@ class SessionsPart(Part):
     def news(self) -> News | None:
         self._choose_again()
         self._held = set(self.flow.panel.freezes.waiting())
-        lines = {session.id: self._line(session) for session in self._shown}
-        changed = [line for who, line in lines.items() if self._told.get(who) != line]
-        gone = [who for who in self._told if who not in lines]
+        rows = {session.id: self._row(session) for session in self._shown}
+        changed = [row for who, row in rows.items() if self._told.get(who) != row]
+        gone = [who for who in self._told if who not in rows]
         counts = (len(self.flow.sessions), self._fitting)
         if not changed and not gone and counts == self._counts:
             return None
-        self._told, self._counts = lines, counts
-        return {"lines": changed, "gone": gone, "total": counts[0], "fitting": counts[1]}
+        self._told, self._counts = rows, counts
+        return {"rows": changed, "gone": gone, "total": counts[0], "fitting": counts[1]}
 
     def _choose_again(self) -> None:
-        """Look who is there: at every beat, or less often where they are many."""
+        """Look who is there: at every tick, or less often where they are many."""
         now = time.monotonic()
-        if self._fitting > SHOWN and now - self._chosen_at < SLOWLY:
+        if self._fitting > MAX_ROWS and now - self._chosen_at < CHOICE_SECONDS:
             return
         self._chosen_at = now
         there = [one for one in self.flow.sessions if self._fits(one)]
         self._fitting = len(there)
-        if len(there) > SHOWN:
-            there = heapq.nlargest(SHOWN, there, key=ORDERS[self._order])
+        if len(there) > MAX_ROWS:
+            there = heapq.nlargest(MAX_ROWS, there, key=ORDERS[self._order])
             there.sort(key=lambda session: session.number)
         self._shown = there
 
@@ -82,7 +82,7 @@ class SessionsPart(Part):
             wanted in value.lower() for value in (session.id, session.peer, session.path)
         )
 
-    def _line(self, session: Session) -> Line:
+    def _row(self, session: Session) -> SessionRow:
         return (
             session.id,
             text(session.peer, 60),

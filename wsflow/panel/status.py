@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from ..flow import Flow
 
 
-class Status(Part):
+class StatusPart(Part):
     """Name, address, state, how much happened, and what blocks the loop."""
 
     name = "status"

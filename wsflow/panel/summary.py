@@ -14,18 +14,18 @@ from .part import News, text
 BINS = 1024
 """Places across; at least half of them are used."""
 
-LINES = 24
+MAX_LINES = 24
 """Sessions with a line of their own; all others share one."""
 
-MARKS = 500
+MAX_MARKS = 500
 
-LONGEST = 1e12
+MAX_SECONDS = 1e12
 """Seconds; a file may say anything."""
 
-OUTSIDE = "no session"
+NO_SESSION = "no session"
 """The line of what belongs to none: HTTP requests, say."""
 
-KINDS = {
+TICK_KINDS = {
     "message": "in",
     "response": "out",
     "send": "out",
@@ -49,7 +49,7 @@ class Summary:
     @property
     def sessions(self) -> int:
         """How many sessions it tells of."""
-        return len(self._sessions) - (OUTSIDE in self._sessions)
+        return len(self._sessions) - (NO_SESSION in self._sessions)
 
     def take(self, entries: Iterable[Entry]) -> None:
         """Take the next rows."""
@@ -58,18 +58,18 @@ class Summary:
             if row.opened is not None:
                 continue
             self.rows += 1
-            self.seconds = t = max(min(row.t, LONGEST), self.seconds)
+            self.seconds = t = max(min(row.t, MAX_SECONDS), self.seconds)
             while t >= self._span:
                 self._coarsen()
-            kind = KINDS.get(row.kind)
+            kind = TICK_KINDS.get(row.kind)
             if kind is not None:
                 who = row.session
                 if who is None:
-                    who, kind = OUTSIDE, "in" if kind == "begin" else kind
+                    who, kind = NO_SESSION, "in" if kind == "begin" else kind
                 line = sessions.setdefault(who, len(sessions))
-                where = ticks.setdefault((kind, min(line, LINES)), set())
+                where = ticks.setdefault((kind, min(line, MAX_LINES)), set())
                 where.add(int(t / self._span * BINS))
-            elif row.kind == "mark" and len(self._marks) < MARKS:
+            elif row.kind == "mark" and len(self._marks) < MAX_MARKS:
                 self._marks.append((t, str(row.value)))
 
     def _coarsen(self) -> None:
@@ -81,8 +81,8 @@ class Summary:
 
     def news(self, name: str) -> News:
         """Return it for a page: a moment is its place times `width`, in seconds."""
-        lines = [text(who, 40) for who in islice(self._sessions, LINES)]
-        others = max(0, len(self._sessions) - LINES)
+        lines = [text(who, 40) for who in islice(self._sessions, MAX_LINES)]
+        others = max(0, len(self._sessions) - MAX_LINES)
         ticks: dict[str, list[list[int]]] = {}
         for (kind, line), where in self._ticks.items():
             empty: list[list[int]] = [[] for _ in range(len(lines) + (others > 0))]

@@ -11,14 +11,14 @@ import threading
 import weakref
 from typing import Protocol
 
-BEAT = 0.1
+TICK_SECONDS = 0.1
 """Seconds between two looks (promise P17: at most ten updates a second)."""
 
 
-class Ticking(Protocol):
+class Watched(Protocol):
     """Who is looked after."""
 
-    def beat(self) -> bool:
+    def tick(self) -> bool:
         """Tell what is new; False when nobody listens any more."""
         ...
 
@@ -26,17 +26,17 @@ class Ticking(Protocol):
 class Ticker:
     """The thread, and whom it looks after."""
 
-    def __init__(self, seconds: float = BEAT) -> None:
+    def __init__(self, seconds: float = TICK_SECONDS) -> None:
         self.seconds = seconds
-        self._beating: weakref.WeakSet[Ticking] = weakref.WeakSet()
+        self._watched: weakref.WeakSet[Watched] = weakref.WeakSet()
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def watch(self, one: Ticking) -> None:
-        """Have `one.beat()` called from now on, the first time at once; harmless twice."""
+    def watch(self, one: Watched) -> None:
+        """Have `one.tick()` called from now on, the first time at once; harmless twice."""
         with self._lock:
-            self._beating.add(one)
+            self._watched.add(one)
             self._wake.set()
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._run, name="wsflow panel", daemon=True)
@@ -45,23 +45,23 @@ class Ticker:
     def _run(self) -> None:
         while True:
             self._wake.clear()
-            self._beat()
+            self._tick_all()
             with self._lock:
-                if not self._beating:
+                if not self._watched:
                     self._thread = None
                     return
             self._wake.wait(self.seconds)
 
-    def _beat(self) -> None:
+    def _tick_all(self) -> None:
         """Call everybody once, and forget who is gone or fails."""
         with self._lock:
-            due = list(self._beating)
-            self._beating.clear()  # one that is watched again meanwhile is back in
+            due = list(self._watched)
+            self._watched.clear()  # one that is watched again meanwhile is back in
         while due:  # no reference to the last one may stay
             with contextlib.suppress(Exception):
-                if (one := due.pop()).beat():
+                if (one := due.pop()).tick():
                     with self._lock:
-                        self._beating.add(one)
+                        self._watched.add(one)
             del one
 
 

@@ -14,14 +14,14 @@ import traitlets
 
 from . import bundle
 from .page import Page
-from .parts import KINDS
-from .status import Status
+from .parts import PART_CLASSES
+from .status import StatusPart
 from .ticker import ticker
 
 if TYPE_CHECKING:
     from ..flow import Flow
 
-MOST_PAGES = 16
+MAX_PAGES = 16
 """Pages of one panel at a time; the one that was silent longest goes first."""
 
 
@@ -69,11 +69,11 @@ class Panel(anywidget.AnyWidget):
         if isinstance(origin, str) and "://" in origin and origin.isascii() and len(origin) < 300:
             self._flow.trust_origin(origin)
         flow = self._flow
-        parts = [Status(flow), *(KINDS[name](flow) for name in self.parts)]
+        parts = [StatusPart(flow), *(PART_CLASSES[name](flow) for name in self.parts)]
         page = Page(flow, parts, lambda news: self.send({"to": who, **news}))
         with self._lock:
             self._pages[who] = page
-            silent = list(self._pages)[:-MOST_PAGES]
+            silent = list(self._pages)[:-MAX_PAGES]
         for other in silent:
             self._bye(other)
         ticker.watch(self)
@@ -84,10 +84,10 @@ class Panel(anywidget.AnyWidget):
         if page is not None:
             page.close()
 
-    def beat(self) -> bool:
+    def tick(self) -> bool:
         """Tell every page what is new (see `ticker`); False when none is open."""
         for who, page in list(self._pages.items()):
-            if not page.beat():
+            if not page.tick():
                 self._bye(who)
         return bool(self._pages) and not self.closed
 

@@ -17,7 +17,7 @@ from ..graph.nodes.switch import Switch
 from ..graph.triggers.http import RequestTrigger
 from ..graph.triggers.multi import JUDGED, MultiTrigger
 from ..graph.triggers.websocket import WebSocketTrigger
-from .usage import Said, Sorting, Usage, usage
+from .usage import Messages, Sorting, Usage, usage
 
 Json: TypeAlias = dict[str, Any]
 Route: TypeAlias = WebSocketTrigger | RequestTrigger
@@ -25,7 +25,7 @@ Route: TypeAlias = WebSocketTrigger | RequestTrigger
 ASYNCAPI = "3.0.0"
 
 
-class Place(NamedTuple):
+class ServerAddress(NamedTuple):
     """Where a flow is served."""
 
     host: str
@@ -35,29 +35,33 @@ class Place(NamedTuple):
 
 
 def document(
-    name: str, nodes: Iterable[Node], rows: Iterable[Told], version: str, place: Place | None
+    name: str,
+    nodes: Iterable[Node],
+    rows: Iterable[Told],
+    version: str,
+    place: ServerAddress | None,
 ) -> Json:
     """Return the document of a flow whose `rows` tell what was said."""
     routes = [node for node in nodes if isinstance(node, Route)]
     heard = usage(rows, {node.name: _sorting(node) for node in routes})
-    paper = Paper(heard, place)
+    made = Document(heard, place)
     by_pattern: dict[str, list[RequestTrigger]] = {}
     for route in routes:
         if isinstance(route, WebSocketTrigger):
-            paper.socket(route)
+            made.socket(route)
         else:
             by_pattern.setdefault(route.pattern, []).append(route)
     for triggers in by_pattern.values():
-        paper.requests(triggers)
+        made.requests(triggers)
     info = {"title": name, "version": version}
-    parts = {key: part for key, part in paper.parts.items() if part}
+    parts = {key: part for key, part in made.parts.items() if part}
     return {"asyncapi": ASYNCAPI, "info": info, "defaultContentType": "application/json", **parts}
 
 
-class Paper:
+class Document:
     """The document in the making."""
 
-    def __init__(self, heard: Usage, place: Place | None) -> None:
+    def __init__(self, heard: Usage, place: ServerAddress | None) -> None:
         self.parts: dict[str, Json] = {
             "servers": {},
             "channels": {},
@@ -113,7 +117,7 @@ class Paper:
         self.parts["channels"][key] = channel
         return key
 
-    def _serve(self, protocol: str, place: Place) -> None:
+    def _serve(self, protocol: str, place: ServerAddress) -> None:
         server: Json = {"host": place.host, "protocol": protocol + "s" * place.is_secure}
         if place.needs_token:
             schemes = {"token": {"type": "httpApiKey", "name": "token", "in": "query"}}
@@ -121,7 +125,7 @@ class Paper:
             server["security"] = [{"$ref": "#/components/securitySchemes/token"}]
         self.parts["servers"][protocol] = server
 
-    def _messages(self, channel: str, who: str, said: Said | None) -> list[Json]:
+    def _messages(self, channel: str, who: str, said: Messages | None) -> list[Json]:
         """Write the messages of one direction and return references to them."""
         return [
             self._message(channel, f"{who}_{case or 'json'}", kind, payload)

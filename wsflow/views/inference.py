@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from typing import Any
 
-MOST_KEYS = 100
+MAX_KEYS = 100
 """Keys beyond which an object is a dictionary: its keys are data, and only its values alike."""
 
-DEEPEST = 20
+MAX_DEPTH = 20
 """Levels that are looked into."""
 
 
-class Shape:
+class InferredSchema:
     """Add examples, then ask for the JSON Schema they all fit."""
 
     __slots__ = ("_count", "_fields", "_items", "_kinds", "_objects", "_values")
@@ -22,16 +22,16 @@ class Shape:
     def __init__(self) -> None:
         self._count = self._objects = 0
         self._kinds: dict[str, None] = {}
-        self._fields: dict[str, Shape] = {}
-        self._items: Shape | None = None
-        self._values: Shape | None = None
+        self._fields: dict[str, InferredSchema] = {}
+        self._items: InferredSchema | None = None
+        self._values: InferredSchema | None = None
         """What the values are like, once there were too many keys."""
 
     def add(self, value: Any, depth: int = 0) -> None:
         """Take one more example, as JSON was read."""
         self._count += 1
         self._kinds[_kind(value)] = None
-        if depth >= DEEPEST:
+        if depth >= MAX_DEPTH:
             return
         if isinstance(value, dict):
             self._objects += 1
@@ -39,22 +39,22 @@ class Shape:
                 self._field(str(key)).add(one, depth + 1)
         elif isinstance(value, list):
             if self._items is None:
-                self._items = Shape()
+                self._items = InferredSchema()
             for one in value:
                 self._items.add(one, depth + 1)
 
-    def _field(self, key: str) -> Shape:
+    def _field(self, key: str) -> InferredSchema:
         if self._values is not None:
             return self._values
-        if key not in self._fields and len(self._fields) >= MOST_KEYS:
-            self._values = Shape()
+        if key not in self._fields and len(self._fields) >= MAX_KEYS:
+            self._values = InferredSchema()
             for one in self._fields.values():
                 self._values._take(one)
             self._fields.clear()
             return self._values
-        return self._fields.setdefault(key, Shape())
+        return self._fields.setdefault(key, InferredSchema())
 
-    def _take(self, other: Shape) -> None:
+    def _take(self, other: InferredSchema) -> None:
         """Add all that another one was told."""
         self._count += other._count
         self._objects += other._objects
@@ -64,7 +64,7 @@ class Shape:
         for mine, theirs in (("_items", other._items), ("_values", other._values)):
             if theirs is not None:
                 if getattr(self, mine) is None:
-                    setattr(self, mine, Shape())
+                    setattr(self, mine, InferredSchema())
                 getattr(self, mine)._take(theirs)
 
     def schema(self) -> dict[str, Any]:

@@ -16,7 +16,7 @@ MARGIN = 24
 COLUMN_GAP = 96
 """Between two columns: a wire's count stands there."""
 ROW_GAP = 18
-LANE = 20
+LOOP_GAP = 20
 """Between two wires that lead back."""
 SWEEPS = 8
 
@@ -28,7 +28,7 @@ Item: TypeAlias = str | tuple[Key, int]
 
 
 @dataclass(frozen=True)
-class Shape:
+class Box:
     """A box as it is to be drawn; `inputs` and `outputs` say how far below its top ports are."""
 
     width: int
@@ -45,7 +45,7 @@ class Point(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Line:
+class WirePath:
     """A wire: an SVG path, where its count may stand, and whether it leads back."""
 
     path: str
@@ -54,7 +54,7 @@ class Line:
 
 
 @dataclass
-class Picture:
+class Layout:
     """Where everything stands; give it to the next `arrange`, so that it stays there."""
 
     width: float = 0
@@ -62,14 +62,14 @@ class Picture:
     boxes: dict[str, Point] = field(default_factory=dict)
     widths: dict[str, int] = field(default_factory=dict)
     """All boxes of a column are as wide as the widest."""
-    lines: dict[Key, Line] = field(default_factory=dict)
+    paths: dict[Key, WirePath] = field(default_factory=dict)
     columns: dict[Item, int] = field(default_factory=dict)
     tops: dict[Item, float] = field(default_factory=dict)
 
 
 def arrange(
-    shapes: Mapping[str, Shape], wires: Iterable[Key], before: Picture | None = None
-) -> Picture:
+    shapes: Mapping[str, Box], wires: Iterable[Key], before: Layout | None = None
+) -> Layout:
     """Return where boxes and wires stand; what `before` has stays where it was, if it can."""
     wires = [wire for wire in wires if wire[0] in shapes and wire[2] in shapes]
     back = backwards(shapes, wires)
@@ -86,7 +86,7 @@ def arrange(
 # ---- columns
 
 
-def backwards(shapes: Mapping[str, Shape], wires: Sequence[Key]) -> set[Key]:
+def backwards(shapes: Mapping[str, Box], wires: Sequence[Key]) -> set[Key]:
     """Return the wires that close a loop, walking from those that lead."""
     leaving: dict[str, list[Key]] = {name: [] for name in shapes}
     for wire in wires:
@@ -116,7 +116,7 @@ def backwards(shapes: Mapping[str, Shape], wires: Sequence[Key]) -> set[Key]:
     return found
 
 
-def columns_of(shapes: Mapping[str, Shape], forward: Sequence[Key]) -> dict[str, int]:
+def columns_of(shapes: Mapping[str, Box], forward: Sequence[Key]) -> dict[str, int]:
     """Return the column of each box: one further than the furthest that leads to it."""
     second = 1 if any(shape.leads for shape in shapes.values()) else 0
     columns = {name: 0 if shape.leads else second for name, shape in shapes.items()}
@@ -140,7 +140,7 @@ class _Graph:
     """Boxes and the passing wires between them, column by column."""
 
     def __init__(
-        self, shapes: Mapping[str, Shape], forward: Sequence[Key], columns: Mapping[str, int]
+        self, shapes: Mapping[str, Box], forward: Sequence[Key], columns: Mapping[str, int]
     ) -> None:
         self.shapes, self.forward = shapes, forward
         self.columns: dict[Item, int] = {}
@@ -282,13 +282,13 @@ def _spread(wished: Sequence[float], heights: Sequence[float]) -> list[float]:
     return tops
 
 
-def _stays(graph: _Graph, before: Picture) -> bool:
-    """Say whether enough is as it was for the picture to be the same one."""
+def _stays(graph: _Graph, before: Layout) -> bool:
+    """Say whether enough is as it was for the layout to be the same one."""
     names = [name for name in graph.shapes if name in before.boxes]
     return bool(names) and 2 * len(names) >= max(len(graph.shapes), len(before.boxes))
 
 
-def _kept(graph: _Graph, before: Picture) -> dict[Item, float]:
+def _kept(graph: _Graph, before: Layout) -> dict[Item, float]:
     """Return the old tops, and those of new items in gaps near what they are wired to."""
     tops: dict[Item, float] = {}
     for item, column in graph.columns.items():
@@ -308,7 +308,7 @@ def _kept(graph: _Graph, before: Picture) -> dict[Item, float]:
     return tops
 
 
-def _near(item: Item, graph: _Graph, tops: Mapping[Item, float], before: Picture) -> float:
+def _near(item: Item, graph: _Graph, tops: Mapping[Item, float], before: Layout) -> float:
     links = [*graph.before.get(item, ()), *graph.behind.get(item, ())]
     wishes = [tops[other] + theirs - mine for other, theirs, mine in links if other in tops]
     return round(sum(wishes) / len(wishes)) if wishes else before.tops.get(item, MARGIN)
@@ -334,7 +334,7 @@ def _gap(wished: float, height: int, taken: Sequence[tuple[float, float]]) -> fl
 # ---- drawing
 
 
-def _drawn(graph: _Graph, tops: dict[Item, float], back: Sequence[Key]) -> Picture:
+def _drawn(graph: _Graph, tops: dict[Item, float], back: Sequence[Key]) -> Layout:
     shapes, columns = graph.shapes, graph.columns
     widths = [0] * (max(columns.values(), default=-1) + 1)
     bottoms = [0.0] * len(widths)
@@ -346,39 +346,39 @@ def _drawn(graph: _Graph, tops: dict[Item, float], back: Sequence[Key]) -> Pictu
     for width in widths:
         lefts.append(left)
         left += width + COLUMN_GAP
-    picture = Picture(max(left - COLUMN_GAP, MARGIN) + MARGIN, columns=columns, tops=tops)
-    picture.boxes = {name: Point(lefts[columns[name]], tops[name]) for name in shapes}
-    picture.widths = {name: widths[columns[name]] for name in shapes}
+    layout = Layout(max(left - COLUMN_GAP, MARGIN) + MARGIN, columns=columns, tops=tops)
+    layout.boxes = {name: Point(lefts[columns[name]], tops[name]) for name in shapes}
+    layout.widths = {name: widths[columns[name]] for name in shapes}
     labels: list[Point] = []
     for wire, way in graph.ways.items():
-        start, end = _ends(wire, shapes, picture)
+        start, end = _ends(wire, shapes, layout)
         points = [start]
         for item in way[1:-1]:
             x, y = lefts[columns[item]], tops[item]
             points += [Point(x, y), Point(x + widths[columns[item]], y)]
         points.append(end)
-        picture.lines[wire] = Line(_curve(points), _label(points, labels), False)
+        layout.paths[wire] = WirePath(_curve(points), _label(points, labels), False)
     lowest = max(bottoms, default=0.0)
-    lanes: list[tuple[int, int, float]] = []
+    levels: list[tuple[int, int, float]] = []
     for wire in sorted(back, key=lambda one: columns[one[0]] - columns[one[2]]):
-        start, end = _ends(wire, shapes, picture)
+        start, end = _ends(wire, shapes, layout)
         low, high = columns[wire[2]], columns[wire[0]]
-        lane = max(bottoms[low : high + 1]) + LANE
-        while any(a <= high and low <= b and abs(lane - y) < LANE for a, b, y in lanes):
-            lane += LANE
-        lanes.append((low, high, lane))
-        lowest = max(lowest, lane)
-        label = Point(round((start.x + end.x) / 2), lane)
-        picture.lines[wire] = Line(_loop(start, end, lane), label, True)
-    picture.height = lowest + MARGIN
-    return picture
+        level = max(bottoms[low : high + 1]) + LOOP_GAP
+        while any(a <= high and low <= b and abs(level - y) < LOOP_GAP for a, b, y in levels):
+            level += LOOP_GAP
+        levels.append((low, high, level))
+        lowest = max(lowest, level)
+        label = Point(round((start.x + end.x) / 2), level)
+        layout.paths[wire] = WirePath(_loop(start, end, level), label, True)
+    layout.height = lowest + MARGIN
+    return layout
 
 
-def _ends(wire: Key, shapes: Mapping[str, Shape], picture: Picture) -> tuple[Point, Point]:
+def _ends(wire: Key, shapes: Mapping[str, Box], layout: Layout) -> tuple[Point, Point]:
     """Return where a wire leaves its source and where it enters its target."""
     source, out, target, entrance = wire
-    one, two = picture.boxes[source], picture.boxes[target]
-    start = Point(one.x + picture.widths[source], one.y + shapes[source].outputs.get(out, 0))
+    one, two = layout.boxes[source], layout.boxes[target]
+    start = Point(one.x + layout.widths[source], one.y + shapes[source].outputs.get(out, 0))
     return start, Point(two.x, two.y + shapes[target].inputs.get(entrance, 0))
 
 
@@ -393,15 +393,15 @@ def _curve(points: Sequence[Point]) -> str:
     return "".join(path)
 
 
-def _loop(start: Point, end: Point, lane: float) -> str:
+def _loop(start: Point, end: Point, level: float) -> str:
     """Return the path of a wire that leads back, below what is between its ends."""
     reach = MARGIN
     return (
         f"M{start.x:.0f} {start.y:.0f}"
-        f"C{start.x + reach:.0f} {start.y:.0f} {start.x + reach:.0f} {lane:.0f} "
-        f"{start.x:.0f} {lane:.0f}"
-        f"L{end.x:.0f} {lane:.0f}"
-        f"C{end.x - reach:.0f} {lane:.0f} {end.x - reach:.0f} {end.y:.0f} "
+        f"C{start.x + reach:.0f} {start.y:.0f} {start.x + reach:.0f} {level:.0f} "
+        f"{start.x:.0f} {level:.0f}"
+        f"L{end.x:.0f} {level:.0f}"
+        f"C{end.x - reach:.0f} {level:.0f} {end.x - reach:.0f} {end.y:.0f} "
         f"{end.x:.0f} {end.y:.0f}"
     )
 

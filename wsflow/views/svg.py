@@ -11,18 +11,18 @@ from ..graph.node import Node
 from ..graph.port import Wire
 from ..graph.triggers.base import Trigger
 from .diagram import title
-from .layout import Key, Picture, Shape, arrange
+from .layout import Box, Key, Layout, arrange
 
-CHARACTER, PADDING = 7.2, 12
+CHARACTER_WIDTH, PADDING = 7.2, 12
 """Pixels: a character of a title on the mean, and what is left free on each side of it."""
 
-NARROW, LONGEST = 96, 40
+MIN_WIDTH, TITLE_LENGTH = 96, 40
 """Pixels of the narrowest box, characters of the longest title."""
 
-HEAD, STEP = 30, 18
+HEAD_HEIGHT, PORT_HEIGHT = 30, 18
 """Pixels: a box's title, and each of its ports below."""
 
-MOST = 100
+MAX_NODES = 100
 """Nodes that are drawn."""
 
 
@@ -31,8 +31,8 @@ class Drawing:
 
     def __init__(self) -> None:
         self._seen: object = None
-        self._picture = Picture()
-        self._shapes: dict[str, Shape] = {}
+        self._layout = Layout()
+        self._shapes: dict[str, Box] = {}
 
     def svg(self, nodes: Iterable[Node]) -> str:
         """Return the picture: triggers rounded, failing nodes of class `failed`, counts on wires.
@@ -40,26 +40,26 @@ class Drawing:
         It brings no style: classes are `box`, `trigger`, `failed`, `port`, `wire`, `count`. Every
         name is text.
         """
-        drawn = list(nodes)[:MOST]
+        drawn = list(nodes)[:MAX_NODES]
         wires = {wire.key: wire for node in drawn for wire in node.wires()}
         shapes = {node.name: _shape(node) for node in drawn}
         seen = (shapes, list(wires))
         if seen != self._seen:
             self._seen = seen
             self._shapes = _even(shapes, wires)
-            self._picture = arrange(self._shapes, wires)
-        picture = self._picture
-        parts = [_line(wires[key], picture) for key in picture.lines]
-        parts += [_box(node, self._shapes[node.name], picture) for node in drawn]
-        size = f"{picture.width:.0f} {picture.height:.0f}"
-        label = f"graph of {len(drawn)} nodes and {len(picture.lines)} wires"
+            self._layout = arrange(self._shapes, wires)
+        layout = self._layout
+        parts = [_line(wires[key], layout) for key in layout.paths]
+        parts += [_box(node, self._shapes[node.name], layout) for node in drawn]
+        size = f"{layout.width:.0f} {layout.height:.0f}"
+        label = f"graph of {len(drawn)} nodes and {len(layout.paths)} wires"
         return (
-            f'<svg viewBox="0 0 {size}" width="{picture.width:.0f}" role="img" '
+            f'<svg viewBox="0 0 {size}" width="{layout.width:.0f}" role="img" '
             f'aria-label="{label}">{"".join(parts)}</svg>'
         )
 
 
-def _even(shapes: dict[str, Shape], wires: Iterable[Key]) -> dict[str, Shape]:
+def _even(shapes: dict[str, Box], wires: Iterable[Key]) -> dict[str, Box]:
     """Return the boxes, those of one column equally wide."""
     columns = arrange(shapes, wires).columns
     widths: dict[int, int] = {}
@@ -68,16 +68,16 @@ def _even(shapes: dict[str, Shape], wires: Iterable[Key]) -> dict[str, Shape]:
     return {name: replace(one, width=widths[columns[name]]) for name, one in shapes.items()}
 
 
-def _shape(node: Node) -> Shape:
+def _shape(node: Node) -> Box:
     ports = max(len(node.inputs), len(node.outputs))
-    names = len(_name(node)) * CHARACTER
+    names = len(_name(node)) * CHARACTER_WIDTH
     beside = 0.0
     if node.inputs or node.outputs:
         longest = [max(map(len, side), default=0) for side in (node.inputs, node.outputs)]
-        beside = sum(min(one, LONGEST) for one in longest) * CHARACTER * 0.85 + PADDING
-    return Shape(
-        width=round(max(NARROW, names + 2 * PADDING, beside + 2 * PADDING)),
-        height=HEAD + STEP * ports + 4,
+        beside = sum(min(one, TITLE_LENGTH) for one in longest) * CHARACTER_WIDTH * 0.85 + PADDING
+    return Box(
+        width=round(max(MIN_WIDTH, names + 2 * PADDING, beside + 2 * PADDING)),
+        height=HEAD_HEIGHT + PORT_HEIGHT * ports + 4,
         leads=isinstance(node, Trigger),
         inputs=_places(node.inputs),
         outputs=_places(node.outputs),
@@ -85,11 +85,14 @@ def _shape(node: Node) -> Shape:
 
 
 def _places(ports: Mapping[str, object]) -> dict[str, int]:
-    return {name: HEAD + STEP * number + STEP // 2 for number, name in enumerate(ports)}
+    return {
+        name: HEAD_HEIGHT + PORT_HEIGHT * number + PORT_HEIGHT // 2
+        for number, name in enumerate(ports)
+    }
 
 
-def _box(node: Node, shape: Shape, picture: Picture) -> str:
-    x, y = picture.boxes[node.name]
+def _box(node: Node, shape: Box, layout: Layout) -> str:
+    x, y = layout.boxes[node.name]
     kinds = ["box", "trigger" * isinstance(node, Trigger), "failed" * bool(node.errors)]
     radius = 14 if isinstance(node, Trigger) else 4
     lines = [
@@ -104,8 +107,8 @@ def _box(node: Node, shape: Shape, picture: Picture) -> str:
     return "".join([*lines, "</g>"])
 
 
-def _line(wire: Wire, picture: Picture) -> str:
-    line = picture.lines[wire.key]
+def _line(wire: Wire, layout: Layout) -> str:
+    line = layout.paths[wire.key]
     drawn = f'<path class="wire" d="{line.path}"/>'
     if wire.count:
         drawn += _text(line.label.x, line.label.y - 3, str(wire.count), "middle", "count")
@@ -122,4 +125,4 @@ def _name(node: Node) -> str:
 
 
 def _cut(text: str) -> str:
-    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+    return text if len(text) <= TITLE_LENGTH else text[: TITLE_LENGTH - 1] + "…"

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
 from ..events import Told, is_reply
-from .inference import Shape
+from .inference import InferredSchema
 
 
 class Sorting(NamedTuple):
@@ -20,12 +20,12 @@ class Sorting(NamedTuple):
     cases: tuple[str, ...] = ()
 
 
-class Said:
+class Messages:
     """What was said in one direction: as JSON, as text, as bytes."""
 
     def __init__(self, sorting: Sorting) -> None:
         self.sorting = sorting
-        self.json: dict[str, Shape] = {}
+        self.json: dict[str, InferredSchema] = {}
         """By the case of `sorting`; "" for all that is none."""
         self.text = self.binary = False
 
@@ -42,15 +42,15 @@ class Said:
             value = read
         case = value.get(self.sorting.field) if isinstance(value, dict) else None
         known = isinstance(case, str) and case in self.sorting.cases
-        self.json.setdefault(case if known else "", Shape()).add(value)  # type: ignore[arg-type]
+        self.json.setdefault(case if known else "", InferredSchema()).add(value)  # type: ignore[arg-type]
 
     def forms(self) -> Iterator[tuple[str, str, dict[str, Any]]]:
         """Give each form of message: its case, its content type and its schema.
 
         A case that nobody said is one too: it is expected.
         """
-        for case, shape in self.json.items():
-            schema = shape.schema()
+        for case, learned in self.json.items():
+            schema = learned.schema()
             if case:
                 schema.setdefault("properties", {})[self.sorting.field] = {"const": case}
             yield case, "application/json", schema
@@ -65,14 +65,14 @@ class Said:
             yield "binary", "application/octet-stream", {"type": "string", "format": "binary"}
 
 
-Usage: TypeAlias = dict[tuple[str, str, bool], Said]
+Usage: TypeAlias = dict[tuple[str, str, bool], Messages]
 """What was said by trigger, port (`message` on sockets) and direction (True: to the client)."""
 
 
 def usage(rows: Iterable[Told], triggers: Mapping[str, Sorting]) -> Usage:
     """Return what was said on the routes of these triggers."""
     heard: Usage = {
-        (name, "message", False): Said(sorting)
+        (name, "message", False): Messages(sorting)
         for name, sorting in triggers.items()
         if sorting.cases
     }
@@ -82,7 +82,7 @@ def usage(rows: Iterable[Told], triggers: Mapping[str, Sorting]) -> Usage:
     def hear(trigger: str, port: str, is_answer: bool, value: Any) -> None:
         key = (trigger, port, is_answer)
         if key not in heard:
-            heard[key] = Said(Sorting() if is_answer else triggers[trigger])
+            heard[key] = Messages(Sorting() if is_answer else triggers[trigger])
         heard[key].add(value)
 
     for row in rows:

@@ -21,32 +21,32 @@ from .row_text import Budget, one_line, whole
 if TYPE_CHECKING:
     from ..flow import Flow
 
-SHOWN = 200
+MAX_ROWS = 200
 """Rows on a page, and the most it is told at once."""
 
-BURST = 40
-"""Rows a page is told at once when more than `SHOWN` came since the last time: nobody reads them,
-and those before them are in the log."""
+BURST_ROWS = 40
+"""Rows a page is told at once when more than `MAX_ROWS` came since the last time: nobody reads
+them, and those before them are in the log."""
 
-LOOKED = 5_000
-"""Rows a beat that are held against a filter."""
+FILTERED_ROWS = 5_000
+"""Rows a tick that are held against a filter."""
 
-BACK = 20_000
+SEARCHED_ROWS = 20_000
 """Rows that are looked at when a page asks for older ones."""
 
-STEP = 100
+STEP_ROWS = 100
 """Older or newer rows a page gets at once."""
 
-PIECE = 500
+PIECE_ROWS = 500
 """Rows that are looked at together on the way back."""
 
-TOLD = 200
+TRACE_ROWS = 200
 """Rows of a trace on a page."""
 
-PLACES = 200
+MAX_PLACES = 200
 """Names offered for the filter."""
 
-Line: TypeAlias = list[Any]
+RowCells: TypeAlias = list[Any]
 """seq, milliseconds since 1970, kind, node.port, session, data, error."""
 
 
@@ -94,16 +94,16 @@ class LogPart(Part):
             return None
         fresh = view.is_new
         if view.row_filter.open:
-            most = SHOWN if fresh or seq - view.seen <= SHOWN else BURST
+            most = MAX_ROWS if fresh or seq - view.seen <= MAX_ROWS else BURST_ROWS
             found = list(self._store.since(max(view.seen + 1, seq - most + 1)))
             last, unseen = (found[-1][0] if found else view.seen), 0
         else:
-            first = max(view.seen + 1, seq - LOOKED + 1)
-            found, last, _ = view.row_filter.select(self._store.since(first), LOOKED)
+            first = max(view.seen + 1, seq - FILTERED_ROWS + 1)
+            found, last, _ = view.row_filter.select(self._store.since(first), FILTERED_ROWS)
             unseen = 0 if fresh else first - view.seen - 1
-            if len(found) > SHOWN:
-                unseen += len(found) - (SHOWN if fresh else BURST)
-                found = found[-(SHOWN if fresh else BURST) :]
+            if len(found) > MAX_ROWS:
+                unseen += len(found) - (MAX_ROWS if fresh else BURST_ROWS)
+                found = found[-(MAX_ROWS if fresh else BURST_ROWS) :]
         if not found and not fresh and not unseen:
             view.seen = max(view.seen, last)
             return None
@@ -111,7 +111,7 @@ class LogPart(Part):
             unseen = found[0][0] - view.seen - 1 if found else 0
         view.seen = max(view.seen, last)
         view.skipped += unseen
-        news: News = {"rows": self._lines(found), "gap": unseen, "skipped": view.skipped}
+        news: News = {"rows": self._cells(found), "gap": unseen, "skipped": view.skipped}
         if view.skipped and self.flow.log.dropped:
             news["dropped"] = True
         return news | {"first": True} if fresh else news
@@ -125,8 +125,8 @@ class LogPart(Part):
             view.came += seq - view.seen
             view.seen = seq
         else:
-            first = max(view.seen + 1, seq - LOOKED + 1)
-            found, last, _ = view.row_filter.select(self._store.since(first), LOOKED)
+            first = max(view.seen + 1, seq - FILTERED_ROWS + 1)
+            found, last, _ = view.row_filter.select(self._store.since(first), FILTERED_ROWS)
             view.skipped += first - view.seen - 1
             view.came += len(found)
             view.seen = max(view.seen, last)
@@ -146,10 +146,10 @@ class LogPart(Part):
         )
         return {
             "kinds": [kind for kind in KINDS if kind in kinds],
-            "places": list(islice(names, PLACES)),
+            "places": list(islice(names, MAX_PLACES)),
         }
 
-    def _lines(self, rows: Iterable[Raw]) -> list[Line]:
+    def _cells(self, rows: Iterable[Raw]) -> list[RowCells]:
         places, known, budget = self._store.places(), self._store.known, Budget()
         lines = []
         for seq, time, place, session, _, _, data, size, _, error in rows:
@@ -196,20 +196,20 @@ class LogPart(Part):
 
     def older(self, before: int) -> News:
         """Return the rows before one that fit, and how far back it was looked."""
-        row_filter, start, left = self._view.row_filter, self._start(), BACK
+        row_filter, start, left = self._view.row_filter, self._start(), SEARCHED_ROWS
         found: list[Raw] = []
         at = min(before, self._store.seq + 1)
-        while at > start and len(found) < STEP and left > 0:  # from behind, a piece at a time
-            first = max(start, at - PIECE)
-            piece = [row for row in islice(self._store.since(first), PIECE) if row[0] < at]
+        while at > start and len(found) < STEP_ROWS and left > 0:  # from behind, a piece at a time
+            first = max(start, at - PIECE_ROWS)
+            piece = [row for row in islice(self._store.since(first), PIECE_ROWS) if row[0] < at]
             fit, last, left = row_filter.select(reversed(piece), left)
             found += fit
             at = last or first
-        found = found[:STEP][::-1]
-        if len(found) == STEP:
+        found = found[:STEP_ROWS][::-1]
+        if len(found) == STEP_ROWS:
             at = found[0][0]
         return {
-            "rows": self._lines(found),
+            "rows": self._cells(found),
             "before": at,
             "start": start,
             "dropped": self.flow.log.dropped,
@@ -218,12 +218,14 @@ class LogPart(Part):
     def newer(self, after: int) -> News:
         """Return the rows after one that fit, and whether these were all."""
         row_filter = self._view.row_filter
-        found, last, _ = row_filter.select(islice(self._store.since(after + 1), BACK), BACK)
-        more = len(found) > STEP or 0 < last < self._store.seq
-        found = found[:STEP]
+        found, last, _ = row_filter.select(
+            islice(self._store.since(after + 1), SEARCHED_ROWS), SEARCHED_ROWS
+        )
+        more = len(found) > STEP_ROWS or 0 < last < self._store.seq
+        found = found[:STEP_ROWS]
         return {
-            "rows": self._lines(found),
-            "after": found[-1][0] if len(found) == STEP else max(after, last),
+            "rows": self._cells(found),
+            "after": found[-1][0] if len(found) == STEP_ROWS else max(after, last),
             "more": more,
         }
 
@@ -264,11 +266,11 @@ class LogPart(Part):
     def _story(self, seq: int) -> News:
         """Return the tree a row stands in: the event that began it, and all that this caused."""
         above = [seq]
-        while (cause := self._cause(above[0])) and len(above) < TOLD // 2:
+        while (cause := self._cause(above[0])) and len(above) < TRACE_ROWS // 2:
             above.insert(0, cause)
         lost = self._lost(above[0])
         family = self._store.caused(above[0])
-        chosen = _nearest(family, above, self._store.caused(seq), TOLD)
+        chosen = _nearest(family, above, self._store.caused(seq), TRACE_ROWS)
         budget, depth, began = Budget(), {0: -1}, 0
         times: dict[int, int] = {}
         lines = []

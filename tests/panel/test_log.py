@@ -15,10 +15,9 @@ from tests.panelpage import in_browser, shown, top
 from wsflow import Flow, WsflowError
 from wsflow.base.snapshot import snapshot
 from wsflow.log.blocks import Known
-from wsflow.panel import logview
-from wsflow.panel import row_text as cell
-from wsflow.panel.logview import BURST, LOOKED, SHOWN, LogPart
-from wsflow.panel.part import LONGEST
+from wsflow.panel import log, row_text
+from wsflow.panel.log import BURST_ROWS, FILTERED_ROWS, MAX_ROWS, LogPart
+from wsflow.panel.part import CELL_LENGTH
 from wsflow.panel.row_filter import RowFilter
 
 EVIL = '<img src=x onerror=alert(1)>\u202e\x00\ud800"'
@@ -54,12 +53,12 @@ def part(flow: Flow) -> LogPart:
 def test_the_first_news_are_the_newest_rows_and_what_a_filter_can_be_made_of(
     flow: Flow, part: LogPart
 ) -> None:
-    for number in range(SHOWN + 5):
+    for number in range(MAX_ROWS + 5):
         tell(flow, data=f"m{number}")
     news = part.news()
     assert news is not None
-    assert seqs(news) == list(range(6, SHOWN + 6))
-    assert news["rows"][-1][2:] == ["route", "shout.out", "", f"m{SHOWN + 4}", ""]
+    assert seqs(news) == list(range(6, MAX_ROWS + 6))
+    assert news["rows"][-1][2:] == ["route", "shout.out", "", f"m{MAX_ROWS + 4}", ""]
     assert news["first"]
     assert news["skipped"] == 0
     assert news["kinds"] == ["route"]
@@ -87,14 +86,14 @@ def test_what_comes_follows_and_of_a_flood_the_newest_rows_with_what_was_skipped
         tell(flow)
     news = part.news()
     assert news is not None
-    assert seqs(news) == list(range(1_002 - BURST, 1_002))
-    assert news["gap"] == news["skipped"] == 1_000 - BURST
-    for _ in range(SHOWN):
+    assert seqs(news) == list(range(1_002 - BURST_ROWS, 1_002))
+    assert news["gap"] == news["skipped"] == 1_000 - BURST_ROWS
+    for _ in range(MAX_ROWS):
         tell(flow)
     news = part.news()
     assert news is not None
-    assert len(news["rows"]) == SHOWN
-    assert (news["gap"], news["skipped"]) == (0, 1_000 - BURST)
+    assert len(news["rows"]) == MAX_ROWS
+    assert (news["gap"], news["skipped"]) == (0, 1_000 - BURST_ROWS)
 
 
 def test_rows_forgotten_meanwhile_break_nothing(flow: Flow, part: LogPart) -> None:
@@ -165,27 +164,27 @@ def test_a_kind_that_does_not_exist_is_an_error_that_names_those_that_do(part: L
         part.choose(view=1, kinds=["mesage"])
 
 
-def test_a_filter_looks_at_a_bounded_number_of_rows_a_beat(flow: Flow, part: LogPart) -> None:
+def test_a_filter_looks_at_a_bounded_number_of_rows_a_tick(flow: Flow, part: LogPart) -> None:
     part.choose(view=1, kinds=["message"])
     part.news()
     tell(flow, place="message chat message /chat")
-    for _ in range(LOOKED + 10):
+    for _ in range(FILTERED_ROWS + 10):
         tell(flow)
     tell(flow, place="message chat message /chat")
     news = part.news()
     assert news is not None
-    assert seqs(news) == [LOOKED + 12]
+    assert seqs(news) == [FILTERED_ROWS + 12]
     assert news["gap"] == news["skipped"] == 12
 
 
 def test_what_fits_and_is_too_much_counts_as_skipped(flow: Flow, part: LogPart) -> None:
     part.choose(view=1, kinds=["route"])
     part.news()
-    for _ in range(SHOWN + 7):
+    for _ in range(MAX_ROWS + 7):
         tell(flow)
     news = part.news()
     assert news is not None
-    assert (len(news["rows"]), news["gap"]) == (BURST, SHOWN + 7 - BURST)
+    assert (len(news["rows"]), news["gap"]) == (BURST_ROWS, MAX_ROWS + 7 - BURST_ROWS)
 
 
 def test_a_search_in_large_events_is_bounded_by_what_it_costs(flow: Flow) -> None:
@@ -225,7 +224,7 @@ def test_with_a_filter_only_rows_that_fit_are_counted(flow: Flow, part: LogPart)
     news = part.news()
     assert news is not None
     assert (news["came"], news["unseen"]) == (1, 0)
-    for _ in range(LOOKED + 3):
+    for _ in range(FILTERED_ROWS + 3):
         tell(flow)
     tell(flow, place="message chat message /chat")
     news = part.news()
@@ -256,7 +255,7 @@ def test_older_rows_come_a_hundred_at_a_time_down_to_the_start(flow: Flow, part:
 def test_older_rows_keep_to_the_filter_and_say_how_far_back_they_looked(
     flow: Flow, part: LogPart, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(logview, "BACK", 1_000)
+    monkeypatch.setattr(log, "SEARCHED_ROWS", 1_000)
     tell(flow, place="message chat message /chat")
     for _ in range(3_000):
         tell(flow)
@@ -319,7 +318,7 @@ def test_of_a_large_story_what_is_near_the_row_is_told(flow: Flow, part: LogPart
     below = tell(flow, cause=middle)
     told = part.details(middle)
     numbers = [line[0] for line in told["trace"]]
-    assert (len(numbers), told["of"]) == (logview.TOLD, 1_003)
+    assert (len(numbers), told["of"]) == (log.TRACE_ROWS, 1_003)
     assert {root, 500, middle, below} <= set(numbers)
     assert dict(zip(numbers, (line[1] for line in told["trace"]), strict=True))[below] == 3
 
@@ -351,7 +350,7 @@ def test_a_row_that_was_dropped_says_so() -> None:
 def test_data_is_shown_in_full_in_a_form_that_fits(data: Any, form: str, shown: str) -> None:
     packed, _ = snapshot(data)
     value = packed.unpack() if hasattr(packed, "unpack") else packed
-    assert cell.whole(value) == {"form": form, "text": shown, "cut": False}
+    assert row_text.whole(value) == {"form": form, "text": shown, "cut": False}
 
 
 @pytest.mark.parametrize(
@@ -360,9 +359,9 @@ def test_data_is_shown_in_full_in_a_form_that_fits(data: Any, form: str, shown: 
     ids=["text", "bytes", "value", "json", "number"],
 )
 def test_data_beyond_64_kb_is_cut_and_says_so(data: Any) -> None:
-    told = cell.whole(data)
+    told = row_text.whole(data)
     assert told["cut"] is (type(data) is not int)
-    assert len(told["text"]) <= cell.ALL
+    assert len(told["text"]) <= row_text.MAX_TEXT
 
 
 @pytest.mark.parametrize(
@@ -370,7 +369,7 @@ def test_data_beyond_64_kb_is_cut_and_says_so(data: Any) -> None:
     [
         (None, ""),
         ("two\nlines", "two\nlines"),
-        ("x" * 2**20, "x" * (LONGEST - 1) + "…"),
+        ("x" * 2**20, "x" * (CELL_LENGTH - 1) + "…"),
         (b"\x00\xff", "b'\\x00\\xff'"),
         ({"a": "ü", "n": None}, '{"a":"ü","n":null}'),
         ({"a": b"\x00"}, "{'a': b'\\x00'}"),
@@ -382,7 +381,7 @@ def test_data_beyond_64_kb_is_cut_and_says_so(data: Any) -> None:
 )
 def test_a_line_of_data_is_short_whatever_it_is(data: Any, line: str) -> None:
     packed, size = snapshot(data)
-    assert cell.one_line(packed, size, cell.Budget()) == line
+    assert row_text.one_line(packed, size, row_text.Budget()) == line
 
 
 def test_nothing_a_client_sends_breaks_the_channel(flow: Flow, part: LogPart) -> None:
@@ -457,7 +456,7 @@ async def test_nothing_moves_under_a_reader_until_she_asks_for_what_is_new(
         await newest(page).click()
         await expect(row(page, 400)).to_be_in_viewport()
         await expect(newest(page)).to_be_hidden()
-        await expect(rows(page)).to_have_count(SHOWN)
+        await expect(rows(page)).to_have_count(MAX_ROWS)
 
 
 @in_browser
@@ -478,7 +477,7 @@ async def test_a_paused_page_stands_still_and_loses_nothing(browser: Browser, ch
         for target in (*range(711, 0, -100), 1):  # and all are there for who scrolls up
             await scroll.evaluate("element => (element.scrollTop = 0)")
             await expect(row(page, target)).to_be_attached()
-        assert await rows(page).count() <= SHOWN
+        assert await rows(page).count() <= MAX_ROWS
         await expect(page.get_by_text("The log begins here.")).to_be_visible()
         for target in (*range(300, 1_010, 100), 1_010):
             await scroll.evaluate("element => (element.scrollTop = element.scrollHeight)")
@@ -498,9 +497,9 @@ async def test_a_flood_shows_its_newest_rows_and_says_what_was_skipped(
         for _ in range(2_999):
             tell(chat)
         await expect(row(page, 3_000)).to_be_in_viewport()
-        skipped = re.compile(r"^2,\d{3} skipped, they are in flow\.log$")  # a beat may fall into it
+        skipped = re.compile(r"^2,\d{3} skipped, they are in flow\.log$")  # a tick may fall into it
         await expect(page.locator(".wf-log .wf-note")).to_have_text(skipped)
-        assert await rows(page).count() <= SHOWN
+        assert await rows(page).count() <= MAX_ROWS
         await row(page, 2_995).click()  # who stops to read finds what was skipped
         await expect(row(page, 2_901)).to_be_attached()
         await expect(row(page, 2_995)).to_be_in_viewport()
@@ -513,13 +512,13 @@ async def test_who_comes_back_to_the_log_sees_its_newest_rows(browser: Browser, 
         await expect(row(page, 1)).to_be_visible()
         await page.get_by_role("tab", name="Diagram").click()
         await expect(row(page, 1)).to_be_hidden()
-        for _ in range(3 * SHOWN):
+        for _ in range(3 * MAX_ROWS):
             tell(chat)
         await page.get_by_role("tab", name="Log").click()
-        await expect(row(page, 3 * SHOWN + 1)).to_be_in_viewport()
+        await expect(row(page, 3 * MAX_ROWS + 1)).to_be_in_viewport()
         await expect(newest(page)).to_be_hidden()
         tell(chat)
-        await expect(row(page, 3 * SHOWN + 2)).to_be_in_viewport()
+        await expect(row(page, 3 * MAX_ROWS + 2)).to_be_in_viewport()
 
 
 @in_browser
@@ -602,9 +601,9 @@ async def test_all_of_it_can_be_done_by_keyboard(browser: Browser, chat: Flow) -
         await page.keyboard.press("ArrowUp")
         await page.keyboard.press("ArrowUp")
         await expect(row(page, 29)).to_be_focused()
-        for number in range(SHOWN):
+        for number in range(MAX_ROWS):
             tell(chat, data=f"later {number}")
-        await expect(newest(page)).to_have_text(f"{SHOWN} new ↓")
+        await expect(newest(page)).to_have_text(f"{MAX_ROWS} new ↓")
         await expect(row(page, 29)).to_be_focused()
         await page.keyboard.press("Enter")
         await expect(page.locator(".wf-detail pre")).to_have_text("line 28")

@@ -1,5 +1,5 @@
 // The ways from a page to the server: its port, Jupyter's proxy, or the widget's own channel.
-// Each gives a line: {via, session, send(kind, typed, data), leave()}; what comes is told to `hear`.
+// Each gives a connection: {via, session, send(kind, typed, data), leave()}; what comes is told to `hear`.
 
 const OPENING = 4000; // milliseconds a handshake may take before the next way is tried
 const PROTOCOL_SIGNS = /^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/;
@@ -26,7 +26,7 @@ function proxied(server) {
 }
 
 // Connect by the way asked for, or by the first that works; throws why there is none.
-export async function openLine(bus, number, way, server, path, hear) {
+export async function openConnection(bus, number, way, server, path, hear) {
   const bridge = () => openBridge(bus, number, path, hear);
   if (way === "bridge" || !server) {
     if (way === "direct" || way === "proxy") throw new Error("the flow has no port: await flow.serve(), or take the notebook's channel");
@@ -48,9 +48,9 @@ export async function openLine(bus, number, way, server, path, hear) {
       // a browser does not tell why: the next way is tried
     }
   }
-  const line = await bridge(); // who is refused here too hears why
+  const bridged = await bridge(); // who is refused here too hears why
   if (tries.some(([via]) => via === "proxy")) proxyless.add(server.port);
-  return line;
+  return bridged;
 }
 
 function openSocket(via, url, { token }, path, hear) {
