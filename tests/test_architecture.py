@@ -30,10 +30,11 @@ PACKAGES: dict[str, set[str]] = {
     "replay": {"base", "graph", "wire", "log", "io", "compare"},
     "views": {"base", "graph"},
     "panel": {"base", "graph", "wire", "log", "io", "compare", "recording", "views"},
-    "serving": {"base", "graph", "wire", "log", "views"},
+    "host": {"base", "graph", "wire", "log", "io", "views"},
+    "serving": {"base", "graph", "wire", "host"},
     "flow": {
         *("base", "graph", "log", "io", "compare", "recording"),
-        *("replay", "views", "panel", "serving"),
+        *("replay", "views", "panel", "serving", "host"),
     },
     "course": {"base", "io", "compare", "recording"},
     "testing": {"base", "wire", "flow"},

@@ -82,7 +82,7 @@ NAP = "import time; display('blocked'); time.sleep(60)"
 OPEN = "display(server.port); await anyio.sleep(60)"
 WAIT = "import anyio; display('waiting'); await anyio.sleep(60)"
 
-SHAPE = "(sorted(flow.nodes), sorted(wire.key for wire in flow.wires))"
+SHAPE = "(sorted(flow.nodes), sorted(wire.key for wire in flow._host.wires))"
 ERRORS = """list(flow.log.frame().query('kind == "error"')["error"])"""
 RESOURCES = """(__import__("threading").active_count(), len(__import__("asyncio").all_tasks()),
                 len(__import__("os").listdir("/proc/self/fd")))"""

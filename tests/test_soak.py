@@ -80,7 +80,7 @@ async def test_p28_a_million_events_stay_within_the_log_s_bounds(size: int) -> N
 
     flow.websocket("/").message >> reply
     await flow.start()
-    endpoint = flow._endpoint(None)
+    endpoint = flow._host.endpoint(None)
     admission = cast(Any, endpoint.admit(Request("GET", "/", "", (("host", "x"),), "127.0.0.1")))
     batch = Batch()
     connection = Connection(batch, cast(Any, Hole()), MIB)

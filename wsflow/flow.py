@@ -13,10 +13,9 @@ from .base.display import coloured
 from .clock import Clock
 from .errors import Spelled, WiringError
 from .graph.cells import interactive
-from .graph.engine import Engine
 from .graph.state import State
-from .graph.triggers.timer import Timer
-from .io.folder import FOLDER, resolve
+from .host import FlowHost
+from .io.folder import FOLDER
 from .log.log import Log
 from .log.store import Store
 from .serving import Serving
@@ -60,19 +59,15 @@ class Flow(Serving, Spelled):
         clock: Clock | None = None,
         _apart: bool = False,
     ) -> None:
-        if "name" in self.__dict__:
+        if "_host" in self.__dict__:
             return  # the same running flow again
         if not isinstance(name, str) or not name.isprintable() or not name:
             raise WiringError(f"a flow needs a name, not {name!r}")
         clock = clock or Clock()
         store = Store(log_rows, log_bytes, clock.time_ns)
         environment = MappingProxyType(env if env is not None else os.environ)
-        engine = Engine(name, store.tell, store.place, clock, environment)
-        super().__init__(name, engine, store, clock, apart=_apart)
+        super().__init__(FlowHost(name, store, clock, environment, apart=_apart))
         self.log = Log(store)
-        self._store = store
-        self._recorders: dict[str, Recorder] = {}
-        """By name; one whose name is taken, in another folder, by its path."""
         self._panels: Panels | None = None
         if interactive() and not _apart:
             self._by_name[name] = self
@@ -80,13 +75,13 @@ class Flow(Serving, Spelled):
     @property
     def state(self) -> State:
         """The key/value store that handlers find as `ctx.state`."""
-        playing = current_flow.get()  # in a replay, that of the flow that plays
-        engine = playing._engine if isinstance(playing, Flow) else self._engine
-        return engine.state
+        host = current_flow.get() or self._host  # in a replay, that of the flow that plays
+        state: State = host.engine.state
+        return state
 
     def clear(self) -> None:
         """Take out every node, forget the state and the log. A running server stays up."""
-        self.call(self._graph.clear)
+        self._host.call(self._host.graph.clear)
         self.state.clear()
         self.log.clear()
 
@@ -113,31 +108,7 @@ class Flow(Serving, Spelled):
         Raises:
             RecordingError: the file can not be written.
         """
-        return self.call(self._record, name, folder, tuple(redact))
-
-    def _record(self, name: str, folder: str | Path, redact: tuple[str, ...]) -> Recorder:
-        from .io.recorder import Recorder
-
-        same = self._recorder_of(name, folder)
-        if same is not None:
-            same.stop()  # the cell that started it was run again
-        key = str(resolve(name, folder)) if name in self._recorders else name
-        recorder = Recorder(
-            name,
-            self._store,
-            self.describe,
-            folder=folder,
-            redact=redact,
-            on_stop=lambda: self._recorders.pop(key, None),
-            call=self.call,
-        )
-        self._recorders[key] = recorder
-        return recorder
-
-    def _recorder_of(self, name: str, folder: str | Path) -> Recorder | None:
-        """Return who records to that file."""
-        file = resolve(name, folder).resolve()
-        return next((one for one in self._recorders.values() if one.path.resolve() == file), None)
+        return self._host.call(self._host.record, name, folder, tuple(redact))
 
     def replay(
         self,
@@ -203,13 +174,11 @@ class Flow(Serving, Spelled):
         from .replay.clone import Sandbox, copy, lead
         from .replay.virtual_time import VirtualClock
 
-        env = self._engine.env
+        env = self._host.engine.env
         clone = Flow(self.name, env=env, clock=VirtualClock(loop, began), _apart=True)
-        copy(self, clone)
-        lead(clone, was)
-        paths, store = clone._graph.paths, clone._store
-        sandbox = Sandbox(clone, clone._endpoint(None), clone._engine, paths, store, loop)
-        return sandbox, clone.log
+        copy(self._host, clone)
+        lead(clone._host, was)
+        return Sandbox(clone, clone._host, loop), clone.log
 
     # ---- the contract
 
@@ -239,38 +208,15 @@ class Flow(Serving, Spelled):
         if server is not None:
             host, options = server.url.partition("://")[2], server.options
             place = ServerAddress(host, options.certfile is not None, options.token is not None)
-        return document(self.name, self._graph.nodes.values(), rows, version, place)
-
-    def keep_recording(self, name: str) -> None:
-        """Record under `name` unless that is being done already."""
-        if self._recorder_of(name, FOLDER) is None:
-            self.record(name)
-
-    def stopped(self) -> None:
-        """The flow has stopped: what was recorded is safe on disk."""
-        for recorder in list(self._recorders.values()):
-            recorder.stop()
-
-    def describe(self) -> dict[str, Any]:
-        """Return the graph as plain values: names of nodes, their kinds, routes and wires."""
-        return {
-            "name": self.name,
-            "nodes": [
-                {"name": node.name, "kind": type(node).__name__}
-                | ({"path": node.template.pattern} if hasattr(node, "template") else {})
-                | ({"seconds": node.seconds} if isinstance(node, Timer) else {})
-                for node in self.nodes.values()
-            ],
-            "wires": [list(wire.key) for wire in self.wires],
-        }
+        return document(self.name, self._host.graph.nodes.values(), rows, version, place)
 
     def __repr__(self) -> str:
         server = f" at {self.server.url}" if self.server else ""
-        state = " paused" if self.paused else ""
-        return f"<Flow {self.name} {len(self._graph.nodes)} nodes{state}{server}>"
+        state = " paused" if self._host.paused else ""
+        return f"<Flow {self.name} {len(self._host.graph.nodes)} nodes{state}{server}>"
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        nodes = list(self._graph.nodes.values())
+        nodes = list(self._host.graph.nodes.values())
         plain = f"{self!r}\n{diagram.text(nodes)}"
         return (
             {"text/plain": plain, "text/vnd.mermaid": coloured(diagram.mermaid(nodes))}

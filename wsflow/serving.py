@@ -6,37 +6,27 @@ What `Flow` is between its declarations and its recordings.
 from __future__ import annotations
 
 import contextlib
-from abc import abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any
 
 import anyio
 
 from .base.current import current_flow
-from .base.interfaces import CLOSE_GOING_AWAY, CLOSE_RESTART, Routes, SessionView
-from .clock import Clock
+from .base.interfaces import CLOSE_RESTART, SessionView
 from .errors import ServeError
 from .graph.cells import interactive
 from .graph.declarations import Declarations
-from .graph.engine import Engine
 from .graph.freeze import Freeze
-from .graph.freezes import Freezes
 from .graph.node import Node
 from .graph.port import Output
-from .graph.runtime import Runtime
-from .graph.watchdog import Blocked
-from .log.session_log import SessionLog
-from .log.store import Store
+from .host import FlowHost
 from .types import texts
 from .wire.asgi import AsgiApp
-from .wire.endpoint import Endpoint
 from .wire.memory import Client
 from .wire.policy import Policy
 from .wire.server import Options, Server
 from .wire.sessions import Sessions
-
-R = TypeVar("R")
 
 _stand_ins: list[Callable[[Any], Awaitable[Any]]] = []
 """Who answers `serve` in place of a server: the newest (see `served_by`)."""
@@ -58,35 +48,17 @@ def served_by(stand_in: Callable[[Any], Awaitable[Any]]) -> Iterator[None]:
 class Serving(Declarations):
     """Starting, stopping, pausing; and the ways in."""
 
-    def __init__(
-        self, name: str, engine: Engine, store: Store, clock: Clock, *, apart: bool = False
-    ) -> None:
-        super().__init__(name, engine, store.tell, store.place, clock, apart=apart)
-        self._sessions = Sessions(clock.now)
-        self._runtime = Runtime(
-            name,
-            engine,
-            clock,
-            lambda: self._graph.nodes.values(),
-            self._sessions.check,
-            self._close,
-            self._goodbye,
-        )
-        self._observer = SessionLog(store, self._runtime.owner, engine.current)
-        self._server: Server | None = None
-        self._origins: set[str] = set()
-        self._freezes = Freezes(
-            engine, store.place, clock, self.call, lambda: self._graph.nodes, self._sessions.find
-        )
+    _host: FlowHost
+
+    def __init__(self, host: FlowHost) -> None:
+        super().__init__(host)
         self._one_at_a_time = anyio.Lock()
-        engine.line = self._line
-        store.later = self._runtime.owner.soon
 
     @property
     def sessions(self) -> Sessions:
         """The sessions that are open; in a handler that is replayed, those of the replay."""
-        playing = current_flow.get()
-        return playing._sessions if isinstance(playing, Serving) else self._sessions
+        sessions: Sessions = (current_flow.get() or self._host).sessions
+        return sessions
 
     # ---- running
 
@@ -159,11 +131,11 @@ class Serving(Declarations):
             certfile=certfile,
             keyfile=keyfile,
         )
-        policy = replace(options.policy(), reported_origins=self._origins)
+        policy = replace(options.policy(), reported_origins=self._host.origins)
         async with self._one_at_a_time:
             server = await self._serve_or_keep(options, policy)
         if record is not None:
-            self.keep_recording(record)
+            self._host.keep_recording(record)
         return server
 
     async def _serve_or_keep(self, options: Options, policy: Policy) -> Server:
@@ -181,11 +153,9 @@ class Serving(Declarations):
         return await self._serve(options, policy)
 
     async def _serve(self, options: Options, policy: Policy) -> Server:
-        owner = self._runtime.owner
-        endpoint = self._endpoint(policy, options)
-        server = Server(
-            options, endpoint, AsgiApp(endpoint, self.start, self.stop), owner, self._graph.paths
-        )
+        owner, endpoint = self._host.owner, self._host.endpoint(policy, options)
+        app = AsgiApp(endpoint, self.start, self.stop)
+        server = Server(options, endpoint, app, owner, self._host.graph.paths)
         server.bind()
         try:
             if owner.running and owner.in_thread != options.thread:
@@ -195,7 +165,7 @@ class Serving(Declarations):
         except BaseException:
             server.unbind()
             raise
-        self._server = server
+        self._host.server = server
         return server
 
     @contextlib.asynccontextmanager
@@ -210,7 +180,8 @@ class Serving(Declarations):
     @property
     def server(self) -> Server | None:
         """The server that runs now, or None."""
-        return self._server if self._server is not None and self._server.running else None
+        server = self._host.server
+        return server if server is not None and server.running else None
 
     @property
     def asgi(self) -> AsgiApp:
@@ -219,7 +190,7 @@ class Serving(Declarations):
         The Host header is that server's business, as are keep-alive, compression and how large a
         message it reads before we see it; Origin is checked (same host only).
         """
-        return AsgiApp(self._endpoint(Policy(check_host=False)), self.start, self.stop)
+        return AsgiApp(self._host.endpoint(Policy(check_host=False)), self.start, self.stop)
 
     def client(
         self, path: str, *, headers: Mapping[str, str] | None = None, peer: str = "memory"
@@ -228,54 +199,33 @@ class Serving(Declarations):
 
         It connects at its first await; the flow is started if it was not.
         """
-        owner = self._runtime.owner
-        return Client(self._endpoint(None), self.start, owner, path, headers or {}, peer)
+        host = self._host
+        return Client(host.endpoint(None), self.start, host.owner, path, headers or {}, peer)
 
     async def start(self) -> None:
         """Run without a port: `setup` of each node, then events may come. Harmless twice."""
-        await self._runtime.owner.start(thread=self._runtime.owner.in_thread)
+        await self._host.owner.start(thread=self._host.owner.in_thread)
 
     async def stop(self) -> None:
         """Stop the server and all that runs; sessions are closed with 1001. Harmless twice."""
-        await self._runtime.owner.stop()
-        self._runtime.owner.in_thread = False
-        self.stopped()
+        await self._host.owner.stop()
+        self._host.owner.in_thread = False
+        self._host.stop_recorders()
 
     @property
     def running(self) -> bool:
         """Whether handlers can run."""
-        return self._engine.running
-
-    @property
-    def paused(self) -> bool:
-        """Whether triggers are held back."""
-        return self._engine.paused
-
-    @property
-    def blocked(self) -> Blocked | None:
-        """What keeps the loop from going on at this moment: a line of a handler or of a cell.
-
-        None while it turns. Read it from another thread: in the loop's own nothing is blocked.
-        """
-        return self._runtime.watch.blocked
-
-    def on_blocked(self, listener: Callable[[Blocked | None], object]) -> Callable[[], None]:
-        """Call `listener` some times a second while the loop is blocked; returns how to stop.
-
-        It gets a `Blocked`, in a thread of its own (the loop's can not), and None once, in the
-        loop, when that goes on. A listener that raises is switched off.
-        """
-        return self._runtime.watch.listen(listener)
+        return self._host.engine.running
 
     def pause(self) -> None:
         """Hold triggers back: clients stay connected, what they send waits. Harmless twice."""
-        if not self.paused:
-            self.call(self._pause, True)
+        if not self._host.paused:
+            self._host.call(self._host.pause, True)
 
     def resume(self) -> None:
         """Go on, with what came in meanwhile first. Harmless twice."""
-        if self.paused:
-            self.call(self._pause, False)
+        if self._host.paused:
+            self._host.call(self._host.pause, False)
 
     def freeze(
         self,
@@ -310,98 +260,5 @@ class Serving(Declarations):
             WiringError: the port is none of a trigger, or never sends events of that session.
             WsflowError: there is no such session.
         """
-        return self.call(self._freezes.freeze, port, session, match, on_held, timeout, hold)
-
-    @property
-    def freezes(self) -> list[Freeze]:
-        """The freezes that wait for an event or hold one."""
-        return self._freezes.freezes()
-
-    def _pause(self, paused: bool) -> None:
-        self._sessions.pause(paused)
-        (self._engine.pause if paused else self._engine.resume)()
-        self._engine.moment("pause" if paused else "resume")
-
-    # ---- the way in from other threads
-
-    def call(self, function: Callable[..., R], *args: Any) -> R:
-        """Call a plain function in the flow's loop, from any thread, and return its result."""
-        return self._runtime.owner.call(function, *args)
-
-    def post(self, function: Callable[..., object], *args: Any) -> None:
-        """Have a plain function called in the flow's loop, from any thread, and go on at once.
-
-        When nothing runs it is called here.
-        """
-        owner = self._runtime.owner
-        if owner.running:
-            owner.post(function, *args)
-        else:
-            function(*args)
-
-    @property
-    def paths(self) -> list[str]:
-        """The patterns of the WebSocket routes."""
-        return self._graph.paths()
-
-    def trust_origin(self, origin: str) -> None:
-        """Let pages of this origin connect: Jupyter's own channel said that they show a panel."""
-        self._origins.add(origin)
-
-    def redefined(self, node: Node) -> None:
-        """A node got another function."""
-        self._runtime.redefined(node)
-
-    def forget(self, node: Node) -> None:
-        """A node is gone; clients of a route that is gone are told so, not left in silence."""
-        super().forget(node)
-        self._freezes.forget(node)
-        for session in self._sessions:
-            if session.route is node:
-                session.close(CLOSE_RESTART, "this route is gone")
-
-    @abstractmethod
-    def keep_recording(self, name: str) -> None:
-        """Record under `name` from now on until the flow stops."""
-
-    def stopped(self) -> None:
-        """All has come to its end; who keeps something open closes it now."""
-
-    # ---- inside
-
-    def _endpoint(self, policy: Policy | None, options: Options | None = None) -> Endpoint:
-        options = options or Options()
-        return Endpoint(
-            self._with_page() if options.page else self._graph,
-            self._sessions,
-            self._observer,
-            policy=policy,
-            limits=options.limits(),
-            max_sessions=options.max_sessions,
-        )
-
-    def _with_page(self) -> Routes:
-        from .views.statuspage import StatusPage, WithPage
-
-        nodes = self._graph.nodes.values
-        return WithPage(self._graph, StatusPage(self.name, nodes, lambda: len(self._sessions)))
-
-    async def _close(self) -> None:
-        self._freezes.thaw(f"flow {self.name!r} was stopped")
-        if self._server is not None:
-            await self._server.stop()
-        self._sessions.close_all(CLOSE_GOING_AWAY, "flow stopped")
-
-    def _goodbye(self) -> None:
-        self._freezes.thaw(f"flow {self.name!r} was stopped", fire=False)
-        if self._server is not None:
-            self._server.goodbye()
-        self.stopped()
-
-    def _line(self, node: str, text: str) -> None:
-        """Write a line of `ctx.log` down; handlers may have logged from a thread of their own."""
-        owner = self._runtime.owner
-        if owner.is_here:
-            self._engine.mark(node, text)
-        else:
-            owner.post(self._engine.mark, node, text)
+        host = self._host
+        return host.call(host.freezes.freeze, port, session, match, on_held, timeout, hold)

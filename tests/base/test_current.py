@@ -32,7 +32,7 @@ def played(clone: Flow, do: object) -> object:
     """Call `do()` in the flow of a replay."""
 
     def call() -> object:
-        current_flow.set(clone)
+        current_flow.set(clone._host)
         return do()  # type: ignore[operator]
 
     return contextvars.copy_context().run(call)
@@ -72,12 +72,12 @@ async def test_tasks_and_worker_threads_know_it_and_other_threads_do_not(clone: 
         seen.append(await anyio.to_thread.run_sync(current_flow.get))
 
     async def on() -> None:
-        current_flow.set(clone)
+        current_flow.set(clone._host)
         await asyncio.create_task(look())
         thread = threading.Thread(target=lambda: seen.append(current_flow.get()))
         thread.start()
         await anyio.to_thread.run_sync(thread.join)
 
     await asyncio.create_task(on())
-    assert seen == [clone, clone, None]
+    assert seen == [clone._host, clone._host, None]
     assert current_flow.get() is None

@@ -69,7 +69,7 @@ def wire(flow: Flow, target: str, port: str = "message") -> Callable[[], object]
 
 
 def targets(flow: Flow) -> list[str]:
-    return [wire.target.node.name for wire in flow.wires]
+    return [wire.target.node.name for wire in flow._host.wires]
 
 
 # ---- the ledger
@@ -258,7 +258,7 @@ def test_ports_no_longer_declared_go_with_their_wires(shell: Shell, book: Flow) 
     shell.run("n", node(book, "split", outputs=("yes", "no")), node(book, "sink"))
     shell.run("w", lambda: [book.nodes["split"][p] >> book.nodes["sink"] for p in ("yes", "no")])
     shell.run("n", node(book, "split", outputs=("yes",)), node(book, "sink"))
-    assert [wire.key[1] for wire in book.wires] == ["yes"]
+    assert [wire.key[1] for wire in book._host.wires] == ["yes"]
 
 
 @pytest.mark.parametrize("inner", [None, "n"])
@@ -338,14 +338,14 @@ def test_a_trigger_declared_again_is_the_same(shell: Shell, book: Flow) -> None:
 
 def test_a_trigger_moves_to_another_path(shell: Shell, book: Flow) -> None:
     shell.run("t", lambda: book.websocket("/room", name="chat"))
-    assert book._graph.paths() == ["/room"]
+    assert book._host.graph.paths() == ["/room"]
 
 
 def test_a_trigger_that_can_not_move_stays_where_it_was(shell: Shell, book: Flow) -> None:
     shell.run("o", lambda: book.websocket("/taken", name="other"))
     with pytest.raises(PathError):
         shell.run("t", lambda: book.websocket("/taken", name="chat"))
-    assert book._graph.paths() == ["/chat", "/taken"]
+    assert book._host.graph.paths() == ["/chat", "/taken"]
     assert set(book.nodes) == {"chat", "other"}
 
 
@@ -354,14 +354,14 @@ def test_an_http_trigger_declared_with_another_method_answers_that_one(
 ) -> None:
     shell.run("h", lambda: book.http("/push", method="POST", name="push"))
     shell.run("h", lambda: book.http("/push", method="PUT", name="push"))
-    found = book._graph.http("/push")
+    found = book._host.graph.http("/push")
     assert found is not None
     assert list(found[0]) == ["PUT"]
 
 
 def test_a_trigger_declared_with_other_subprotocols_speaks_those(shell: Shell, book: Flow) -> None:
     shell.run("t", lambda: book.websocket("/chat", name="chat", subprotocols=["v2"]))
-    found = book._graph.socket("/chat")
+    found = book._host.graph.socket("/chat")
     assert found is not None
     assert found[0].subprotocols == ("v2",)
 
@@ -430,7 +430,7 @@ FAMILY: list[tuple[str, Callable[[Flow, Any], Any], Any, Any, str]] = [
     ("inject", lambda flow, payload: flow.inject(payload), {"a": 1}, {"a": 2}, "payload"),
     ("throttle", lambda flow, seconds: flow.throttle(seconds), 1.0, 2.0, "seconds"),
     ("debounce", lambda flow, seconds: flow.debounce(seconds), 1.0, 2.0, "seconds"),
-    ("where a", lambda flow, field: flow.switch(field, name="where a"), "a", "b", "field"),
+    ("where a", lambda flow, field: flow._host.switch(field, "where a"), "a", "b", "field"),
 ]
 
 

@@ -229,7 +229,7 @@ async def test_an_event_leaves_on_every_wire_of_its_port_and_counts_there(flow: 
     client = await flow.client("/")
     for _ in range(3):
         await client.send("x")
-    assert [wire.count for wire in flow.wires] == [3]
+    assert [wire.count for wire in flow._host.wires] == [3]
     assert sink.events_in == 3
 
 

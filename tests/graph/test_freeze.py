@@ -159,7 +159,7 @@ async def test_an_interrupted_wait_is_over(flow: Flow, seen: list[Any]) -> None:
     task, _ = await later(flow.freeze(flow.nodes["chat"].message))
     task.cancel()
     await asyncio.wait([task])
-    assert flow.freezes == []
+    assert flow._host.freezes.all() == []
     await alice.send("x")
     assert await alice.receive() == "X"
 
@@ -323,7 +323,7 @@ async def test_req_and_close_can_be_held(flow: Flow, seen: list[Any]) -> None:
 async def test_a_freeze_shows_what_it_does(flow: Flow, seen: list[Any]) -> None:
     alice = await flow.client("/chat")
     freeze = flow.freeze(flow.nodes["chat"].message, session=alice.session)
-    assert flow.freezes == [freeze]
+    assert flow._host.freezes.all() == [freeze]
     assert str(freeze.held) == "None"
     assert repr(freeze) == f"<Freeze chat.message of {started(alice)} waiting>"
     assert not freeze.release()
@@ -334,7 +334,7 @@ async def test_a_freeze_shows_what_it_does(flow: Flow, seen: list[Any]) -> None:
     freeze.release()
     assert repr(freeze).endswith("over>")
     assert freeze.held is None
-    assert flow.freezes == []
+    assert flow._host.freezes.all() == []
     assert not freeze.release()
     freeze.cancel()
 
@@ -390,7 +390,7 @@ async def test_cancel_lets_it_go_on_as_it_came(flow: Flow, seen: list[Any]) -> N
     freeze.held["message"] = "edited"
     freeze.cancel()
     assert seen == ["req", "x"]
-    assert flow.freezes == []
+    assert flow._host.freezes.all() == []
 
 
 async def test_who_asked_is_called_with_the_event_and_may_let_it_go_there(
@@ -498,9 +498,9 @@ async def test_the_same_freeze_again_takes_the_place_of_the_first(
     third = flow.freeze(chat.message)
     await task
     assert "was replaced: the same freeze was made again" in str(got[0])
-    assert flow.freezes == [third]
+    assert flow._host.freezes.all() == [third]
     fourth = flow.freeze(chat.message, session=alice.session)
-    assert flow.freezes == [third, fourth]
+    assert flow._host.freezes.all() == [third, fourth]
 
 
 async def test_a_stopped_flow_lets_go_of_all(flow: Flow, seen: list[Any]) -> None:
@@ -515,7 +515,7 @@ async def test_a_stopped_flow_lets_go_of_all(flow: Flow, seen: list[Any]) -> Non
     await task
     assert str(got[0]) == "flow 'test' was stopped"
     assert seen == ["req", "req", "1", "2", "close", "close"]  # her close behind her messages
-    assert flow.freezes == []
+    assert flow._host.freezes.all() == []
     await flow.start()
     await alice.close()
     carol = await flow.client("/chat")
@@ -543,7 +543,7 @@ async def test_a_session_that_closes_meanwhile_ends_the_wait(flow: Flow, seen: l
     await task
     assert isinstance(got[0], SessionClosedError)
     assert str(got[0]) == "session on '/chat' was closed with code 4001: tired"
-    assert flow.freezes == []
+    assert flow._host.freezes.all() == []
 
 
 async def test_a_held_event_of_a_session_that_has_closed_can_still_be_let_go(
@@ -606,7 +606,7 @@ async def test_the_port_of_a_node_that_is_taken_out_is_frozen_no_longer(
     await task
     assert str(got[0]) == "trigger 'chat' was taken out of the flow"
     assert holding.state == "over"
-    assert flow.freezes == []
+    assert flow._host.freezes.all() == []
     with pytest.raises(WiringError, match="not part of this flow"):
         flow.freeze(chat.message)
 
@@ -645,7 +645,7 @@ async def test_nothing_within_the_timeout(flow: Flow, seen: list[Any]) -> None:
     with pytest.raises(ReceiveTimeoutError, match=r"no event came out of chat.req within 0.05 s"):
         async with flow.freeze(flow.nodes["chat"].req, timeout=0.05):
             pass
-    assert flow.freezes == []
+    assert flow._host.freezes.all() == []
 
 
 async def test_a_freeze_nobody_waits_for_ends_after_its_timeout(
@@ -706,7 +706,7 @@ async def test_a_wrong_session_is_told_which_there_are(flow: Flow, seen: list[An
     wrong: Any = 3
     with pytest.raises(WiringError, match="its id such as 's3', not 3"):
         flow.freeze(chat.message, session=wrong)
-    assert flow.freezes == []
+    assert flow._host.freezes.all() == []
 
 
 @pytest.mark.parametrize("name", ["timeout", "hold"])
@@ -716,18 +716,18 @@ def test_seconds_that_are_none_are_refused(name: str, seconds: Any) -> None:
     options: dict[str, Any] = {name: seconds}
     with pytest.raises(WiringError, match=f"{name}= of a freeze takes a number of seconds"):
         flow.freeze(flow.websocket("/").message, **options)
-    assert flow.freezes == []
+    assert flow._host.freezes.all() == []
 
 
 # ---- the rest of the house
 
 
 async def test_nothing_is_asked_while_nothing_is_frozen(flow: Flow, seen: list[Any]) -> None:
-    gates = [flow._engine.gate]
+    gates = [flow._host.engine.gate]
     freeze = flow.freeze(flow.nodes["chat"].message)
-    gates.append(flow._engine.gate)
+    gates.append(flow._host.engine.gate)
     freeze.cancel()
-    gates.append(flow._engine.gate)
+    gates.append(flow._host.engine.gate)
     assert [gate is None for gate in gates] == [True, False, True]
 
 
@@ -798,11 +798,11 @@ async def test_whatever_is_done_by_hand_each_session_keeps_its_order(seed: int) 
                     sent[freeze.held["sessionId"]].remove(freeze.held["message"])
                 getattr(freeze, action)()
             case 7:
-                (flow.resume if flow.paused else flow.pause)()
+                (flow.resume if flow._host.paused else flow.pause)()
             case _:
                 await turns(random.randrange(3))
     flow.resume()
-    for freeze in flow.freezes:
+    for freeze in flow._host.freezes.all():
         freeze.cancel()
     await turns(200)
     for handler in ("slow", "plain")[: 1 + seed % 2]:

@@ -12,7 +12,7 @@ def nodes(flow: Flow, names: str) -> list[Any]:
 
 
 def keys(flow: Flow) -> list[tuple[str, str, str, str]]:
-    return [wire.key for wire in flow.wires]
+    return [wire.key for wire in flow._host.wires]
 
 
 # ---- wires
@@ -30,7 +30,7 @@ def test_a_wire_made_twice_is_one_wire(flow: Flow) -> None:
     a >> b
     a.out >> b["in"]
     flow.connect(a, b)
-    assert len(flow.wires) == 1
+    assert len(flow._host.wires) == 1
 
 
 def test_a_list_is_wired_to_each_of_its_members(flow: Flow) -> None:
@@ -89,7 +89,7 @@ def test_a_manager_is_wired_by_the_names_of_its_ports(flow: Flow) -> None:
     chat.close >> manager.close
     with pytest.raises(UnknownPortError, match="'req', 'close', 'broadcast'"):
         chat.req >> manager
-    assert len(flow.wires) == 2
+    assert len(flow._host.wires) == 2
 
 
 def test_an_output_can_not_be_wired_to_itself(flow: Flow) -> None:
@@ -149,7 +149,7 @@ def test_a_wire_that_fails_in_a_list_keeps_those_before_it(flow: Flow) -> None:
     a, b = nodes(flow, "ab")
     with pytest.raises(WiringError):
         a >> [b, "nothing"]
-    assert len(flow.wires) == 1
+    assert len(flow._host.wires) == 1
 
 
 def test_wires_are_taken_away_by_their_ends(flow: Flow) -> None:
@@ -213,7 +213,7 @@ def test_paths_that_match_the_same_are_one_path(flow: Flow) -> None:
 def test_one_http_path_may_have_a_trigger_for_each_method(flow: Flow) -> None:
     get, post = flow.http("/a/{x}"), flow.http("/a/{x}", method="post")
     assert (get.method, post.method) == ("GET", "POST")
-    found = flow._graph.http("/a/1")
+    found = flow._host.graph.http("/a/1")
     assert found == ({"GET": get, "POST": post}, {"x": "1"})
 
 
@@ -229,7 +229,7 @@ def test_one_http_method_and_path_can_not_have_two_triggers(flow: Flow) -> None:
 def test_a_literal_and_a_parameter_path_of_http_are_two_paths(flow: Flow) -> None:
     flow.http("/a/{x}", name="open")
     literal = flow.http("/a/b", name="literal")
-    assert flow._graph.http("/a/b") == ({"GET": literal}, {})
+    assert flow._host.graph.http("/a/b") == ({"GET": literal}, {})
 
 
 def test_a_socket_and_an_http_trigger_may_share_a_path(flow: Flow) -> None:
@@ -256,7 +256,7 @@ def test_a_removed_node_takes_its_wires_and_frees_its_name(flow: Flow) -> None:
     a, b, c = nodes(flow, "abc")
     a >> b >> c
     flow.remove(b)
-    assert (list(flow.nodes), flow.wires) == (["a", "c"], [])
+    assert (list(flow.nodes), flow._host.wires) == (["a", "c"], [])
     nodes(flow, "b")
 
 
@@ -271,9 +271,9 @@ def test_a_removed_trigger_frees_its_path(flow: Flow) -> None:
 def test_removing_one_http_method_leaves_the_others(flow: Flow) -> None:
     get, post = flow.http("/a/{x}"), flow.http("/a/{x}", method="POST")
     flow.remove(get)
-    assert flow._graph.http("/a/1") == ({"POST": post}, {"x": "1"})
+    assert flow._host.graph.http("/a/1") == ({"POST": post}, {"x": "1"})
     flow.remove(post)
-    assert flow._graph.http("/a/1") is None
+    assert flow._host.graph.http("/a/1") is None
 
 
 async def test_a_removed_catch_catches_no_more(flow: Flow) -> None:
@@ -306,6 +306,6 @@ async def test_clear_takes_out_everything_and_forgets(flow: Flow) -> None:
     flow.state.set("count", 1)
     await flow.client("/").send("x")
     flow.clear()
-    assert (flow.nodes, flow.wires, flow.state.keys(), len(flow.log)) == ({}, [], [], 0)
+    assert (flow.nodes, flow._host.wires, flow.state.keys(), len(flow.log)) == ({}, [], [], 0)
     assert flow.running
     flow.websocket("/")

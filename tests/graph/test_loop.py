@@ -346,7 +346,7 @@ async def test_handlers_of_a_flow_in_a_thread_run_there_while_this_one_blocks(fl
     await flow.serve(thread=True)
     client = await flow.client("/")
     assert client.session is not None
-    flow.call(client.session.receive, "x", 1)
+    flow._host.call(client.session.receive, "x", 1)
     assert heard.wait(30)
     assert seen[0] != threading.get_ident()
 

@@ -357,7 +357,7 @@ def test_a_removed_port_takes_its_wires_with_it(flow: Flow) -> None:
     first.no >> second.b
     first.remove_port("yes")
     second.remove_port("b")
-    assert flow.wires == []
+    assert flow._host.wires == []
     assert (list(first.outputs), list(second.inputs)) == (["no"], ["a"])
 
 
@@ -366,7 +366,7 @@ def test_reshaped_ports_that_stay_keep_their_wires(flow: Flow) -> None:
     first.yes >> flow.node(lambda: None, name="a")
     first.no >> flow.node(lambda: None, name="b")
     first.reshape(("in",), ("yes", "new"))
-    assert [wire.key for wire in flow.wires] == [("first", "yes", "a", "in")]
+    assert [wire.key for wire in flow._host.wires] == [("first", "yes", "a", "in")]
     assert list(first.outputs) == ["yes", "new"]
 
 

@@ -9,7 +9,7 @@ def test_ports_and_wires_tell_who_they_are(flow: Flow) -> None:
     chat = flow.websocket("/chat", name="chat")
     node = flow.node(lambda: None, name="shout")
     chat.message >> node
-    (wire,) = flow.wires
+    (wire,) = flow._host.wires
     assert wire.key == ("chat", "message", "shout", "in")
     assert repr(wire) == "<Wire chat.message >> shout.in 0 events>"
     assert repr(wire.source) == "<Output chat.message>"

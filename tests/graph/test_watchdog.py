@@ -93,7 +93,7 @@ async def test_a_handler_that_blocks_is_named_with_its_line_and_how_long(flow: F
     assert "by node 'slow'" in row.data
     assert "await anyio.sleep(...) in an async def handler" in row.data
     assert BLOCK - 0.01 <= row.elapsed < BLOCK + 5
-    assert flow.blocked is None
+    assert flow._host.blocked is None
 
 
 async def test_an_async_handler_that_blocks_is_named_too(flow: Flow) -> None:
@@ -129,7 +129,7 @@ async def test_a_short_block_is_not_worth_a_row(
 ) -> None:
     monkeypatch.setattr(wsflow.graph.watchdog, "TOLD", 60.0)
     seen: list[Any] = []
-    flow.on_blocked(seen.append)
+    flow._host.runtime.watch.listen(seen.append)
     await flow.start()
     block()
     await anyio.sleep(0.25)
@@ -147,7 +147,7 @@ async def test_an_awaiting_handler_blocks_nothing(flow: Flow) -> None:
 
     flow.websocket("/").message >> patient
     seen: list[Any] = []
-    flow.on_blocked(seen.append)
+    flow._host.runtime.watch.listen(seen.append)
     await flow.client("/").send("x")
     await done.wait()
     assert seen == []
@@ -158,7 +158,7 @@ async def test_it_can_be_read_while_it_blocks_from_another_thread(flow: Flow) ->
 
     def look() -> None:
         while len(seen) < 2:
-            blocked = flow.blocked
+            blocked = flow._host.blocked
             if blocked is not None:
                 seen.append(blocked)
             time.sleep(0.01)
@@ -181,12 +181,14 @@ async def test_listeners_hear_of_a_block_in_another_thread_and_of_its_end_in_the
     flow: Flow,
 ) -> None:
     seen: list[tuple[Blocked | None, int]] = []
-    stop = flow.on_blocked(lambda blocked: seen.append((blocked, threading.get_ident())))
+    stop = flow._host.runtime.watch.listen(
+        lambda blocked: seen.append((blocked, threading.get_ident()))
+    )
 
     def broken(_: object) -> None:
         raise SystemExit
 
-    flow.on_blocked(broken)
+    flow._host.runtime.watch.listen(broken)
     await flow.start()
     block()
     await told(flow)
@@ -232,7 +234,7 @@ async def test_what_blocked_until_the_flow_was_stopped_is_told(flow: Flow) -> No
     block()
     await flow.stop()
     assert "time.sleep" in flow.log.tail(1)[0].data
-    assert flow.blocked is None
+    assert flow._host.blocked is None
 
 
 async def test_a_flow_in_a_thread_of_its_own_is_watched_there(flow: Flow) -> None:
@@ -291,10 +293,10 @@ async def test_a_caller_from_another_thread_is_told_what_blocks(
     said: list[str] = []
 
     def call() -> None:
-        while flow.blocked is None:
+        while flow._host.blocked is None:
             time.sleep(0.01)
         try:
-            flow.call(print)
+            flow._host.call(print)
         except NotRunningError as error:
             said.append(str(error))
 
@@ -448,9 +450,9 @@ STORY = """
     server = await flow.serve()
     seen = []
     def look():
-        while flow.blocked is None:
+        while flow._host.blocked is None:
             time.sleep(0.05)
-        seen.append(flow.blocked)
+        seen.append(flow._host.blocked)
     watcher = threading.Thread(target=look)
     watcher.start()
 """
@@ -468,7 +470,7 @@ async def test_a_cell_is_named_by_its_number_and_line() -> None:
         assert where, text
         assert await kernel.value("seen[0].where") == where[0]
         assert int(where[1]) == 2
-        assert await kernel.value("flow.blocked is None")
+        assert await kernel.value("flow._host.blocked is None")
 
 
 def test_a_handler_is_found_where_it_was_written() -> None:

@@ -767,7 +767,7 @@ async def test_a_folder_deleted_meanwhile_is_noticed_and_the_server_lives_on(
 ) -> None:
     monkeypatch.setattr(recorder_module, "SYNC_SECONDS", 0.05)
     server = await echo.serve(record="one")
-    (recorder,) = echo._recorders.values()
+    (recorder,) = echo._host.recorders.values()
     async with connect(f"{server.url}/chat/red") as peer:
         await peer.send("a")
         assert await peer.recv() == "A"
@@ -790,7 +790,7 @@ async def test_a_deletion_is_told_though_nothing_else_happens(
 ) -> None:
     monkeypatch.setattr(recorder_module, "SYNC_SECONDS", 0.05)
     await echo.start()
-    recorder = Recorder("one", echo._store, dict, folder="recordings", call=echo.call)
+    recorder = Recorder("one", echo._host.store, dict, folder="recordings", call=echo._host.call)
     shutil.rmtree("recordings")
     row = await echo.log.until(kind="gap")
     assert not recorder.running
@@ -856,7 +856,8 @@ SERVER = """
 
     def say(recorder):
         "Say which rows are safe, each time the recorder has written some."
-        flow._store.attach(lambda: shared.__setitem__(slice(8), struct.pack("q", recorder.rows)))
+        attach = flow._host.store.attach
+        attach(lambda: shared.__setitem__(slice(8), struct.pack("q", recorder.rows)))
 
 """
 
@@ -907,7 +908,7 @@ async def test_p26_kill_9_loses_no_row_that_was_said_to_be_safe(trial: int, tmp_
 
         async def main():
             server = await flow.serve(thread={trial % 3 == 2}, record="one")
-            say(flow._recorders["one"])
+            say(flow._host.recorders["one"])
             print(server.url, flush=True)
             await asyncio.Event().wait()
 
@@ -1001,7 +1002,7 @@ ENDINGS = {
     "it never ran": """
         flow.record("one")
         for n in range(50):
-            flow._store.tell(flow._store.place("message", "", ""), 0, 0, 0, str(n), 1)
+            flow._host.store.tell(flow._host.store.place("message", "", ""), 0, 0, 0, str(n), 1)
         at_exit()
     """,
 }
@@ -1011,7 +1012,7 @@ ENDINGS = {
 def test_nothing_is_lost_however_the_process_ends(ending: str, tmp_path: Path) -> None:
     script = """
         def last():
-            print(flow._store.seq, flow.log.tail(1_000)[-1].kind, flush=True)
+            print(flow._host.store.seq, flow.log.tail(1_000)[-1].kind, flush=True)
 
         def at_exit():
             pass
@@ -1035,7 +1036,7 @@ async def test_a_limit_on_file_size_costs_the_recording_and_not_the_process(tmp_
 
         async def main():
             server = await flow.serve(record="one")
-            recorder = flow._recorders["one"]
+            recorder = flow._host.recorders["one"]
             say(recorder)
             print(server.url, flush=True)
             await flow.log.until(kind="gap", timeout=30)
@@ -1083,7 +1084,7 @@ async def test_sessions_that_the_stop_closes_have_their_close_in_the_file(echo: 
         await echo.stop()
     rows = read(Path("recordings/one.jsonl"))
     assert (rows[-1].kind, rows[-1].code) == ("close", 1001)
-    assert len(rows) == echo._store.seq
+    assert len(rows) == echo._host.store.seq
 
 
 async def test_the_cell_that_records_may_run_again(echo: Flow) -> None:
@@ -1097,12 +1098,12 @@ async def test_the_cell_that_records_may_run_again(echo: Flow) -> None:
 
 async def test_one_name_in_two_folders_is_two_recordings(echo: Flow) -> None:
     here, there = echo.record("one"), echo.record("one", folder="elsewhere")
-    echo._store.tell(echo._store.place("mark", "", ""), 0, 0, 0, "a", 1)
+    echo._host.store.tell(echo._host.store.place("mark", "", ""), 0, 0, 0, "a", 1)
     again = echo.record("one", folder="elsewhere")
     assert (here.running, there.running, again.running) == (True, False, True)
     await echo.serve(record="one")
     await echo.stop()
-    assert not echo._recorders
+    assert not echo._host.recorders
     assert [row.value for row in read(here.path)][:1] == ["a"]
     assert [row.value for row in read(Path("elsewhere/one-1.jsonl"))] == ["a"]
     assert names() == ["one"]

@@ -125,7 +125,7 @@ def test_an_empty_log_says_what_to_do(flow: Flow) -> None:
 
 async def test_only_the_time_asked_for_is_drawn(flow: Flow) -> None:
     await flow.start()
-    flow.log._store.tell(flow.place("mark", "", ""), 0, 0, 0, "now", 3)
+    flow.log._store.tell(flow._host.place("mark", "", ""), 0, 0, 0, "now", 3)
     assert flow.log.plot(since="2020-01-01").axes
     with pytest.raises(WsflowError, match="nothing to plot"):
         flow.log.plot(until="2020-01-01")

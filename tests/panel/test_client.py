@@ -255,10 +255,10 @@ async def test_a_bridge_works_to_a_flow_in_a_thread_of_its_own(
 ) -> None:
     part = ClientPart(flow)
     await flow.serve(thread=True)
-    flow.call(part.connect, "c1", "/chat/red")
-    flow.call(part.send, "c1", "text", "over there")
+    flow._host.call(part.connect, "c1", "/chat/red")
+    flow._host.call(part.send, "c1", "text", "over there")
     assert texts(told(part, "c1")) == ["over there"]
-    flow.call(part.close)
+    flow._host.call(part.close)
     assert not list(flow.sessions)
 
 

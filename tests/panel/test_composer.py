@@ -226,7 +226,7 @@ async def test_who_does_not_keep_up_is_listed(
     async with flow.client("/chat/blue") as bob:
         assert bob.session is not None
         bob.session.block()
-        bob.session._limits = flow._endpoint(None).limits.__class__(max_backlog=1)
+        bob.session._limits = flow._host.endpoint(None).limits.__class__(max_backlog=1)
         said = part.send("all", "text", "hello all")
         assert said == {
             "words": "sent to 1 of 2",

@@ -14,6 +14,7 @@ from playwright.async_api import Browser, Locator, Page, expect
 from tests.panelpage import in_browser, shown
 from wsflow import Flow
 from wsflow.graph.triggers.websocket import WebSocketTrigger
+from wsflow.host import FlowHost
 from wsflow.panel import diagram
 from wsflow.panel.diagram import DiagramPart
 
@@ -163,11 +164,11 @@ def test_of_a_very_large_graph_a_part_is_drawn(
 def test_a_graph_that_changes_while_it_is_read_is_read_again(
     flow: Flow, part: DiagramPart, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def changing(_: Flow) -> None:
+    def changing(_: FlowHost) -> None:
         raise RuntimeError("dictionary changed size during iteration")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Flow, "wires", property(changing))
+        patch.setattr(FlowHost, "wires", property(changing))
         assert told(part) == {}
     assert len(names(told(part)["graph"])) == 3
 

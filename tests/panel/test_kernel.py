@@ -61,7 +61,7 @@ async def test_a_page_is_told_everything_and_its_actions_are_done(kernel: Kernel
         await client.send("hi")
         assert await client.recv() == "HI"
         assert "value" in await page.ask("status", "pause")
-        assert await kernel.value("flow.paused")
+        assert await kernel.value("flow._host.paused")
         assert "value" in await page.ask("status", "resume")
         session = page.latest("sessions")["rows"][0][0]
         assert "value" in await page.ask("sessions", "end", session=session)
@@ -123,7 +123,7 @@ async def test_a_panel_of_a_flow_in_a_thread_answers_while_a_cell_awaits(kernel:
     await kernel.run("server = await flow.serve(thread=True)", "thread")
     page = await opened(kernel)
     assert "value" in await page.ask("status", "pause")
-    assert await kernel.value("flow.paused")
+    assert await kernel.value("flow._host.paused")
     assert page.latest("status")["flow"] == "chat"
 
 

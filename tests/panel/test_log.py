@@ -25,7 +25,7 @@ EVIL = '<img src=x onerror=alert(1)>\u202e\x00\ud800"'
 
 def tell(flow: Flow, *, data: Any = None, place: str = "route shout out", **more: Any) -> int:
     """Tell one row, as the engine would."""
-    store = flow._store
+    store = flow._host.store
     packed, size = snapshot(data)
     session, scope, cause = (more.get(name, 0) for name in ("session", "scope", "cause"))
     number = store.place(*place.split(" "))
@@ -35,7 +35,7 @@ def tell(flow: Flow, *, data: Any = None, place: str = "route shout out", **more
 
 
 def know(flow: Flow, number: int, id: str) -> None:
-    flow._store.know(number, Known(id, "10.0.0.1", "/chat/red", "GET", {}, {}, {}, opened=0))
+    flow._host.store.know(number, Known(id, "10.0.0.1", "/chat/red", "GET", {}, {}, {}, opened=0))
 
 
 def seqs(news: Any) -> list[int]:
@@ -190,7 +190,9 @@ def test_what_fits_and_is_too_much_counts_as_skipped(flow: Flow, part: LogPart) 
 def test_a_search_in_large_events_is_bounded_by_what_it_costs(flow: Flow) -> None:
     for _ in range(50):
         tell(flow, data={"numbers": [7] * 10_000})
-    found, last, left = RowFilter(flow._store, text="42").select(flow._store.since(1), 1_000)
+    found, last, left = RowFilter(flow._host.store, text="42").select(
+        flow._host.store.since(1), 1_000
+    )
     assert (found, left <= 0) == ([], True)
     assert 1 < last < 50
 

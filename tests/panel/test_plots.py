@@ -38,7 +38,7 @@ class Told:
     def __init__(self, **bounds: int) -> None:
         self.clock = Clock()
         self.flow = Flow("told")
-        self.store = self.flow._store = Store(clock=self.clock, **bounds)
+        self.store = self.flow._host.store = Store(clock=self.clock, **bounds)
         self.rates = Rates(self.flow)
         self._first = START // SECOND
 
@@ -193,7 +193,7 @@ async def test_sessions_and_what_waits_are_looked_at_each_second() -> None:
     flow = Flow("chat", clock=ManualClock())
     flow.websocket("/chat")
     clock = Clock()
-    flow._store._clock = clock
+    flow._host.store._clock = clock
     rates = Rates(flow)
     async with flow.client("/chat"), flow.client("/chat"):
         rates.look()

@@ -233,7 +233,7 @@ async def test_a_page_nobody_knows_is_told_to_say_hello(wire: Wire) -> None:
     wire.say({"page": "p1", "op": "here"})
     wire.say({"page": "p1", "op": "ask", "part": "status", "action": "pause", "number": 3})
     assert wire.told == [{"to": "p1", "lost": None}, {"to": "p1", "lost": 3}]
-    assert not wire.panel._flow.paused
+    assert not wire.panel._flow._host.paused
 
 
 async def test_the_seventeenth_page_takes_the_place_of_the_first(wire: Wire) -> None:
@@ -265,7 +265,7 @@ async def test_the_origin_of_a_page_may_connect_from_then_on(flow: Flow) -> None
     wire.hello(origin="https://lab.example:8888")
     for odd in (None, 5, "null", "http://" + "x" * 10_000, "http://\ud800", ""):
         wire.hello("other", odd)
-    assert flow._origins == {"https://lab.example:8888"}
+    assert flow._host.origins == {"https://lab.example:8888"}
 
 
 # ---- bad messages
@@ -450,7 +450,7 @@ async def test_the_head_tells_how_the_flow_does(chat: Flow, wire: Wire) -> None:
     status = wire.news()["status"]
     assert (status["url"], status["paths"]) == (server.url, ["/chat/{room}"])
     await wire.ask("status", "pause")
-    assert chat.paused
+    assert chat._host.paused
     assert wire.news()["status"]["state"] == "paused"
     await wire.ask("status", "resume")
     assert wire.news()["status"]["state"] == "running"

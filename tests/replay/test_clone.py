@@ -74,11 +74,11 @@ def test_a_twin_has_the_same_nodes_ports_and_wires(flow: Flow) -> None:
         assert other is not node
         assert (list(other.inputs), list(other.outputs)) == (list(node.inputs), list(node.outputs))
         assert other.params == node.params
-    assert [wire.key for wire in clone.wires] == [wire.key for wire in flow.wires]
+    assert [wire.key for wire in clone._host.wires] == [wire.key for wire in flow._host.wires]
     assert clone.nodes["chat"].subprotocols == ("a", "b")
     assert clone.nodes["both"].limit == 3.0
     assert clone.nodes["push"].method == "POST"
-    assert clone.describe() == flow.describe()
+    assert clone._host.describe() == flow._host.describe()
 
 
 async def _flow_on_stage(_: VirtualLoop, sandbox: Sandbox, __: Log) -> Any:

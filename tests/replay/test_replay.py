@@ -598,7 +598,7 @@ async def test_a_replay_leaves_nothing_behind(flow: Flow, tmp_path: Path) -> Non
     there = [
         one for one in gc.get_objects() if type(one) is Connections and one.host.name == "chat"
     ]
-    assert len([one for one in there if one.host is flow]) == 1
+    assert len([one for one in there if one.host is flow._host]) == 1
     assert len(there) == 1, "the flows that played are gone"
     assert not flow.running
 

@@ -46,7 +46,7 @@ def test_each_kind_of_node_has_its_shape(flow: Flow) -> None:
     flow.inject(name="push")
     chat = flow.websocket("/chat")
     chat.message.where("action")
-    flow.switch("kind", name="sort")
+    flow._host.switch("kind", "sort")
     flow.throttle(0.5)
     flow.debounce(2)
     flow.barrier(("left", "right"))

@@ -98,7 +98,7 @@ async def test_who_may_not_come_in_does_not_see_it(flow: Flow) -> None:
 
 
 async def test_names_are_text_on_it(flow: Flow) -> None:
-    flow.name = "</title><script>alert(1)</script>"
+    flow._host.name = "</title><script>alert(1)</script>"
     flow.websocket(f"/{EVIL}/x", name=EVIL)
     flow.websocket("/</script><script>alert(1)</script>", name="ends a script")
     async with web(await flow.serve(page=True)) as client:

@@ -46,7 +46,7 @@ def test_nodes_are_boxes_and_wires_paths(flow: Flow) -> None:
         "chat (WebSocket /chat/{room})", "echo", "timer (every 5 s)", "throttle (one in 1 s)",
     ]  # fmt: skip
     assert len(list(shown.iter("rect"))) == 4
-    assert len(list(shown.iter("path"))) == len(flow.wires) == 4
+    assert len(list(shown.iter("path"))) == len(flow._host.wires) == 4
     assert {"req", "message", "close", "in", "out", "again", "dropped"} == set(texts(shown, "port"))
     assert shown.get("aria-label") == "graph of 4 nodes and 4 wires"
 

@@ -22,7 +22,7 @@ from wsflow.wire.policy import Policy
 
 def brain(flow: Flow, **options: Any) -> Endpoint:
     """Return an endpoint of the flow that no transport uses."""
-    return Endpoint(flow._graph, flow.sessions, flow._observer, **options)
+    return Endpoint(flow._host.graph, flow.sessions, flow._host.observer, **options)
 
 
 def asked(path: str = "/", query: str = "", *, method: str = "GET", **headers: str) -> Request:

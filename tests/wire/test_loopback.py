@@ -42,7 +42,7 @@ def told(flow: Flow) -> Told:
 async def ear(flow: Flow, told: Told) -> Ear:
     """The other end of an open session."""
     await flow.start()
-    endpoint, ear = flow._endpoint(None), Ear()
+    endpoint, ear = flow._host.endpoint(None), Ear()
     verdict = endpoint.admit(Request("GET", "/chat", "", (("host", "memory"),), "memory"))
     assert not isinstance(verdict, Refusal)
     ear.session = endpoint.open(verdict, ear)

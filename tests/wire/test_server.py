@@ -573,7 +573,7 @@ async def test_everything_is_usable_from_here_while_the_server_is_in_a_thread(fl
         assert server.sessions[0].send("to one") is True
         assert await peer.recv() == "to one"
         flow.pause()
-        assert flow.paused
+        assert flow._host.paused
         await peer.send("held")
         flow.resume()
         assert await peer.recv() == "held"

@@ -10,4 +10,4 @@ from contextvars import ContextVar
 from typing import Any
 
 current_flow: ContextVar[Any] = ContextVar("wsflow_current_flow", default=None)
-"""The flow of the replay this code runs in (a `node.Host`), or None: no replay."""
+"""The flow of the replay this code runs in (as its nodes know it), or None: no replay."""

@@ -10,49 +10,26 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from threading import get_ident
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from ..errors import UnknownNameError, WiringError
-from .lifecycle import Lifecycle, NodeEvents
+from .lifecycle import NodeEvents
 from .state import State
 
 if TYPE_CHECKING:
     from ..base.interfaces import SessionView
+    from .engine import Engine
     from .node import Node
     from .scope import Scope
-
-
-class House(Protocol):
-    """What contexts find in their flow; the engine is one."""
-
-    flow: str
-    state: State
-    env: Mapping[str, str]
-    lifecycle: Lifecycle
-    helpers: dict[str, tuple[str, Callable[[Any], Any]]]
-    thread: int
-    """Whose loop it lives in; whoever is elsewhere asks `from_elsewhere`."""
-
-    def from_elsewhere(self, function: Callable[..., Any], *args: Any) -> Any: ...
-
-    def logger(self, node: str) -> logging.Logger: ...
-
-    def route(self, ctx: Context, value: Any, port: str) -> None: ...
-
-    def emit(self, ctx: Context, signal: str, args: tuple[Any, ...]) -> int: ...
-
-    def once(
-        self, ctx: Context, signal: str, callback: Callable[..., Any], timeout: float
-    ) -> None: ...
 
 
 class NodeContext:
     """What `setup(ctx)` gets: the node's surroundings, without an event."""
 
-    __slots__ = ("_house", "_node", "_own_helpers")
+    __slots__ = ("_engine", "_node", "_own_helpers")
 
-    def __init__(self, house: House, node: Node) -> None:
-        self._house, self._node = house, node
+    def __init__(self, engine: Engine, node: Node) -> None:
+        self._engine, self._node = engine, node
         self._own_helpers: dict[str, Any] | None = None
 
     @property
@@ -63,7 +40,7 @@ class NodeContext:
     @property
     def flow(self) -> str:
         """The flow's name."""
-        return self._house.flow
+        return self._engine.flow
 
     @property
     def inputs(self) -> list[str]:
@@ -83,17 +60,17 @@ class NodeContext:
     @property
     def env(self) -> Mapping[str, str]:
         """The flow's environment variables, read-only."""
-        return self._house.env
+        return self._engine.env
 
     @property
     def state(self) -> State:
         """The key/value store all nodes share."""
-        return self._house.state
+        return self._engine.state
 
     @property
     def log(self) -> logging.Logger:
         """A logger whose lines also become `mark` rows of the flow's log."""
-        return self._house.logger(self._node.name)
+        return self._engine.logger(self._node.name)
 
     @property
     def session(self) -> SessionView | None:
@@ -103,7 +80,7 @@ class NodeContext:
     @property
     def events(self) -> NodeEvents:
         """The flow's lifecycle: `ctx.events.on("stop", callback)`."""
-        return NodeEvents(self._house.lifecycle, self._node.name)
+        return NodeEvents(self._engine.lifecycle, self._node.name)
 
     def add_helper(self, name: str, factory: Callable[[Any], Any]) -> None:
         """Let every handler of the flow find `factory(ctx)` as `ctx.<name>`; made on first use.
@@ -111,26 +88,26 @@ class NodeContext:
         Raises:
             WiringError: the name is taken, or can not be an attribute.
         """
-        taken = self._house.helpers.get(name)
+        taken = self._engine.helpers.get(name)
         if not name.isidentifier() or name.startswith("_") or hasattr(Context, name):
             raise WiringError(f"a helper can not be named {name!r}: ctx has or needs that itself")
         if taken is not None and taken[0] != self._node.name:
             raise WiringError(f"helper {name!r} was added by node {taken[0]!r} already")
-        self._house.helpers[name] = (self._node.name, factory)
+        self._engine.helpers[name] = (self._node.name, factory)
 
     def __getattr__(self, name: str) -> Any:
         made = self._own_helpers
         if made is None:
             made = self._own_helpers = {}
         if name not in made:
-            if name not in self._house.helpers:
-                known = ", ".join(self._house.helpers) or "none"
+            if name not in self._engine.helpers:
+                known = ", ".join(self._engine.helpers) or "none"
                 raise UnknownNameError(f"ctx has no {name!r}; helpers of this flow: {known}")
-            made[name] = self._house.helpers[name][1](self)
+            made[name] = self._engine.helpers[name][1](self)
         return made[name]
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self._house.flow}.{self._node.name}>"
+        return f"<{type(self).__name__} {self._engine.flow}.{self._node.name}>"
 
 
 class Context(NodeContext):
@@ -140,7 +117,7 @@ class Context(NodeContext):
 
     def __init__(
         self,
-        house: House,
+        engine: Engine,
         node: Node,
         input: str,
         scope: Scope,
@@ -148,7 +125,7 @@ class Context(NodeContext):
         hops: int,
         caught: bool,
     ) -> None:
-        self._house, self._node, self._own_helpers = house, node, None
+        self._engine, self._node, self._own_helpers = engine, node, None
         self.input = input
         """The input port the event came in on."""
         self._scope, self._cause, self._hops, self._caught = scope, cause, hops, caught
@@ -173,11 +150,11 @@ class Context(NodeContext):
         Raises:
             UnknownPortError: the node has no such output port.
         """
-        house = self._house
-        if get_ident() != house.thread:
-            house.from_elsewhere(house.route, self, value, port)
+        engine = self._engine
+        if get_ident() != engine.thread:
+            engine.from_elsewhere(engine.route, self, value, port)
         else:
-            house.route(self, value, port)
+            engine.route(self, value, port)
 
     def emit(self, signal: str, *args: Any) -> int:
         """Call every listener of `signal` in this scope, at once, and return how many took it.
@@ -185,15 +162,15 @@ class Context(NodeContext):
         `emit("response", {"body": ..., "end": ...})` answers the client behind the originating
         event. Valid after the handler returned. With nobody listening it is a recorded no-op.
         """
-        house = self._house
-        if get_ident() != house.thread:
-            return house.from_elsewhere(house.emit, self, signal, args) or 0
-        return house.emit(self, signal, args)
+        engine = self._engine
+        if get_ident() != engine.thread:
+            return engine.from_elsewhere(engine.emit, self, signal, args) or 0
+        return engine.emit(self, signal, args)
 
     def once(self, signal: str, callback: Callable[..., Any], timeout: float = 30.0) -> None:
         """Call `callback(*args)` the next time `signal` is emitted in this scope.
 
         After `timeout` seconds it is gone without being called.
         """
-        house = self._house
-        house.from_elsewhere(house.once, self, signal, callback, timeout)
+        engine = self._engine
+        engine.from_elsewhere(engine.once, self, signal, callback, timeout)

@@ -1,27 +1,25 @@
 """What a flow's author declares: triggers, nodes, managers, and the wires between them.
 
-The part of `Flow` that the flow tower can give alone. Declaring is safe at any time, also while
-events are on their way.
+The part of `Flow` that the graph can give alone. Declaring is safe at any time, also while events
+are on their way. Opposite: `host.py`, what the nodes ask of their flow.
 """
 
 from __future__ import annotations
 
-import inspect
-from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeVar, overload
+from typing import Any, overload
 
-from ..base.interfaces import Places, Tell
 from ..base.urls import PathTemplate
-from ..clock import Clock
-from ..errors import HandlerError, WiringError
+from ..errors import WiringError
 from ..types import Handler
-from .engine import Engine
-from .graph import Graph
-from .node import Node, handler_arity
-from .port import Input, Output, Port, Wire
+from .host import Host
+from .node import Node
+from .nodes.barrier import Barrier
+from .nodes.connections import Connections
+from .nodes.debounce import Debounce
+from .nodes.throttle import Throttle
+from .port import Input, Output
 from .schema import Schema
-from .shelf import ReadyMade
 from .triggers.catch import Catch
 from .triggers.http import METHODS, HttpTrigger
 from .triggers.inject import Inject
@@ -29,26 +27,21 @@ from .triggers.multi import MultiTrigger
 from .triggers.timer import Timer
 from .triggers.websocket import WebSocketTrigger
 
-R = TypeVar("R")
 
+class Declarations:
+    """Everything of a flow that exists before it runs."""
 
-class Declarations(ReadyMade):
-    """Everything of a flow that exists before it runs (and is a `node.Host` to its nodes)."""
+    def __init__(self, host: Host) -> None:
+        self._host = host
 
-    def __init__(
-        self,
-        name: str,
-        engine: Engine,
-        tell: Tell,
-        place: Places,
-        clock: Clock,
-        *,
-        apart: bool = False,
-    ) -> None:
-        self.name = name
-        self.place = place
-        self._engine, self._tell, self._clock = engine, tell, clock
-        self._graph = Graph(name, self.forget, apart=apart)
+    @property
+    def name(self) -> str:
+        """What the flow is called in logs and displays.
+
+        >>> Flow("chat").name
+        'chat'
+        """
+        return self._host.name
 
     # ---- declaring
 
@@ -61,10 +54,10 @@ class Declarations(ReadyMade):
             PathError: the pattern is malformed, or another trigger has it.
         """
         template, spoken = PathTemplate(path), tuple(subprotocols)
-        made = self._graph.declare(
+        made = self._host.graph.declare(
             name or path,
             WebSocketTrigger,
-            lambda: WebSocketTrigger(self, name or path, self._engine, template),
+            lambda: WebSocketTrigger(self._host, name or path, template),
             lambda there: there.template.pattern == path,
         )
         made.subprotocols = spoken
@@ -80,10 +73,10 @@ class Declarations(ReadyMade):
         if method not in METHODS:
             raise WiringError(f"no HTTP method {method!r}; there are: {', '.join(METHODS)}")
         known = name or f"{method} {path}"
-        return self._graph.declare(
+        return self._host.graph.declare(
             known,
             HttpTrigger,
-            lambda: HttpTrigger(self, known, self._engine, template, method, self._clock),
+            lambda: HttpTrigger(self._host, known, template, method),
             lambda there: (there.pattern, there.method) == (path, method),
         )
 
@@ -106,10 +99,10 @@ class Declarations(ReadyMade):
         """
         template, known = PathTemplate(path), name or path
         judge = None if schema is None else Schema(schema)
-        made = self._graph.declare(
+        made = self._host.graph.declare(
             known,
             MultiTrigger,
-            lambda: MultiTrigger(self, known, self._engine, template, self._clock),
+            lambda: MultiTrigger(self._host, known, template),
             lambda there: there.pattern == path,
         )
         made.schema = judge
@@ -123,9 +116,7 @@ class Declarations(ReadyMade):
         Raises:
             WiringError: `seconds` is no number from 0.001 on.
         """
-        made = self._graph.declare(
-            name, Timer, lambda: Timer(self, name, self._engine, seconds, self._clock)
-        )
+        made = self._host.graph.declare(name, Timer, lambda: Timer(self._host, name, seconds))
         made.retime(seconds)
         return made
 
@@ -137,13 +128,13 @@ class Declarations(ReadyMade):
         Raises:
             WiringError: the payload can not be copied.
         """
-        made = self._graph.declare(name, Inject, lambda: Inject(self, name, self._engine, payload))
+        made = self._host.graph.declare(name, Inject, lambda: Inject(self._host, name, payload))
         made.hold(payload)
         return made
 
     def catch(self, *, name: str = "catch") -> Catch:
         """Return a trigger whose port `out` gets the flow's error events."""
-        return self._graph.declare(name, Catch, lambda: Catch(self, name, self._engine))
+        return self._host.graph.declare(name, Catch, lambda: Catch(self._host, name))
 
     @overload
     def node(
@@ -189,20 +180,48 @@ class Declarations(ReadyMade):
             return lambda function: self.node(
                 function, name=name, inputs=inputs, outputs=outputs, params=params, setup=setup
             )
-        known = name or getattr(function, "__name__", None)
-        if known is None and not callable(function):
-            raise HandlerError(
-                f"flow.node takes a function, not {function!r}: @flow.node, or "
-                "@flow.node(name='...', outputs=(...)) above a def"
-            )
-        if known is None or (known == "<lambda>" and name is None):
-            raise HandlerError(f"{function!r} has no name of its own: flow.node(..., name='...')")
-        handler_arity(function, known)
-        ins, outs = tuple(inputs), tuple(outputs)
-        made = self._graph.declare(known, Node, lambda: Node(self, known, ins, outs))
-        made.reshape(ins, outs)
-        made.define(function, setup=setup, params=params)
+        return self._host.node(function, name, inputs, outputs, params, setup)
+
+    # ---- ready-made nodes
+
+    def connections(self, *, name: str = "connections") -> Connections:
+        """Return a connection manager (inputs `req`, `close`, `broadcast`)."""
+        return self._host.graph.declare(name, Connections, lambda: Connections(self._host, name))
+
+    def barrier(
+        self, tasks: Iterable[str], *, name: str = "barrier", limit: float = 30.0
+    ) -> Barrier:
+        """Return a barrier: `in` goes to every task port, `out` gets `{task: value}`.
+
+        Each task emits `{task}_done` with its value, in the scope of the event; an event whose
+        tasks are not all done within `limit` seconds is dropped, and recorded.
+        """
+        wanted = tuple(tasks)
+        made = self._host.graph.declare(
+            name, Barrier, lambda: Barrier(self._host, name, wanted, limit)
+        )
+        made.rearrange(wanted, limit)
         return made
+
+    def throttle(self, seconds: float, *, name: str = "throttle") -> Throttle:
+        """Return a node that lets one event of a session pass in so many seconds, the first.
+
+        Ports: `in`, `out`, and `dropped` for the others.
+        """
+        made = self._host.graph.declare(name, Throttle, lambda: Throttle(self._host, name, seconds))
+        made.retime(seconds)
+        return made
+
+    def debounce(self, seconds: float, *, name: str = "debounce") -> Debounce:
+        """Return a node that lets the last event of a burst pass, once its session is quiet.
+
+        Ports: `in`, `out`, and `dropped` for the others.
+        """
+        made = self._host.graph.declare(name, Debounce, lambda: Debounce(self._host, name, seconds))
+        made.retime(seconds)
+        return made
+
+    # ---- wires
 
     def connect(self, source: Output | Node, target: Any) -> Any:
         """Wire an output to an input and return the target's node, so that `a >> b >> c` works.
@@ -213,45 +232,17 @@ class Declarations(ReadyMade):
         Raises:
             WiringError: these can not be wired.
         """
-        if isinstance(target, list | tuple):
-            return [self.connect(source, one) for one in target]
-        if inspect.isfunction(target):
-            there = (node for node in self._graph.nodes.values() if node.function is target)
-            target = next(there, None) or self.node(target)
-        return self._graph.connect(source, target).target.node
+        return self._host.connect(source, target)
 
     def disconnect(self, source: Output | Node, target: Input | Node) -> None:
         """Take the wire between two ports away; harmless when there is none."""
-        self._graph.disconnect(source, target)
+        self._host.graph.disconnect(source, target)
 
     def remove(self, node: Node) -> None:
         """Take a node out, and its wires with it."""
-        self._graph.remove(node)
+        self._host.graph.remove(node)
 
     @property
     def nodes(self) -> dict[str, Node]:
         """The nodes by name, triggers included."""
-        return dict(self._graph.nodes)
-
-    @property
-    def wires(self) -> list[Wire]:
-        """The wires there are."""
-        return self._graph.wires()
-
-    # ---- what nodes ask of their flow (see `node.Host`)
-
-    def disconnect_port(self, port: Port) -> None:
-        """Take away every wire of a port."""
-        self._graph.disconnect_port(port)
-
-    def forget(self, node: Node) -> None:
-        """A node is gone: so is what its `setup` asked for."""
-        self._engine.forget(node)
-
-    @abstractmethod
-    def call(self, function: Callable[..., R], *args: Any) -> R:
-        """Call a plain function in the flow's loop, from any thread, and return its result."""
-
-    @abstractmethod
-    def redefined(self, node: Node) -> None:
-        """A node got another function."""
+        return self._host.nodes

@@ -16,11 +16,12 @@ from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from functools import partial
 from threading import get_ident
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 from ..base.current import current_flow
 from ..base.interfaces import Places, SessionView, Tell
 from ..base.snapshot import snapshot
+from ..clock import Clock
 from ..errors import RunawayError, SetupError
 from ..tracebacks import is_ours
 from ..types import ErrorEvent
@@ -49,17 +50,11 @@ Work: TypeAlias = tuple[Wire, Any, Scope, int, int, bool]
 Firing: TypeAlias = tuple[Output, Any, Scope, int]
 
 
-class Clockwork(Protocol):
-    """The one thing the engine asks of a clock."""
-
-    def now(self) -> float: ...
-
-
 class Engine:
     """Runs the handlers of one flow. Lives in one loop; everything here is called in that loop."""
 
     def __init__(
-        self, flow: str, tell: Tell, place: Places, clock: Clockwork, env: Mapping[str, str]
+        self, flow: str, tell: Tell, place: Places, clock: Clock, env: Mapping[str, str]
     ) -> None:
         self.flow, self.tell, self.clock, self.env = flow, tell, clock, env
         self.state = State()

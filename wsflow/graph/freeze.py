@@ -10,38 +10,23 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import anyio
 
 from ..base.interfaces import SessionView
 from ..base.wake import threadsafe_wakeup
-from ..clock import Alarm
+from ..clock import Alarm, Clock
 from ..errors import FreezeError
 from .port import Output
 from .scope import Scope
 
+if TYPE_CHECKING:
+    from .freezes import Freezes
+
 Firing: TypeAlias = tuple[Output, Any, Scope, int]
 Match: TypeAlias = Callable[[Any], object]
 Key: TypeAlias = tuple[str, str, str | None]
-
-
-class Alarms(Protocol):
-    """The one thing a freeze asks of a clock."""
-
-    def call_later(self, delay: float, action: Callable[[], object]) -> Alarm: ...
-
-
-class Hands(Protocol):
-    """Who does in the flow's loop what was asked for here, from any thread (see `freezes.py`)."""
-
-    def let_go(self, freeze: Freeze, event: Any, *, again: bool = False) -> bool: ...
-
-    def drop(self, freeze: Freeze, *, again: bool = False) -> bool: ...
-
-    def cancel(self, freeze: Freeze) -> None: ...
-
-    def time_out(self, freeze: Freeze) -> None: ...
 
 
 class Held(dict[str, Any]):
@@ -76,7 +61,7 @@ class Freeze:
 
     def __init__(
         self,
-        hands: Hands,
+        freezes: Freezes,
         output: Output,
         session: SessionView | None,
         match: Match | None,
@@ -90,7 +75,7 @@ class Freeze:
         """The event that waits now: a dict to edit (what an Inject sent may be any value)."""
         self.error: Exception | None = None
         """Why it ended without having held anything."""
-        self._hands, self._match, self._on_held = hands, match, on_held
+        self._freezes, self._match, self._on_held = freezes, match, on_held
         self._firing: Firing | None = None
         self._got: Any = None
         self._lost = ""
@@ -104,22 +89,22 @@ class Freeze:
 
         False when nothing is held. Handlers that are plain functions have run when it returns.
         """
-        return self._hands.let_go(self, event)
+        return self._freezes.let_go(self, event)
 
     def step(self, event: Any = None) -> bool:
         """Let the held event go on, and hold the next one."""
-        return self._hands.let_go(self, event, again=True)
+        return self._freezes.let_go(self, event, again=True)
 
     def drop(self, *, again: bool = False) -> bool:
         """Take the held event out of the flow, with a `drop` row; False when nothing is held.
 
         With `again` the next one is held.
         """
-        return self._hands.drop(self, again=again)
+        return self._freezes.drop(self, again=again)
 
     def cancel(self) -> None:
         """Wait no more; an event that is held goes on as it came. Harmless twice."""
-        self._hands.cancel(self)
+        self._freezes.cancel(self)
 
     # ---- for a coroutine
 
@@ -137,7 +122,7 @@ class Freeze:
             if self.state == "waiting":
                 await wait()
         if self.state == "waiting":
-            self._hands.time_out(self)
+            self._freezes.time_out(self)
         if self._got is None and self.error is not None:
             raise self.error
         return self._got
@@ -199,7 +184,7 @@ class Freeze:
             self._got = None
         return firing
 
-    def ring_in(self, clock: Alarms, seconds: float | None, action: Callable[[], object]) -> None:
+    def ring_in(self, clock: Clock, seconds: float | None, action: Callable[[], object]) -> None:
         """Have `action` called in so many seconds, in place of what was to be called."""
         self._end_alarm()
         if seconds is not None:

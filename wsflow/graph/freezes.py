@@ -6,57 +6,32 @@ The engine asks about each firing while there are any (`Engine.gate`), and never
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from ..base.interfaces import Places, SessionView, Tell
+from ..base.interfaces import SessionView
 from ..base.snapshot import describe, snapshot
 from ..clock import checked_seconds
 from ..errors import FreezeError, ReceiveTimeoutError, SessionClosedError, WiringError
-from .freeze import Alarms, Firing, Freeze, Key, Match
+from .freeze import Firing, Freeze, Key, Match
 from .node import Node
 from .port import Input, Output
 from .scope import Scope
 from .triggers.base import Trigger
 from .triggers.catch import Catch
 
-R = TypeVar("R")
-
-
-class House(Protocol):
-    """What a freeze asks of its engine."""
-
-    tell: Tell
-    gate: Callable[[Output, Any, Scope, int], bool] | None
-
-    def let_go(self, session: SessionView | None, firing: Firing | None) -> None: ...
-
-    def wrong(self, node: str, port: str, text: str) -> None: ...
-
-
-class Call(Protocol):
-    """The way into the flow's loop from any thread."""
-
-    def __call__(self, function: Callable[..., R], *args: Any) -> R: ...
+if TYPE_CHECKING:
+    from .host import Host
 
 
 class Freezes:
     """Makes freezes and keeps those that wait or hold, by what they wait for."""
 
-    def __init__(
-        self,
-        engine: House,
-        place: Places,
-        clock: Alarms,
-        call: Call,
-        nodes: Callable[[], Mapping[str, Node]],
-        find: Callable[[str], SessionView],
-    ) -> None:
-        self._engine, self._place, self._clock = engine, place, clock
-        self._call = call
-        self._nodes, self._find = nodes, find
+    def __init__(self, host: Host, find: Callable[[str], SessionView]) -> None:
+        self._engine, self._place, self._clock = host.engine, host.place, host.clock
+        self._call, self._nodes, self._find = host.call, host.graph.nodes, find
         self._freezes: dict[Key, Freeze] = {}
 
-    def freezes(self) -> list[Freeze]:
+    def all(self) -> list[Freeze]:
         """Return those that wait or hold, oldest first."""
         return list(self._freezes.values())
 
@@ -97,7 +72,7 @@ class Freezes:
                 f"{output.label} can not be frozen: {node.name!r} does not bring events in from "
                 f"outside, so no session would wait in order; {example}"
             )
-        if self._nodes().get(node.name) is not node:
+        if self._nodes.get(node.name) is not node:
             raise WiringError(f"{output.label} is not part of this flow (any more)")
         return output
 
@@ -128,7 +103,7 @@ class Freezes:
         session = scope.session
         if session is not None and output.name == "close":
             self._session_ended(session, output, event)
-        for freeze in self.freezes():
+        for freeze in self.all():
             try:
                 wanted = freeze.wants(output, event, session)
             except BaseException as error:  # noqa: BLE001 (promise P4)
@@ -142,7 +117,7 @@ class Freezes:
 
     def _session_ended(self, session: SessionView, output: Output, event: Any) -> None:
         """Who waits for another event of this session waits in vain."""
-        for freeze in self.freezes():
+        for freeze in self.all():
             if freeze.session is session and freeze.port is not output and not freeze.is_holding:
                 self.end(freeze, SessionClosedError(session.path, event["code"], event["reason"]))
 
@@ -245,12 +220,12 @@ class Freezes:
 
     def thaw(self, why: str, *, fire: bool = True) -> None:
         """End them all."""
-        for freeze in self.freezes():
+        for freeze in self.all():
             self.end(freeze, FreezeError(why), fire=fire)
 
     def forget(self, node: Node) -> None:
         """A node was taken out of the flow."""
-        for freeze in self.freezes():
+        for freeze in self.all():
             if freeze.port.node is node:
                 self.end(freeze, FreezeError(f"trigger {node.name!r} was taken out of the flow"))
 

@@ -9,37 +9,16 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self
 
 from ..base.current import current_flow
-from ..base.interfaces import Places
 from ..errors import HandlerError, UnknownNameError, UnknownPortError, WiringError
 from ..types import Handler
 from .port import Input, Output, Port, Wire
 
 if TYPE_CHECKING:
     from .context import NodeContext
-
-R = TypeVar("R")
-
-
-class Host(Protocol):
-    """The flow, as its nodes know it."""
-
-    name: str
-    place: Places
-
-    def connect(self, source: Any, target: Any) -> Any: ...
-
-    def disconnect_port(self, port: Port) -> None: ...
-
-    def call(self, function: Callable[..., R], *args: Any) -> R: ...
-
-    def post(self, function: Callable[..., object], *args: Any) -> None: ...
-
-    def redefined(self, node: Node) -> None: ...
-
-    def where(self, source: Output, field: str, name: str | None) -> Any: ...
+    from .host import Host
 
 
 class Node:

@@ -85,7 +85,7 @@ class DiagramPart(Part):
 
     def __init__(self, flow: Flow) -> None:
         super().__init__(flow)
-        self._store = flow._store
+        self._store = flow._host.store
         self._looked_at = 0.0
         self._signature: Any = None
         self._picture: Layout | None = None
@@ -110,7 +110,7 @@ class DiagramPart(Part):
             return None
         self._looked_at = now
         try:
-            wires = self.flow.wires
+            wires = self.flow._host.wires
         except RuntimeError:  # a port is being added in the loop's thread: the next look sees it
             return None
         news = self._drawn(wires)

@@ -118,7 +118,7 @@ class PanelFreezes:
 
     def _look(self) -> list[PanelFreeze]:
         with self._lock:
-            there = self._flow.freezes
+            there = self._flow._host.freezes.all()
             for gone in [freeze for freeze in self._known if freeze not in there]:
                 del self._known[gone]
             for freeze in there:

@@ -72,7 +72,7 @@ class LogPart(Part):
 
     def __init__(self, flow: Flow) -> None:
         super().__init__(flow)
-        self._store = flow._store
+        self._store = flow._host.store
         self._view = View(0, RowFilter(self._store))
         self._places = 0
 

@@ -97,7 +97,7 @@ class Page:
             self._tell({"answer": number, "error": f"this wsflow has no {what}: reload the page"})
             return
         method = getattr(there, action)
-        self.flow.post(self._do, method, given, number)
+        self.flow._host.post(self._do, method, given, number)
 
     def _do(self, method: Callable[..., Any], given: dict[str, Any], number: Any) -> None:
         try:
@@ -108,7 +108,7 @@ class Page:
     def close(self) -> None:
         """The page is gone."""
         for part in self._parts.values():
-            self.flow.post(_let_go, part)
+            self.flow._host.post(_let_go, part)
 
 
 def _let_go(part: Part) -> None:

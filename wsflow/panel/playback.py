@@ -81,7 +81,7 @@ class Playback:
         Raises:
             RecordingError: that is no name, or the file can not be written.
         """
-        if name in self.flow._recorders or is_live(resolve(name, self.recordings.folder)):
+        if name in self.flow._host.recorders or is_live(resolve(name, self.recordings.folder)):
             raise RecordingError(f"{name!r} is being recorded already")
         self._trouble = ""
         self.flow.record(name, folder=self.recordings.folder)
@@ -106,13 +106,13 @@ class Playback:
 
     def _recorder(self, name: str) -> Recorder:
         try:
-            return self.flow._recorders[name]
+            return self.flow._host.recorders[name]
         except KeyError:
             raise RecordingError(f"{name!r} is not being recorded any more") from None
 
     def recorders(self) -> list[News]:
         """Return what is being recorded, also from a cell; notes which has failed."""
-        there = dict(self.flow._recorders)
+        there = dict(self.flow._host.recorders)
         for name, recorder in list(self._recorders.items()):
             if there.get(name) is not recorder:
                 del self._recorders[name]

@@ -61,7 +61,7 @@ class Rates:
 
     def __init__(self, flow: Flow) -> None:
         self._flow = flow
-        self._store: Store = flow._store
+        self._store: Store = flow._host.store
         self._next = 1
         self._seconds: deque[Second] = deque(maxlen=KEPT_SECONDS)
         self._places: list[Place] = []

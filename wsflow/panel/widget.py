@@ -67,7 +67,7 @@ class Panel(anywidget.AnyWidget):
         """A page has opened, or came back: it starts from nothing and is told everything."""
         self._bye(who)
         if isinstance(origin, str) and "://" in origin and origin.isascii() and len(origin) < 300:
-            self._flow.trust_origin(origin)
+            self._flow._host.trust_origin(origin)
         flow = self._flow
         parts = [StatusPart(flow), *(PART_CLASSES[name](flow) for name in self.parts)]
         page = Page(flow, parts, lambda news: self.send({"to": who, **news}))

@@ -10,7 +10,7 @@ import sys
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote, urlencode
 
 from ..base.bodies import size_of
@@ -20,8 +20,7 @@ from ..base.urls import PathTemplate
 from ..compare.answer import EARLIER, NOBODY, Answer
 from ..errors import ReplayError
 from ..graph.declarations import Declarations
-from ..graph.engine import Engine
-from ..graph.node import Node
+from ..graph.host import Host
 from ..graph.nodes.barrier import Barrier
 from ..graph.nodes.connections import Connections
 from ..graph.nodes.debounce import Debounce
@@ -33,11 +32,13 @@ from ..graph.triggers.inject import Inject
 from ..graph.triggers.multi import MultiTrigger
 from ..graph.triggers.timer import Timer
 from ..graph.triggers.websocket import WebSocketTrigger
-from ..log.store import Store
 from ..types import Data
-from ..wire.endpoint import Admission, Endpoint
+from ..wire.endpoint import Admission
 from ..wire.session import Session
 from .virtual_time import VirtualLoop
+
+if TYPE_CHECKING:
+    from ..host import FlowHost
 
 CLOSING = 5.0
 """Virtual seconds a client takes to answer a Close, unless it is recorded when it did."""
@@ -47,8 +48,9 @@ NONE = -sys.maxsize
 """How far the number of no event is ahead: below all there are."""
 
 
-def copy(source: Declarations, target: Declarations) -> None:
+def copy(source: Host, target: Declarations) -> None:
     """Declare in `target` all that is declared in `source`."""
+    host = target._host
     for node in source.nodes.values():
         match node:
             case WebSocketTrigger():
@@ -71,7 +73,7 @@ def copy(source: Declarations, target: Declarations) -> None:
             case Barrier():
                 target.barrier(node.tasks, name=node.name, limit=node.limit)
             case Switch():
-                made_switch = target.switch(node.field, name=node.name)
+                made_switch = host.switch(node.field, node.name)
                 for _, value in node.cases:
                     made_switch.case(value)
             case Throttle():
@@ -88,12 +90,12 @@ def copy(source: Declarations, target: Declarations) -> None:
                     setup=node.prepare,
                 )
     nodes = target.nodes
-    for wire in source.wires:
+    for wire in source.graph.wires():
         start, output, end, entrance = wire.key
         target.connect(nodes[start].output(output), nodes[end].input(entrance))
 
 
-def lead(target: Declarations, was: Mapping[str, Any]) -> None:
+def lead(target: Host, was: Mapping[str, Any]) -> None:
     """Have those timers that are what they were tick when the recording says; `was` tells how they
     were. The others are new or were changed: they tick in virtual time, and only in that."""
     then = {
@@ -106,13 +108,8 @@ def lead(target: Declarations, was: Mapping[str, Any]) -> None:
             node.led = then.get(node.name) == node.seconds
 
 
-class Part(Protocol):
+class Playing(Protocol):
     """A flow that plays."""
-
-    name: str
-
-    @property
-    def nodes(self) -> dict[str, Node]: ...
 
     async def start(self) -> None: ...
 
@@ -122,29 +119,20 @@ class Part(Protocol):
 class Sandbox:
     """Where a replay plays: opens recorded sessions by the front door and listens to answers."""
 
-    def __init__(
-        self,
-        flow: Part,
-        endpoint: Endpoint,
-        engine: Engine,
-        paths: Callable[[], list[str]],
-        store: Store,
-        loop: VirtualLoop,
-    ) -> None:
-        self.flow = flow
-        self._endpoint, self._engine, self._paths = endpoint, engine, paths
-        self._store, self._loop = store, loop
+    def __init__(self, flow: Playing, host: FlowHost, loop: VirtualLoop) -> None:
+        self.flow, self._host, self._engine = flow, host, host.engine
+        self._endpoint, self._store, self._loop = host.endpoint(None), host.store, loop
         self._firsts, self._aheads, self._ahead = list[int](), list[int](), NONE
         """From which scope on by how much the recorded numbers are ahead."""
-        self.origins = store, self.origin
+        self.origins = host.store, self.origin
         self._watershed = 0
         """Scopes up to this one began before the recording did."""
         self._ending = False
-        endpoint.max_sessions = sys.maxsize  # who was let in then is let in now
+        self._endpoint.max_sessions = sys.maxsize  # who was let in then is let in now
 
     async def start(self) -> None:
         """Begin; everything that runs from here on knows that it is a replay."""
-        current_flow.set(self.flow)
+        current_flow.set(self._host)
         await self.flow.start()
 
     async def stop(self) -> None:
@@ -220,9 +208,9 @@ class Sandbox:
         if isinstance(verdict, Admission):
             return verdict
         raise ReplayError(
-            f"session {facts['id']!r} connected to {path!r}, which flow {self.flow.name!r} does "
+            f"session {facts['id']!r} connected to {path!r}, which flow {self._host.name!r} does "
             f"not take ({verdict.status}: {verdict.body.strip()}); "
-            f"its routes: {', '.join(self._paths()) or 'none'}. "
+            f"its routes: {', '.join(self._host.paths) or 'none'}. "
             "Declare the route, or play other sessions only: replay(..., sessions=[...])"
         )
 
@@ -234,7 +222,7 @@ class Sandbox:
     def _spellings(self, path: str, params: dict[str, str]) -> list[str]:
         """Return the raw paths that routes with these parameters make of them."""
         found = []
-        for template in map(PathTemplate, self._paths()):
+        for template in map(PathTemplate, self._host.paths):
             if set(template.names) == set(params):
                 names = iter(template.names)
                 segments = [params[next(names)] if one is None else one for one in template.shape]
@@ -247,7 +235,7 @@ class Sandbox:
         gone.
         """
         self.about(scope)
-        match self.flow.nodes.get(name):
+        match self._host.nodes.get(name):
             case Timer() as timer if timer.led and isinstance(value, dict):
                 timer.fire({"count": value.get("count", 0), "time": value.get("time", 0.0)})
             case Inject() as inject:
@@ -266,7 +254,7 @@ class Sandbox:
         found = self._endpoint.routes.http(path)
         if found is None or method not in found[0]:
             raise ReplayError(
-                f"the request {method} {path!r} has no route in flow {self.flow.name!r}. "
+                f"the request {method} {path!r} has no route in flow {self._host.name!r}. "
                 f"Declare it: flow.http({event.get('routePath', path)!r}, method={method!r})"
             )
         query = urlencode(event.get("query") or {}, doseq=True)

@@ -131,7 +131,7 @@ async def test_a_case_without_a_wire_goes_to_default(flow: Flow) -> None:
 
 async def test_it_sorts_http_bodies_and_values_of_nodes_too(flow: Flow) -> None:
     kept: list[Any] = []
-    kind = flow.switch("kind")
+    kind = flow._host.switch("kind", "where kind")
 
     @flow.node
     def answer(ev: Any, ctx: Context) -> None:
@@ -154,10 +154,10 @@ async def test_it_sorts_http_bodies_and_values_of_nodes_too(flow: Flow) -> None:
 
 
 def test_declared_again_in_a_notebook_it_looks_at_the_other_field(flow: Flow) -> None:
-    switch = flow.switch("a", name="sort")
+    switch = flow._host.switch("a", "sort")
     switch["x"] >> flow.node(lambda: None, name="sink")
     switch.look_at("b")
-    assert (switch.field, len(flow.wires)) == ("b", 1)
+    assert (switch.field, len(flow._host.wires)) == ("b", 1)
     assert repr(switch) == "<Switch sort by b: x>"
 
 
@@ -171,7 +171,7 @@ def test_a_field_that_is_none_is_refused(flow: Flow, field: Any) -> None:
 @pytest.mark.parametrize("value", [[], {}, b"x", object(), float("nan"), ("a", "b")])
 def test_a_case_no_json_field_can_have_is_refused(flow: Flow, value: Any) -> None:
     with pytest.raises(WiringError, match="a case of 'where v' is text, a number, True, False"):
-        flow.switch("v")[value]
+        flow._host.switch("v", "where v")[value]
 
 
 async def test_the_port_of_a_case_may_be_renamed_or_removed(flow: Flow) -> None:
@@ -183,7 +183,7 @@ async def test_the_port_of_a_case_may_be_renamed_or_removed(flow: Flow) -> None:
 
 
 def test_the_port_of_a_case_is_one(flow: Flow) -> None:
-    switch = flow.switch("v")
+    switch = flow._host.switch("v", "where v")
     assert switch["x"] is switch["x"]
     assert switch[1] is switch[1.0]
     assert switch[1] is not switch[True]

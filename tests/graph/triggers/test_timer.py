@@ -332,7 +332,7 @@ def test_it_has_ticked_as_often_as_its_period_fits_into_the_time_it_ran(
                 flow.resume()
             elif isinstance(step, float):
                 clock.advance(step)
-                ran += step * (not flow.paused)
+                ran += step * (not flow._host.paused)
             assert len(kept) == ran // seconds
         await flow.stop()
 

@@ -6,36 +6,23 @@ A task says so in the event's own scope: `ctx.emit("left_done", value)`. Two eve
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from ...base.interfaces import Tell
 from ...base.snapshot import snapshot
-from ...clock import Alarm
 from ...errors import WiringError
 from ..context import Context
-from ..node import Host, Node
+from ..node import Node
 
-
-class Alarms(Protocol):
-    """The one thing a barrier asks of a clock."""
-
-    def call_later(self, delay: float, action: Callable[[], object]) -> Alarm: ...
+if TYPE_CHECKING:
+    from ..host import Host
 
 
 class Barrier(Node):
     """Make one with `flow.barrier(("left", "right"))`: input `in`, an output a task, and `out`."""
 
-    def __init__(
-        self,
-        host: Host,
-        name: str,
-        tasks: Iterable[str],
-        limit: float,
-        tell: Tell,
-        clock: Alarms,
-    ) -> None:
+    def __init__(self, host: Host, name: str, tasks: Iterable[str], limit: float) -> None:
         super().__init__(host, name)
-        self._tell, self._clock = tell, clock
+        self._tell, self._clock = host.tell, host.clock
         self.rearrange(tuple(tasks), limit)
         self._expired = host.place("drop", name, "in")
         self.define(self._wait)

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ...base.bodies import to_sendable
-from ...base.interfaces import SessionView, Tell
+from ...base.interfaces import SessionView
 from ...base.snapshot import snapshot
 from ...errors import WiringError
 from ..context import Context
-from ..node import Host, Node
+from ..node import Node
+
+if TYPE_CHECKING:
+    from ..host import Host
 
 Excepted: TypeAlias = Any
 """Whom a broadcast leaves out: a session or its id, or several of them."""
@@ -49,11 +52,9 @@ class Connections(Node):
     routed there everybody gets the body, of a message event the message.
     """
 
-    def __init__(
-        self, host: Host, name: str, tell: Tell, current: Callable[[], Context | None]
-    ) -> None:
+    def __init__(self, host: Host, name: str) -> None:
         super().__init__(host, name, ("req", "close", "broadcast"), ())
-        self._tell, self._current = tell, current
+        self._tell, self._current = host.tell, host.engine.current
         self._members: dict[str, Context] = {}
         self._groups: dict[str, dict[str, None]] = {}
         self._place = host.place("broadcast", name, "broadcast")

@@ -5,23 +5,17 @@ Events go on in their own scope: a reply behind them reaches the client that sen
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from ...clock import Alarm, checked_seconds
 from ...errors import HandlerError
 from ...types import Handler
 from ..context import Context, NodeContext
-from ..node import Host, Node
+from ..node import Node
 
-
-class Alarms(Protocol):
-    """What a debounce asks of a clock."""
-
-    def now(self) -> float: ...
-
-    def call_later(self, delay: float, action: Callable[[], object]) -> Alarm: ...
+if TYPE_CHECKING:
+    from ..host import Host
 
 
 class Waiting:
@@ -42,10 +36,10 @@ class Debounce(Node):
     those of one. What is kept of a session goes when it closes.
     """
 
-    def __init__(self, host: Host, name: str, seconds: float, clock: Alarms) -> None:
+    def __init__(self, host: Host, name: str, seconds: float) -> None:
         super().__init__(host, name, ("in",), ("out", "dropped"))
         self.retime(seconds)
-        self._clock = clock
+        self._clock = host.clock
         self._waiting: dict[int, Waiting] = {}
         """By the session's number; 0 is no session."""
         self._known: set[int] = set()

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ...errors import WiringError
 from ..context import Context
-from ..node import Host, Node
+from ..node import Node
 from ..port import Output
+
+if TYPE_CHECKING:
+    from ..host import Host
 
 Key: TypeAlias = tuple[str, Any]
 
@@ -21,7 +24,7 @@ _ABSENT: Any = object()
 
 
 class Switch(Node):
-    """Make one with `chat.message.where("action")`, or `flow.switch("action")`.
+    """Make one with `actions = chat.message.where("action")`; wire more to it with `>>`.
 
     `actions["move"] >> node` takes the events whose field is "move"; text, numbers, true, false and
     null can be cases. Input `in`; an output for each case, and `default` for all else: another

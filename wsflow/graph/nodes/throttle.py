@@ -5,17 +5,14 @@ Events go on in their own scope: a reply behind them reaches the client that sen
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from ...clock import checked_seconds
 from ..context import Context
-from ..node import Host, Node
+from ..node import Node
 
-
-class Now(Protocol):
-    """The one thing a throttle asks of a clock."""
-
-    def now(self) -> float: ...
+if TYPE_CHECKING:
+    from ..host import Host
 
 
 class Throttle(Node):
@@ -26,10 +23,10 @@ class Throttle(Node):
     timers) count as those of one. What is kept of a session goes when it closes.
     """
 
-    def __init__(self, host: Host, name: str, seconds: float, clock: Now) -> None:
+    def __init__(self, host: Host, name: str, seconds: float) -> None:
         super().__init__(host, name, ("in",), ("out", "dropped"))
         self.retime(seconds)
-        self._clock = clock
+        self._clock = host.clock
         self._last: dict[int, float] = {}
         """When an event last went on, by the session's number; 0 is no session."""
         self.define(self._pass)

@@ -3,40 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from ...base.interfaces import SessionView, Tell
 from ...errors import HandlerError
 from ...types import Handler
-from ..context import Context
-from ..node import Host, Node
-from ..port import Input, Output
-from ..scope import Respond, Scope
+from ..node import Node
+from ..port import Input
 
-
-class EngineView(Protocol):
-    """The engine, as triggers know it."""
-
-    tell: Tell
-    catchers: list[Output]
-    running: bool
-    paused: bool
-
-    def current(self) -> Context | None: ...
-
-    def scope(self, session: SessionView | None, respond: Respond | None) -> Scope: ...
-
-    def fire(self, output: Output, event: Any, scope: Scope, cause: int) -> None: ...
-
-    def failed(self, ctx: Context, value: Any, error: BaseException) -> None: ...
+if TYPE_CHECKING:
+    from ..host import Host
 
 
 class Trigger(Node):
     """A node that produces events from outside the flow."""
 
-    def __init__(self, host: Host, name: str, engine: EngineView, outputs: Iterable[str]) -> None:
+    def __init__(self, host: Host, name: str, outputs: Iterable[str]) -> None:
         super().__init__(host, name, (), outputs)
-        self.engine = engine
+        self.engine = host.engine
 
     def define(self, function: Handler, **_: Any) -> None:
         raise HandlerError(f"{self.name!r} is a trigger and takes no handler; wire its ports")

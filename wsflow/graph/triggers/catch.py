@@ -5,8 +5,12 @@ The event stays in the scope it failed in, so a node behind Catch can still answ
 
 from __future__ import annotations
 
-from ..node import Host
-from .base import EngineView, Trigger
+from typing import TYPE_CHECKING
+
+from .base import Trigger
+
+if TYPE_CHECKING:
+    from ..host import Host
 
 
 class Catch(Trigger):
@@ -16,9 +20,9 @@ class Catch(Trigger):
     handler raised, where, and with which value. Errors behind it are not caught again.
     """
 
-    def __init__(self, host: Host, name: str, engine: EngineView) -> None:
-        super().__init__(host, name, engine, ("out",))
-        engine.catchers.append(self.outputs["out"])
+    def __init__(self, host: Host, name: str) -> None:
+        super().__init__(host, name, ("out",))
+        host.engine.catchers.append(self.outputs["out"])
 
     def removed(self) -> None:
         """Catch no more."""

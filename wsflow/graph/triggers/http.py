@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 import anyio
@@ -18,23 +18,19 @@ from ...base.bodies import to_json
 from ...base.interfaces import Headers, Left, Refusal, Reply, Request
 from ...base.snapshot import describe, snapshot
 from ...base.urls import PathTemplate, parse_query
-from ...clock import Alarm
 from ...errors import ClientGoneError, ReplyError
 from ...events import is_reply
 from ...types import HttpEvent
 from ..context import Context
-from ..node import Host
 from ..scope import Scope
-from .base import EngineView, Trigger
+from .base import Trigger
+
+if TYPE_CHECKING:
+    from ..engine import Engine
+    from ..host import Host
 
 TIMEOUT = 120.0
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
-
-
-class Alarms(Protocol):
-    """The one thing this trigger asks of a clock."""
-
-    def call_later(self, delay: float, action: Any) -> Alarm: ...
 
 
 class RequestTrigger(Trigger):
@@ -44,19 +40,17 @@ class RequestTrigger(Trigger):
         self,
         host: Host,
         name: str,
-        engine: EngineView,
         template: PathTemplate,
         methods: tuple[str, ...],
-        clock: Alarms,
     ) -> None:
         self.methods = methods
         """Those it registers; a wire may be needed too (see `takes`)."""
         ports = dict.fromkeys(map(self.port_of, methods))
-        super().__init__(host, name, engine, tuple(ports))
+        super().__init__(host, name, tuple(ports))
         self.template, self.pattern = template, template.pattern
         self.timeout = TIMEOUT
         """Seconds after which the client gets 504."""
-        self._clock = clock
+        self._clock = host.clock
         self._places = {port: host.place("req", name, port, template.pattern) for port in ports}
 
     def port_of(self, method: str) -> str:
@@ -146,19 +140,17 @@ class HttpTrigger(RequestTrigger):
         self,
         host: Host,
         name: str,
-        engine: EngineView,
         template: PathTemplate,
         method: str,
-        clock: Alarms,
     ) -> None:
-        super().__init__(host, name, engine, template, (method,), clock)
+        super().__init__(host, name, template, (method,))
         self.method = method
 
 
 class _Answer:
     """The one response of one request."""
 
-    def __init__(self, engine: EngineView) -> None:
+    def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._reply: Reply | None = None
         self._late = "the request was answered already: the first response wins"

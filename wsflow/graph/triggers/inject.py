@@ -6,12 +6,14 @@ What enters is recorded, so that a replay plays it like everything else that cam
 from __future__ import annotations
 
 import copy
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...base.snapshot import describe, snapshot
 from ...errors import NotRunningError, WiringError
-from ..node import Host
-from .base import EngineView, Trigger
+from .base import Trigger
+
+if TYPE_CHECKING:
+    from ..host import Host
 
 _STORED: Any = object()
 
@@ -23,8 +25,8 @@ class Inject(Trigger):
     any thread; at the end of a cell it shows a button that does the same.
     """
 
-    def __init__(self, host: Host, name: str, engine: EngineView, payload: Any = None) -> None:
-        super().__init__(host, name, engine, ("out",))
+    def __init__(self, host: Host, name: str, payload: Any = None) -> None:
+        super().__init__(host, name, ("out",))
         self.count = 0
         """How often it has fired."""
         self._place = host.place("fire", name, "out")

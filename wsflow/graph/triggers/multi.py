@@ -5,16 +5,19 @@ Opposite: the HTTP Trigger, which takes one method and everything. Contract: tri
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import anyio.to_thread
 
 from ...base.bodies import to_json
 from ...base.interfaces import Headers, Refusal
 from ...base.urls import PathTemplate
 from ...types import HttpEvent
-from ..node import Host
 from ..schema import Schema
-from .base import EngineView
-from .http import Alarms, RequestTrigger
+from .http import RequestTrigger
+
+if TYPE_CHECKING:
+    from ..host import Host
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
@@ -35,10 +38,8 @@ class MultiTrigger(RequestTrigger):
     PATCH that fails gets 422 with the reasons, and nothing is routed.
     """
 
-    def __init__(
-        self, host: Host, name: str, engine: EngineView, template: PathTemplate, clock: Alarms
-    ) -> None:
-        super().__init__(host, name, engine, template, METHODS, clock)
+    def __init__(self, host: Host, name: str, template: PathTemplate) -> None:
+        super().__init__(host, name, template, METHODS)
         self.schema: Schema | None = None
         """What bodies must fit; None takes all."""
 

@@ -7,26 +7,17 @@ while the flow is paused. In a replay it ticks when it ticked then, or else in v
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from ...base.snapshot import snapshot
 from ...clock import Alarm, checked_seconds
 from ...types import TimerEvent
 from ..context import NodeContext
-from ..node import Host
 from ..scope import Scope
-from .base import EngineView, Trigger
+from .base import Trigger
 
-
-class Beat(Protocol):
-    """What a timer asks of a clock."""
-
-    def now(self) -> float: ...
-
-    def time_ns(self) -> int: ...
-
-    def call_later(self, delay: float, action: Callable[[], object]) -> Alarm: ...
+if TYPE_CHECKING:
+    from ..host import Host
 
 
 class Timer(Trigger):
@@ -40,16 +31,14 @@ class Timer(Trigger):
     blocked the loop, ticks are left out, and a `drop` row says so.
     """
 
-    def __init__(
-        self, host: Host, name: str, engine: EngineView, seconds: float, clock: Beat
-    ) -> None:
-        super().__init__(host, name, engine, ("out",))
+    def __init__(self, host: Host, name: str, seconds: float) -> None:
+        super().__init__(host, name, ("out",))
         self.seconds = checked_seconds(seconds, "a timer takes")
         self.count = 0
         """How often it has fired since the flow started."""
         self.led = False
         """Whether a recording says when it ticks (see `clone.py`)."""
-        self._clock = clock
+        self._clock = host.clock
         self._place, self._left_out = (
             host.place("fire", name, "out"),
             host.place("drop", name, "out"),

@@ -6,7 +6,7 @@ Contract: trigger-model section 2. The `response` listener of a scope is this tr
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from ...base.bodies import to_data
 from ...base.interfaces import CLOSE_NORMAL, SessionView, check_close
@@ -15,9 +15,11 @@ from ...base.urls import PathTemplate
 from ...errors import ReplyError
 from ...types import CloseEvent, Data, Query, SocketEvent
 from ..context import Context
-from ..node import Host
 from ..scope import Scope
-from .base import EngineView, Trigger
+from .base import Trigger
+
+if TYPE_CHECKING:
+    from ..host import Host
 
 _ABSENT: Any = object()
 
@@ -30,8 +32,8 @@ class WebSocketTrigger(Trigger):
     `close` also `code` (None when nobody told) and `reason`.
     """
 
-    def __init__(self, host: Host, name: str, engine: EngineView, template: PathTemplate) -> None:
-        super().__init__(host, name, engine, ("req", "message", "close"))
+    def __init__(self, host: Host, name: str, template: PathTemplate) -> None:
+        super().__init__(host, name, ("req", "message", "close"))
         self.template = template
         self.subprotocols: tuple[str, ...] = ()
         """What it speaks; a client gets the first one it offered."""
