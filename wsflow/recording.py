@@ -103,7 +103,7 @@ class Recording(Reader):
     ) -> Ghosts:
         """Return a seeded crowd of `n` clients that do again what its sessions did.
 
-        `await crowd.haunt(flow)` sends them to a flow, `crowd.haunt("ws://...")` to a server;
+        `await crowd.run(flow)` sends them to a flow, `crowd.run("ws://...")` to a server;
         `faults` are shares of clients or messages: `drop`, `slow`, `duplicate`.
         """
         from .replay.crowd import ghosts

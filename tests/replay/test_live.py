@@ -22,10 +22,9 @@ from wsflow import Flow
 from wsflow.compare.report import Report
 from wsflow.compare.rules import Rules
 from wsflow.demo import chat_flow
-from wsflow.errors import ReplayError
 from wsflow.graph.context import Context
 from wsflow.recording import Recording
-from wsflow.replay import live as livereplay
+from wsflow.replay import live
 from wsflow.replay.address import Address
 from wsflow.replay.live import replay_to
 from wsflow.types import HttpEvent, MessageEvent
@@ -219,7 +218,7 @@ def post(url: str, data: bytes) -> None:
 def test_only_some_sessions_and_only_up_to_a_moment(
     chat: Recording, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(livereplay, "PATIENCE", 0.2)  # for what others would have said
+    monkeypatch.setattr(live, "MAX_WAIT", 0.2)  # for what others would have said
     server = Chat()
     (bob,) = {row.session for row in chat.rows() if row.path == "/chat/bob"}
     with server.serving() as url:
@@ -229,27 +228,6 @@ def test_only_some_sessions_and_only_up_to_a_moment(
 
 
 # ---- servers that are not there, or not as they should be
-
-
-def test_nobody_listens_there(chat: Recording) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        url = f"ws://127.0.0.1:{taken.getsockname()[1]}"
-        with pytest.raises(ReplayError, match=rf"nobody listens at {url} \(.*refused.*start that"):
-            played(url, chat)
-
-
-@pytest.mark.parametrize(
-    "url", ["", "chat", "http://x", "ws://", "ws://x:0", "ws://x:y", "ws://[x"]
-)
-def test_what_is_no_address(chat: Recording, url: str) -> None:
-    with pytest.raises(ReplayError, match="is no address of a WebSocket server: ws://host:port"):
-        replay_to(url, chat)
-
-
-def test_ports_of_addresses() -> None:
-    ports = [Address.of(f"{one}://x").port for one in ("ws", "wss")]
-    assert [*ports, Address.of("ws://x:8").port] == [80, 443, 8]
 
 
 async def test_a_refused_handshake_is_told_and_its_answers_are_missing(chat: Recording) -> None:
@@ -279,7 +257,7 @@ def test_a_web_server_without_websockets_is_told(chat: Recording) -> None:
 def test_a_server_that_says_nothing_is_not_waited_for_forever(
     chat: Recording, speed: float | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(livereplay, "PATIENCE", 0.2)
+    monkeypatch.setattr(live, "MAX_WAIT", 0.2)
     got: list[Any] = []
 
     def mute(connection: ServerConnection) -> None:
@@ -295,8 +273,8 @@ def test_a_server_that_says_nothing_is_not_waited_for_forever(
 def test_a_server_that_shakes_no_hands_is_not_waited_for_forever(
     chat: Recording, speed: float | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(livereplay, "PATIENCE", 0.2)
-    monkeypatch.setattr(livereplay, "LEAVE", 0.2)
+    monkeypatch.setattr(live, "MAX_WAIT", 0.2)
+    monkeypatch.setattr(live, "LEAVE", 0.2)
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
@@ -307,7 +285,7 @@ def test_a_server_that_shakes_no_hands_is_not_waited_for_forever(
 def test_a_server_that_leaves_early_is_no_disaster(
     chat: Recording, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(livereplay, "PATIENCE", 1.0)
+    monkeypatch.setattr(live, "MAX_WAIT", 1.0)
 
     def brief(connection: ServerConnection) -> None:
         connection.send(f"{connection.recv()!s}, and goodbye")

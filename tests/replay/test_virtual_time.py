@@ -324,7 +324,7 @@ def test_a_thread_that_never_ends_does_not_hold_time_up(monkeypatch: pytest.Monk
 
 
 def test_time_waits_for_a_socket_of_a_handler(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(virtual, "PATIENCE", 10.0)
+    monkeypatch.setattr(virtual, "SOCKET_WAIT", 10.0)
 
     async def main(loop: VirtualLoop) -> str:
         ours, theirs = socket.socketpair()
@@ -350,7 +350,7 @@ def test_an_idle_socket_holds_nothing_up() -> None:
 
     began = time.monotonic()
     assert played(main) == pytest.approx(300)
-    assert time.monotonic() - began < 300 * virtual.PATIENCE * 0.8
+    assert time.monotonic() - began < 300 * virtual.SOCKET_WAIT * 0.8
 
 
 def test_time_stands_for_what_is_overdue_while_a_thread_works() -> None:

@@ -1,6 +1,7 @@
-"""The address of a live server: how recorded sessions and requests get there.
+"""The address of a live server: how recorded sessions and requests get there, and leave again.
 
-Secrets were never recorded; what a server wants instead stands in the address, as its query.
+Replay and ghosts both go by it. Secrets were never recorded; what a server wants instead stands in
+the address, as its query.
 """
 
 from __future__ import annotations
@@ -11,12 +12,12 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlsplit
 
+from ..base.secrets import REDACTED
 from ..compare.answer import Answer
 from ..errors import RefusedError, ReplayError
-from .crowd import _is_own, _known
 
 if TYPE_CHECKING:
     from websockets.asyncio.client import ClientConnection
@@ -25,7 +26,15 @@ REACH = 5.0
 """Seconds after which nobody listens there, or a request has no response."""
 
 MAX_ANSWER = 64 * 2**20
-"""Bytes an answer may have."""
+"""Bytes an answer to a request may have."""
+
+HANDSHAKE = {"host", "upgrade", "connection", "origin", "content-length", "user-agent"}
+"""Headers that belong to a connection; each makes its own. So does all that is `sec-websocket-`."""
+
+SUBPROTOCOLS = "sec-websocket-protocol"
+"""But for this one: which subprotocols are offered is the client's to say."""
+
+Pairs: TypeAlias = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
@@ -57,9 +66,9 @@ class Address:
         """The TCP port."""
         return self.parts.port or (443 if self.is_secure else 80)
 
-    def target(self, path: str, query: Any) -> str:
+    def target(self, path: str, query: Pairs) -> str:
         """Return path and query of a recorded request, for this server."""
-        pairs = urlencode([*_known(query), *parse_qsl(self.parts.query)])
+        pairs = urlencode([*query, *parse_qsl(self.parts.query)])
         return f"{self.parts.path.rstrip('/')}{quote(path)}{'?' if pairs else ''}{pairs}"
 
     def reach(self) -> None:
@@ -73,8 +82,10 @@ class Address:
             ) from error
 
     @asynccontextmanager
-    async def connect(self, facts: dict[str, Any]) -> AsyncIterator[ClientConnection]:
-        """Connect as a recorded session did.
+    async def connect(
+        self, path: str, query: Pairs, headers: Pairs, **options: Any
+    ) -> AsyncIterator[ClientConnection]:
+        """Connect as a recorded session did; `options` go to `websockets.connect`.
 
         Raises:
             RefusedError: the server does not want it.
@@ -84,26 +95,22 @@ class Address:
         from websockets.exceptions import InvalidStatus, WebSocketException
         from websockets.typing import Subprotocol
 
-        headers = {key.lower(): one for key, one in _known(facts.get("headers")) if _is_own(key)}
-        offered = headers.pop("sec-websocket-protocol", "").split(",")
-        target = self.target(str(facts["path"]), facts.get("query"))
+        offered = ",".join(one for key, one in headers if key.lower() == SUBPROTOCOLS).split(",")
+        target = self.target(path, query)
         try:
             connection = await connect(
                 f"{self.parts.scheme}://{self.parts.netloc}{target}",
-                additional_headers=headers,
+                additional_headers=[one for one in headers if one[0].lower() != SUBPROTOCOLS],
                 subprotocols=[Subprotocol(one.strip()) for one in offered if one.strip()] or None,
-                compression=None,
                 proxy=None,
-                max_size=MAX_ANSWER,
-                open_timeout=None,  # time is virtual here: the target has the patience
                 ping_interval=None,
-                close_timeout=None,
+                **options,
             )
         except InvalidStatus as error:
             told = (error.response.body or b"").decode(errors="replace")
-            raise RefusedError(target, error.response.status_code, told) from error
-        except (WebSocketException, ValueError) as error:
-            raise ConnectionError(f"no WebSocket at {target!r}: {error}") from error
+            raise RefusedError(path, error.response.status_code, told) from error
+        except (WebSocketException, ValueError, TimeoutError) as error:
+            raise ConnectionError(f"no WebSocket at {path!r}: {error}") from error
         try:
             yield connection
         finally:
@@ -113,10 +120,39 @@ class Address:
         """Make a recorded HTTP request and return the response."""
         make = http.client.HTTPSConnection if self.is_secure else http.client.HTTPConnection
         connection = make(str(self.parts.hostname), self.port, timeout=REACH)
-        headers = {key: one for key, one in _known(event.get("headers")) if _is_own(key)}
+        headers = dict(own_headers(event.get("headers")))
         with contextlib.closing(connection):
-            target = self.target(str(event["path"]), event.get("query"))
+            target = self.target(str(event["path"]), known_pairs(event.get("query")))
             connection.request(event["method"], target, body or None, headers)
             response = connection.getresponse()
             kind = response.getheader("content-type")
             return Answer.of(response.status, kind, response.read())
+
+
+def known_pairs(values: Any) -> Pairs:
+    """Return the pairs of a recorded query, or of headers, without those that were redacted."""
+    pairs = (
+        (str(key), str(one))
+        for key, value in (values or {}).items()
+        for one in (value if isinstance(value, list) else [value])
+    )
+    return tuple(pair for pair in pairs if REDACTED not in pair[1])
+
+
+def own_headers(headers: Any) -> Pairs:
+    """Return the recorded headers that a client brings again."""
+    return tuple(pair for pair in known_pairs(headers) if _is_own(pair[0].lower()))
+
+
+def _is_own(name: str) -> bool:
+    return name == SUBPROTOCOLS or not (name in HANDSHAKE or name.startswith("sec-websocket-"))
+
+
+def sendable(code: int | None, reason: str) -> tuple[int | None, str]:
+    """Return the Close a client may send for what was recorded (RFC 6455 section 7.4).
+
+    Without a code it sends none.
+    """
+    if code is None or code == 1006:
+        return None, ""
+    return (code, reason) if code == 1000 or 3000 <= code <= 4999 else (1000, "")

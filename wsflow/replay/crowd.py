@@ -1,8 +1,8 @@
 """A recording turned into a crowd: seeded clients that do again, many times, what was done once.
 
     crowd = recording.ghosts(n=200, faults={"drop": 0.05})
-    await crowd.haunt(flow)                     # in memory, in virtual time
-    await crowd.haunt("ws://127.0.0.1:8000")    # over sockets, any server
+    await crowd.run(flow)                     # in memory, in virtual time
+    await crowd.run("ws://127.0.0.1:8000")    # over sockets, any server
 
 What each ghost will do is decided beforehand by the seed: the same crowd twice does the same twice.
 Opposite: `replay.py`, which plays a recording once and compares the answers.
@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ..base.secrets import REDACTED
 from ..errors import ReplayError
 from ..types import Data
+from .address import known_pairs, own_headers, sendable
 from .crowd_report import CrowdReport, Ghost, Step, Visit
 from .crowd_visits import Playable, in_memory, over_sockets
 
@@ -34,12 +34,9 @@ FAULTS = {
 """What can go wrong, and how it shows. `drop` and `slow` are chances of a ghost, `duplicate` of a
 message."""
 
-HANDSHAKE = {"host", "upgrade", "connection", "origin", "content-length", "user-agent"}
-"""Headers that belong to a connection; each makes its own. So does all that is `sec-websocket-`."""
-
 
 class Ghosts:
-    """A crowd made of a recording: `await crowd.haunt(flow)`; `list(crowd)` tells its plans."""
+    """A crowd made of a recording: `await crowd.run(flow)`; `list(crowd)` tells its plans."""
 
     def __init__(
         self,
@@ -90,8 +87,8 @@ class Ghosts:
             number=number,
             session=str(facts["id"]),
             path=str(facts["path"]),
-            query=tuple(_known(facts.get("query"))),
-            headers=tuple((k, v) for k, v in _known(facts.get("headers")) if _is_own(k)),
+            query=known_pairs(facts.get("query")),
+            headers=own_headers(facts.get("headers")),
             arrives=script.start + length * dice.uniform(0, jitter),
             steps=tuple(steps),
             leaves=leaves,
@@ -100,7 +97,7 @@ class Ghosts:
             faults=tuple(faults),
         )
 
-    async def haunt(self, where: Playable | str, *, speed: float = 1.0) -> CrowdReport:
+    async def run(self, where: Playable | str, *, speed: float = 1.0) -> CrowdReport:
         """Let them all visit a flow, or a server, and report what came of it.
 
         A flow gets them in memory: in a flow of its own with the same handlers and wires (as in a
@@ -112,18 +109,20 @@ class Ghosts:
         HTTP requests of the recording are not repeated.
 
         Raises:
-            ReplayError: the speed is none, or the address no WebSocket address.
+            ReplayError: the speed or the address is none, or nobody listens there.
         """
         if speed <= 0:
             raise ReplayError(f"speed is a number above 0: {speed}")
-        haunting = CrowdReport(self.recording.name, [Visit(ghost) for ghost in self])
+        report = CrowdReport(self.recording.name, [Visit(ghost) for ghost in self])
         began = time.monotonic()
         if isinstance(where, str):
-            await over_sockets(where, haunting, speed)
+            await over_sockets(where, report, speed)
         else:
-            await in_memory(where, haunting, int(self.recording.header.get("time") or 0))
-        haunting.seconds = time.monotonic() - began
-        return haunting
+            await in_memory(where, report, int(self.recording.header.get("time") or 0))
+        report.seconds = time.monotonic() - began
+        return report
+
+    haunt = run  # notebooks made before it was called `run` go on working
 
     def __iter__(self) -> Iterator[Ghost]:
         return iter(self._ghosts)
@@ -207,29 +206,7 @@ def _note(entry: Entry, scripts: dict[str, _Script], opened: dict[str, dict[str,
         script.messages.append((t, entry.value))
     elif entry.kind == "close":
         script.end = t
-        script.code, script.reason = _sendable(entry.code, entry.reason)
-
-
-def _sendable(code: int | None, reason: str) -> tuple[int | None, str]:
-    """Return the goodbye a client may say for what was recorded (RFC 6455 section 7.4)."""
-    if code is None or code == 1006:
-        return None, ""
-    return (code, reason) if code == 1000 or 3000 <= code <= 4999 else (1000, "")
-
-
-def _known(values: Any) -> Iterable[tuple[str, str]]:
-    """Give pairs of a query or of headers, without those whose value was redacted."""
-    for key, value in (values or {}).items():
-        for one in value if isinstance(value, list) else [value]:
-            if REDACTED not in str(one):
-                yield str(key), str(one)
-
-
-def _is_own(header: str) -> bool:
-    name = header.lower()
-    if name == "sec-websocket-protocol":
-        return True
-    return name not in HANDSHAKE and not name.startswith("sec-websocket-")
+        script.code, script.reason = sendable(entry.code, entry.reason)
 
 
 def _check(n: int, jitter: float, faults: Mapping[str, float]) -> None:

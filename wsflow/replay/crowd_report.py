@@ -41,7 +41,7 @@ class Ghost:
     leaves: float
     """Seconds after its arrival."""
     code: int | None
-    """How it says goodbye; None: not at all."""
+    """The code it leaves with; None: it says nothing."""
     reason: str = ""
     faults: tuple[str, ...] = ()
 
@@ -70,7 +70,7 @@ class CrowdReport:
     seconds: float = 0.0
     """How long it took, in real seconds."""
     log: Log | None = None
-    """All that happened in the flow, where one was haunted in memory."""
+    """All that happened in the flow, where they were in memory."""
     raised: list[str] = field(default_factory=list)
     """What its handlers raised, as that log tells it; the first hundred."""
 
@@ -156,7 +156,7 @@ class CrowdReport:
         ]
         more = len(self.errors) - 10
         note = (f"and {more} more errors; " if more > 0 else "") + "frame() has a row a ghost"
-        return table(("haunted by", self.recording), facts, note=note)
+        return table(("ghosts of", self.recording), facts, note=note)
 
 
 def _code(code: int | None) -> str:

@@ -8,17 +8,17 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
 import anyio
 import anyio.to_thread
 
-from ..errors import RefusedError, ReplayError, SessionClosedError
+from ..errors import RefusedError, SessionClosedError
 from ..types import Data
+from .address import Address
 from .crowd_report import CrowdReport, Ghost, Visit
 from .virtual_time import VirtualLoop
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 SLOW = 10.0
 """Seconds a slow ghost takes over an answer: longer than most servers are patient."""
 
-PATIENCE = 30.0
+OVERTIME = 30.0
 """Seconds beyond its plan after which a ghost is taken away: something holds it."""
 
 CLOSE = 2.0
@@ -41,7 +41,7 @@ GRACE = 5.0
 # ---- one visit
 
 
-class Line(Protocol):
+class Connection(Protocol):
     """A connection as a ghost uses it, whatever carries it."""
 
     async def send(self, data: Data) -> None: ...
@@ -56,7 +56,7 @@ class Line(Protocol):
     def closed(self) -> tuple[int | None, str] | None: ...
 
 
-Connect = Callable[[Ghost], AbstractAsyncContextManager[Line]]
+Connect = Callable[[Ghost], AbstractAsyncContextManager[Connection]]
 
 
 async def _visit(visit: Visit, connect: Connect, speed: float) -> None:
@@ -64,43 +64,45 @@ async def _visit(visit: Visit, connect: Connect, speed: float) -> None:
     ghost = visit.ghost
     await anyio.sleep(ghost.arrives / speed)
     began = anyio.current_time()
-    with anyio.move_on_after(ghost.leaves / speed + PATIENCE) as held:
+    with anyio.move_on_after(ghost.leaves / speed + OVERTIME) as held:
         try:
-            async with connect(ghost) as line:
+            async with connect(ghost) as connection:
                 visit.connected = True
-                await _talk(visit, line, began, speed)
+                await _talk(visit, connection, began, speed)
         except (RefusedError, OSError) as error:
             visit.error = str(error)
     if held.cancelled_caught:
-        visit.error = f"was held for {PATIENCE:g} s longer than planned"
+        visit.error = f"was held for {OVERTIME:g} s longer than planned"
     visit.seconds = (anyio.current_time() - began) * speed
 
 
-async def _talk(visit: Visit, line: Line, began: float, speed: float) -> None:
+async def _talk(visit: Visit, connection: Connection, began: float, speed: float) -> None:
     ghost = visit.ghost
     async with anyio.create_task_group() as group:
-        group.start_soon(_listen, visit, line, speed, group.cancel_scope.cancel)
+        group.start_soon(_listen, visit, connection, speed, group.cancel_scope.cancel)
         try:
             for step in ghost.steps:
                 await _until(began + step.at / speed)
-                await line.send(step.data)
+                await connection.send(step.data)
                 visit.sent += 1
             await _until(began + ghost.leaves / speed)
             if ghost.code is None:
-                line.drop()
+                connection.drop()
             else:
-                await line.close(ghost.code, ghost.reason)
+                await connection.close(ghost.code, ghost.reason)
         except SessionClosedError:
             pass  # sent away; the code tells why
         group.cancel_scope.cancel()
-    visit.code, visit.reason = line.closed or (None, "")
+    visit.code, visit.reason = connection.closed or (None, "")
 
 
-async def _listen(visit: Visit, line: Line, speed: float, ended: Callable[[], None]) -> None:
+async def _listen(
+    visit: Visit, connection: Connection, speed: float, ended: Callable[[], None]
+) -> None:
     slow = "slow" in visit.ghost.faults
     while True:
         try:
-            await line.receive()
+            await connection.receive()
         except SessionClosedError:
             return ended()
         visit.answers += 1
@@ -121,14 +123,14 @@ class Playable(Protocol):
     def _sandbox(self, loop: VirtualLoop, began: int) -> tuple[Any, Log]: ...
 
 
-async def in_memory(flow: Playable, haunting: CrowdReport, began: int) -> None:
+async def in_memory(flow: Playable, report: CrowdReport, began: int) -> None:
     """Run the visits in a loop with virtual time, in a thread."""
     loop = VirtualLoop()
     over = anyio.CancelScope()
 
     async def main() -> None:
         with over:
-            await _on_stage(flow, haunting, loop, began)
+            await _in_sandbox(flow, report, loop, began)
 
     run = partial(anyio.run, main, backend_options={"loop_factory": lambda: loop})
     try:
@@ -139,7 +141,7 @@ async def in_memory(flow: Playable, haunting: CrowdReport, began: int) -> None:
         raise
 
 
-async def _on_stage(flow: Playable, haunting: CrowdReport, loop: VirtualLoop, began: int) -> None:
+async def _in_sandbox(flow: Playable, report: CrowdReport, loop: VirtualLoop, began: int) -> None:
     sandbox, log = flow._sandbox(loop, began)
     loop.busy = lambda: anyio.to_thread.current_default_thread_limiter().borrowed_tokens > 0
     await sandbox.start()
@@ -147,7 +149,7 @@ async def _on_stage(flow: Playable, haunting: CrowdReport, loop: VirtualLoop, be
         async with anyio.create_task_group() as watch:
             watch.start_soon(_watch, sandbox.flow)
             async with anyio.create_task_group() as group:
-                for visit in haunting.visits:
+                for visit in report.visits:
                     group.start_soon(_visit, visit, partial(_remembered, sandbox.flow), 1.0)
             watch.cancel_scope.cancel()
         with anyio.move_on_after(GRACE):
@@ -155,9 +157,9 @@ async def _on_stage(flow: Playable, haunting: CrowdReport, loop: VirtualLoop, be
     finally:
         with anyio.CancelScope(shield=True):
             await sandbox.stop()
-    haunting.log = log
+    report.log = log
     failed = (f"{row.node}: {row.error}" for row in log if row.kind == "error")
-    haunting.raised = list(islice(failed, 100))
+    report.raised = list(islice(failed, 100))
 
 
 async def _watch(flow: Any) -> None:
@@ -168,7 +170,7 @@ async def _watch(flow: Any) -> None:
 
 
 @asynccontextmanager
-async def _remembered(flow: Any, ghost: Ghost) -> AsyncIterator[Line]:
+async def _remembered(flow: Any, ghost: Ghost) -> AsyncIterator[Connection]:
     """Connect a ghost to a flow in memory."""
     query = f"?{urlencode(ghost.query)}" if ghost.query else ""
     client = flow.client(
@@ -192,7 +194,7 @@ class Client(Protocol):
 
 
 class _Memory:
-    """A ghost's line in memory."""
+    """A ghost's connection in memory."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -212,69 +214,36 @@ class _Memory:
 # ---- over sockets
 
 
-async def over_sockets(url: str, haunting: CrowdReport, speed: float) -> None:
+async def over_sockets(url: str, report: CrowdReport, speed: float) -> None:
     """Let the visits go to a server, in real time.
 
     Raises:
-        ReplayError: the address is no WebSocket address.
+        ReplayError: it is no address of a WebSocket server, or nobody listens there.
     """
-    address = _Address.of(url)
+    address = Address.of(url)
+    await anyio.to_thread.run_sync(address.reach)
     async with anyio.create_task_group() as group:
-        for visit in haunting.visits:
-            group.start_soon(_visit, visit, address.connect, speed)
+        for visit in report.visits:
+            group.start_soon(_visit, visit, partial(_connected, address), speed)
 
 
-@dataclass(frozen=True)
-class _Address:
-    """Where a server is, and what every ghost adds to its path and query."""
-
-    base: str
-    path: str
-    query: tuple[tuple[str, str], ...]
-
-    @classmethod
-    def of(cls, url: str) -> _Address:
-        parts = urlsplit(url)
-        if parts.scheme not in {"ws", "wss"} or not parts.netloc:
-            raise ReplayError(f"ghosts haunt a flow, or a server at ws:// or wss://, not {url!r}")
-        base = f"{parts.scheme}://{parts.netloc}"
-        return cls(base, parts.path.rstrip("/"), tuple(parse_qsl(parts.query)))
-
-    @asynccontextmanager
-    async def connect(self, ghost: Ghost) -> AsyncIterator[Line]:
-        """Connect a ghost over a socket."""
-        from websockets.asyncio.client import connect
-        from websockets.exceptions import InvalidHandshake, InvalidStatus
-        from websockets.typing import Subprotocol
-
-        query = urlencode([*ghost.query, *self.query])
-        url = f"{self.base}{self.path}{quote(ghost.path)}" + (f"?{query}" if query else "")
-        names = dict(ghost.headers).get("sec-websocket-protocol", "")
-        offered = [Subprotocol(name.strip()) for name in names.split(",") if name.strip()] or None
-        try:
-            connection = await connect(
-                url,
-                additional_headers=[p for p in ghost.headers if p[0] != "sec-websocket-protocol"],
-                subprotocols=offered,
-                proxy=None,
-                max_size=None,
-                max_queue=1 if "slow" in ghost.faults else 16,
-                ping_interval=None,
-                close_timeout=CLOSE,
-            )
-        except InvalidStatus as error:
-            told = (error.response.body or b"").decode(errors="replace")
-            raise RefusedError(ghost.path, error.response.status_code, told) from error
-        except (InvalidHandshake, TimeoutError) as error:
-            raise ConnectionError(f"no handshake on {url}: {error}") from error
-        try:
-            yield _Socket(connection, ghost.path)
-        finally:
-            connection.transport.abort()
+@asynccontextmanager
+async def _connected(address: Address, ghost: Ghost) -> AsyncIterator[Connection]:
+    """Connect a ghost over a socket."""
+    way = address.connect(
+        ghost.path,
+        ghost.query,
+        ghost.headers,
+        max_size=None,
+        max_queue=1 if "slow" in ghost.faults else 16,
+        close_timeout=CLOSE,
+    )
+    async with way as connection:
+        yield _Socket(connection, ghost.path)
 
 
 class _Socket:
-    """A ghost's line over a socket."""
+    """A ghost's connection over a socket."""
 
     def __init__(self, connection: Any, path: str) -> None:
         self._connection, self._path = connection, path

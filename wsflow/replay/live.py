@@ -27,7 +27,7 @@ from ..log.log import Log
 from ..log.store import Store
 from ..types import Data
 from .address import Address
-from .live_client import Goodbye, LiveClient
+from .live_client import Leave, LiveClient
 from .replay import Replay
 from .virtual_time import VirtualLoop
 
@@ -37,10 +37,10 @@ if TYPE_CHECKING:
 TOP_SPEED = 100.0
 """Faster than that no time is kept: what is left of five seconds would be too short to answer."""
 
-PATIENCE = 5.0
+MAX_WAIT = 5.0
 """Seconds a server may keep a replay waiting. Each time it does so in vain that halves."""
 
-LEAST_PATIENCE = 0.05
+MIN_WAIT = 0.05
 
 BREATH, DEEP_BREATH = 0.02, 0.25
 """Seconds a server gets to take in a step when no answer tells that it has (a handshake is answered
@@ -48,7 +48,7 @@ before the program behind it knows of the session), and when those that were due
 perhaps they were others. In vain, the second halves, down to the first."""
 
 LEAVE = 2.0
-"""Seconds all have to say goodbye at the end."""
+"""Seconds all have to leave at the end."""
 
 TICK = 0.01
 """Seconds between two looks at what is waited for in real time."""
@@ -140,7 +140,7 @@ class _Server:
         self._behind = self._asking = 0
         self._gates: deque[anyio.Event] = deque()
         self._bell, self._lined_up = anyio.Event(), anyio.Event()
-        self._patience = PATIENCE
+        self._patience = MAX_WAIT
         self._last, self._stepped, self._unheard = "", 0.0, False
         self._fresh: Counter[str] = Counter()  # answers since the last step: due, less those here
         self._breath = DEEP_BREATH
@@ -161,7 +161,7 @@ class _Server:
     async def stop(self) -> None:
         """Take leave of all that are still there."""
         for client in self._clients.values():
-            client.do(Goodbye(1000, ""))
+            client.do(Leave(1000, ""))
         limit = time.monotonic() + LEAVE
         while any(client.is_open for client in self._clients.values()) and time.monotonic() < limit:
             await _real_time()
@@ -311,7 +311,7 @@ class _Server:
         if self._steps:
             self._lined_up.set()
         if self._owing and time.monotonic() - self._moved >= self._patience:
-            self._patience = max(self._patience / 2, LEAST_PATIENCE)
+            self._patience = max(self._patience / 2, MIN_WAIT)
             for client in list(self._owing):
                 client.forgive()
             self.moved()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 from collections import Counter
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -15,8 +16,7 @@ import anyio
 
 from ..errors import RefusedError
 from ..types import Data
-from .address import Address
-from .crowd import _sendable
+from .address import MAX_ANSWER, Address, known_pairs, own_headers, sendable
 
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup
@@ -44,7 +44,7 @@ class Host(Protocol):
     def fault(self, who: str, error: Exception) -> None: ...
 
 
-class Goodbye(NamedTuple):
+class Leave(NamedTuple):
     """How a session ends; without a code nothing is said."""
 
     code: int | None
@@ -59,7 +59,7 @@ class LiveClient:
         self.is_open = True
         self._facts, self._hear, self._server = facts, hear, server
         self._came = self._forgiven = self._undone = 0
-        self._put, self._todo = anyio.create_memory_object_stream[Data | Goodbye](BACKLOG)
+        self._put, self._todo = anyio.create_memory_object_stream[Data | Leave](BACKLOG)
 
     # ---- what is asked for
 
@@ -77,10 +77,10 @@ class LiveClient:
         self, code: int | None, reason: str = "", error: str | None = None, scope: int = 0
     ) -> None:
         """Leave as it was left then, when it is its turn."""
-        goodbye = Goodbye(*_sendable(code, reason))
-        self._server.later(self.id, partial(self.do, goodbye))
+        leave = Leave(*sendable(code, reason))
+        self._server.later(self.id, partial(self.do, leave))
 
-    def do(self, what: Data | Goodbye) -> None:
+    def do(self, what: Data | Leave) -> None:
         """Send, or leave, unless the server has left."""
         if self.is_open:
             try:
@@ -114,7 +114,7 @@ class LiveClient:
     async def _visit(self) -> None:
         """Connect, say what is to be said, hear what is answered, and leave."""
         try:
-            async with self._server.address.connect(self._facts) as connection:
+            async with self._connected() as connection:
                 self._add(-1)
                 async with anyio.create_task_group() as group:
                     group.start_soon(self._listen, connection)
@@ -125,12 +125,24 @@ class LiveClient:
             self.close()
             self._add(-1)
 
+    def _connected(self) -> AbstractAsyncContextManager[ClientConnection]:
+        facts = self._facts
+        return self._server.address.connect(
+            str(facts["path"]),
+            known_pairs(facts.get("query")),
+            own_headers(facts.get("headers")),
+            compression=None,
+            max_size=MAX_ANSWER,
+            open_timeout=None,  # time is virtual here: the target has the patience
+            close_timeout=None,
+        )
+
     async def _talk(self, connection: ClientConnection) -> None:
         from websockets.exceptions import ConnectionClosed
 
         with contextlib.suppress(ConnectionClosed):  # the server has left
             async for what in self._todo:
-                if not isinstance(what, Goodbye):
+                if not isinstance(what, Leave):
                     await connection.send(what)
                 elif what.code is None:
                     connection.transport.abort()

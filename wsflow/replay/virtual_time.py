@@ -31,7 +31,7 @@ SLACK = 0.002
 SNAP = 0.5
 """Virtual seconds over which time skips to when a thing is known to have happened."""
 
-PATIENCE = 0.05
+SOCKET_WAIT = 0.05
 """Real seconds given to sockets of handlers before time jumps; halved each time nothing came."""
 
 LOOK = 0.002
@@ -66,7 +66,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._turned = True
         self._order = itertools.count()
         self._limiter: anyio.CapacityLimiter | None = None
-        self._patience, self._trust = PATIENCE, TRUST
+        self._patience, self._trust = SOCKET_WAIT, TRUST
         self._was_busy, self._heard_at = False, 0.0
         self._heading: float | None = None
         """The moment that is waited for at the pace of real time."""
@@ -330,7 +330,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         events = select(self._real_wait(began, deadline - self._virtual))
         if events:
             now = time.monotonic()
-            self._heard_at, self._patience = now, PATIENCE
+            self._heard_at, self._patience = now, SOCKET_WAIT
             self._virtual = min(deadline, self._virtual + (now - began) * self._was_busy)
         else:
             self._virtual = deadline
