@@ -25,6 +25,12 @@ Kind: TypeAlias = Literal[
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
+EVENTS: frozenset[str] = frozenset({"req", "message", "close", "fire"})
+"""Kinds of rows of what comes in from outside: a replay makes them happen again."""
+
+ANSWERS: frozenset[str] = frozenset({"response", "send"})
+"""Kinds of rows of what a client is answered: a replay compares them."""
+
 HAND = "hand"
 """The port of a `response` that a person gave in a panel: no handler did, nor will in a replay."""
 
@@ -98,6 +104,11 @@ class Row(NamedTuple):
     def value(self) -> Any:
         """What travelled: the same as `data` (a recorded row decodes it on demand)."""
         return self.data
+
+
+def is_by_hand(row: Told) -> bool:
+    """Whether a person answered, in a panel or from a cell: nothing that came in led to it."""
+    return row.port == HAND or (not row.cause and row.kind in {"send", "broadcast"})
 
 
 REPLY = frozenset({"status", "headers", "body"})

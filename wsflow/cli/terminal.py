@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from ..base.display import plain
 from ..errors import WsflowError
-from ..events import Row
+from ..events import ANSWERS, Row
 from ..log.log import Log
 from ..log.rows import clock_text, data_text
 
@@ -50,8 +50,7 @@ STYLES = {
     "close": "yellow",
     "fire": "green",
     "route": "bright_blue",
-    "response": "magenta",
-    "send": "magenta",
+    **dict.fromkeys(ANSWERS, "magenta"),
     "broadcast": "bold magenta",
     "signal": "bright_blue",
     "error": "bold red",

@@ -18,6 +18,7 @@ from ..base.display import plain
 from ..compare.answer import Answer, Pair, Said
 from ..compare.pairs import NEAR
 from ..compare.report import Report, readable
+from ..events import ANSWERS, EVENTS
 from ..io.reader import Reader
 
 MAX_SENTENCES = 3
@@ -107,11 +108,11 @@ class Story:
             if entry.opened is not None:
                 self._meet(entry.opened)
                 continue
-            if entry.kind in {"req", "message", "close", "fire"}:
+            if entry.kind in EVENTS:
                 self._enter(entry)
             elif entry.cause:
                 self._root[entry.seq] = self._root.get(entry.cause, entry.cause)
-            if entry.kind in {"response", "send"} and entry.session is not None:
+            if entry.kind in ANSWERS and entry.session is not None:
                 self._answered[entry.session, entry.t].append(entry.seq)
         self._times = [moment.t for moment in self.events]
 

@@ -19,12 +19,13 @@ import msgspec
 
 from ..base.urls import parse_query
 from ..errors import RecordingError
+from ..events import ANSWERS
 from .folder import FOLDER, draft, unwritable
 from .format import FORMAT, Entry, write_object
 from .reader import Reader
 from .redaction import Redaction
 
-SENT = {"message": "send", "response": "receive", "send": "receive"}
+SENT = {"message": "send", **dict.fromkeys(ANSWERS, "receive")}
 """Kinds of our rows, and what the client calls them."""
 
 TEXT, BINARY, CLOSE = 1, 2, 8

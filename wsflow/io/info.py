@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
+from ..events import ANSWERS
 from .reader import Damage, Reader
 
 
@@ -33,31 +35,27 @@ class Info:
     @classmethod
     def of(cls, reader: Reader) -> Info:
         """Read a recording once; nothing of it is kept."""
-        counts = dict.fromkeys(("rows", "message", "response", "error"), 0)
+        counts = Counter[str]()
         seconds, sessions, marks = 0.0, set[str](), list[tuple[float, str]]()
         for row in reader.rows():
-            counts["rows"] += 1
-            counts[row.kind] = counts.get(row.kind, 0) + 1
+            counts[row.kind] += 1
             seconds = row.t
             if row.session is not None:
                 sessions.add(row.session)
             if row.kind == "mark":
                 marks.append((row.t, str(row.value)))
-        parts, flow, redacted = (
-            reader.parts(),
-            reader.header.get("flow"),
-            reader.header.get("redacted"),
-        )
+        parts, header = reader.parts(), reader.header
+        flow, redacted = header.get("flow"), header.get("redacted")
         return cls(
             name=reader.name,
             created=reader.created,
             flow=flow if isinstance(flow, dict) else {},
             redacted=redacted if isinstance(redacted, list) else [],
-            rows=counts["rows"],
+            rows=counts.total(),
             seconds=seconds,
             sessions=len(sessions),
             messages=counts["message"],
-            responses=counts["response"] + counts.get("send", 0),
+            responses=sum(counts[kind] for kind in ANSWERS),
             errors=counts["error"],
             bytes=sum(path.stat().st_size for path in parts),
             parts=len(parts),

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import NamedTuple, Protocol
 
 from ..base.display import plain
+from ..events import ANSWERS
 
 WIDTH, LEFT, ROW = 720, 96, 22
 STEP = 2
@@ -32,7 +33,7 @@ TOLD = Tick("answers", "#3a9b5c", 13, 7)
 FAILED = Tick("errors", "#d33", 8, 6, 3)
 MARKED = Tick("marks", "#b8860b", 0, 0, 1)
 
-TICKS = {"message": SAID, "response": TOLD, "send": TOLD, "error": FAILED}
+TICKS = {"message": SAID, **dict.fromkeys(ANSWERS, TOLD), "error": FAILED}
 
 
 class Told(Protocol):

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
-from ..events import Told
+from ..events import ANSWERS, Told
 
 NEAT = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0)
 """Seconds a step, of which `rates` takes one."""
@@ -93,8 +93,7 @@ class _Step:
 RECEIVED, SENT, ERRORS, DROPPED = range(4)
 _COUNTED = {
     "message": RECEIVED,
-    "response": SENT,
-    "send": SENT,
+    **dict.fromkeys(ANSWERS, SENT),
     "error": ERRORS,
     "drop": DROPPED,
 }

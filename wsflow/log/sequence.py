@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ..base.display import coloured
-from ..events import Told
+from ..events import ANSWERS, Told
 
 FLOW = "flow"
 
@@ -42,7 +42,7 @@ def _line(row: Told, names: dict[str, str]) -> str:
             return f"{who}->>{FLOW}: connect {_text(row.path)}"
         case "message":
             return f"{who}->>{FLOW}: {said}"
-        case "response" | "send":
+        case kind if kind in ANSWERS:
             return f"{FLOW}-->>{who}: {said}"
         case "close":
             return f"{who}-x{FLOW}: close {_text(row.error or '')}"

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import islice, zip_longest
 from typing import TYPE_CHECKING, Any
 
+from ..events import EVENTS
 from ..graph.triggers.base import Trigger
 from ..graph.watchdog import written
 from ..views.layout import Box, Key, Layout, arrange
@@ -56,7 +57,7 @@ KIND_WORDS = {
     "Catch": "catches errors",
 }
 
-_FIRES = frozenset({"req", "message", "close", "fire", "route"})
+_FIRES = EVENTS | {"route"}
 """Kinds of rows that tell of an event which leaves a port."""
 
 _CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")

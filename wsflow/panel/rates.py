@@ -11,6 +11,7 @@ from collections import Counter, deque
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from ..events import ANSWERS
 from ..log.blocks import Block, Place
 from ..log.store import Store
 
@@ -29,7 +30,7 @@ ROWS_BACK = 16
 SECOND = 10**9
 
 RECEIVED, SENT, ERRORS = range(3)
-COUNTED = {"message": RECEIVED, "response": SENT, "send": SENT, "error": ERRORS}
+COUNTED = {"message": RECEIVED, **dict.fromkeys(ANSWERS, SENT), "error": ERRORS}
 SAID = frozenset({"response", "route", "error"})
 
 Values = tuple[int, int, int, float | None, float | None, int | None, int | None]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import islice
 
+from ..events import ANSWERS
 from ..io.format import Entry
 from .part import News, text
 
@@ -27,8 +28,7 @@ NO_SESSION = "no session"
 
 TICK_KINDS = {
     "message": "in",
-    "response": "out",
-    "send": "out",
+    **dict.fromkeys(ANSWERS, "out"),
     "error": "error",
     "req": "begin",
     "close": "end",

@@ -19,6 +19,7 @@ from ..base.interfaces import Refusal, Request
 from ..base.urls import PathTemplate
 from ..compare.answer import EARLIER, NOBODY, Answer
 from ..errors import ReplayError
+from ..events import ANSWERS
 from ..graph.declarations import Declarations
 from ..graph.host import Host
 from ..graph.nodes.barrier import Barrier
@@ -167,7 +168,7 @@ class Sandbox:
         when `heard` was the newest row; 0: not known, `NOBODY`: none, `EARLIER`: none of it.
         """
         row = self._store.row(heard + 1)
-        if row is None or row.kind not in {"response", "send"}:
+        if row is None or row.kind not in ANSWERS:
             return 0
         cause = self._store.row(row.cause) if row.cause else None
         if cause is not None and cause.kind == "broadcast":

@@ -20,7 +20,7 @@ import anyio.to_thread
 from ..compare.answer import Answer
 from ..compare.rules import NO_RULES, Rules
 from ..errors import ReplayError
-from ..events import HAND
+from ..events import ANSWERS, is_by_hand
 from ..io.format import Entry
 from ..io.reader import Reader
 from ..log.log import Log
@@ -204,13 +204,13 @@ class _Server:
     def told(self, entry: Entry) -> None:
         """Note what had happened before the next step: an answer, or a request."""
         kind = entry.kind
-        if kind == "fire" or (kind == "broadcast" and not entry.cause):
+        if kind == "fire" or (kind == "broadcast" and is_by_hand(entry)):
             self._by_hand.add(entry.seq)  # nobody can do that to a server
         elif kind in {"route", "broadcast"} and entry.cause in self._by_hand:
             self._by_hand.add(entry.seq)
-        elif kind in {"response", "send"}:
-            by_hand = entry.port == HAND or (entry.kind == "send" and not entry.cause)
-            if entry.session is not None and not by_hand and entry.cause not in self._by_hand:
+        elif kind in ANSWERS:
+            by_hand = is_by_hand(entry) or entry.cause in self._by_hand
+            if entry.session is not None and not by_hand:
                 self._line_up(entry.session)
         elif entry.kind == "req" and is_request(entry):
             gate = anyio.Event()

@@ -22,7 +22,7 @@ from ..compare.report import BY_HAND, DROPPED, Errors
 from ..compare.rules import Rules
 from ..compare.stream import Stream
 from ..errors import ReplayError
-from ..events import HAND, is_reply
+from ..events import ANSWERS, EVENTS, HAND, is_by_hand, is_reply
 from ..io.format import Entry
 from ..io.reader import Reader
 from ..io.redaction import Redaction
@@ -38,9 +38,6 @@ TURN = 50e-6
 
 KEPT = 100_000
 """Rows that are remembered to know what they brought about."""
-
-EVENTS = frozenset({"req", "message", "close", "fire"})
-ANSWERS = frozenset({"response", "send"})
 
 LOST = "whose cause is not in the recording"
 BY_ITSELF = "brought about by timers and injects of the server"
@@ -315,7 +312,7 @@ class Player:
         """Return why nobody here is to blame for a row, if so: somebody or something else is."""
         cause = entry.cause
         why = self._excused.get(cause, "")
-        if entry.port == HAND or (not cause and entry.kind in {"broadcast", "send"}):
+        if is_by_hand(entry):
             why = BY_HAND
         elif cause and not why and any(cause in gap for gap in self._gaps):
             why = BEFORE if cause in self._gaps[0] and self._gaps[0].start == 1 else LOST

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
-from ..events import Told, is_reply
+from ..events import ANSWERS, Told, is_reply
 from .inference import InferredSchema
 
 
@@ -87,7 +87,7 @@ def usage(rows: Iterable[Told], triggers: Mapping[str, Sorting]) -> Usage:
 
     for row in rows:
         kind, who = row.kind, row.session
-        if kind in {"response", "send"}:
+        if kind in ANSWERS:
             if who in route_of:
                 hear(route_of[who], "message", True, row.value)
             elif who is None and row.scope in asked:
