@@ -20,9 +20,7 @@ def listed(path: Path) -> list[set[object]]:
         elif isinstance(node, ast.Dict):
             found.append([*node.keys])
         elif isinstance(node, ast.MatchOr):
-            found.append(
-                [one.value if isinstance(one, ast.MatchValue) else one for one in node.patterns]
-            )
+            found.append([one.value for one in node.patterns if isinstance(one, ast.MatchValue)])
     return [{one.value for one in some if isinstance(one, ast.Constant)} for some in found]
 
 
