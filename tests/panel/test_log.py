@@ -11,35 +11,11 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Locator, Page, expect
 
+from tests.panel.rows import EVIL, seqs, tell
 from tests.panelpage import in_browser, shown, top
 from wsflow import Flow, WsflowError
-from wsflow.base.snapshot import snapshot
-from wsflow.log.blocks import Known
-from wsflow.panel import log, row_text
+from wsflow.panel import log
 from wsflow.panel.log import BURST_ROWS, FILTERED_ROWS, MAX_ROWS, LogPart
-from wsflow.panel.part import CELL_LENGTH
-from wsflow.panel.row_filter import RowFilter
-
-EVIL = '<img src=x onerror=alert(1)>\u202e\x00\ud800"'
-
-
-def tell(flow: Flow, *, data: Any = None, place: str = "route shout out", **more: Any) -> int:
-    """Tell one row, as the engine would."""
-    store = flow._host.store
-    packed, size = snapshot(data)
-    session, scope, cause = (more.get(name, 0) for name in ("session", "scope", "cause"))
-    number = store.place(*place.split(" "))
-    return store.tell(
-        number, session, scope, cause, packed, size, more.get("elapsed"), more.get("error")
-    )
-
-
-def know(flow: Flow, number: int, id: str) -> None:
-    flow._host.store.know(number, Known(id, "10.0.0.1", "/chat/red", "GET", {}, {}, {}, opened=0))
-
-
-def seqs(news: Any) -> list[int]:
-    return [line[0] for line in news["rows"]]
 
 
 @pytest.fixture
@@ -108,46 +84,6 @@ def test_rows_forgotten_meanwhile_break_nothing(flow: Flow, part: LogPart) -> No
     assert seqs(news) == [3]
 
 
-# ---- filters
-
-
-@pytest.mark.parametrize(
-    ("wish", "expected"),
-    [
-        ({"kinds": ["message"]}, [1]),
-        ({"kinds": ["message", "error"]}, [1, 5]),
-        ({"where": "shout"}, [2, 3, 5]),
-        ({"where": "SHOUT.res"}, [3]),
-        ({"session": "s1"}, [1, 2]),
-        ({"session": "S1-abc"}, [1, 2]),
-        ({"session": "s2"}, [3]),
-        ({"session": "nobody"}, []),
-        ({"text": "hello"}, [1, 2]),
-        ({"text": "GRÜSS"}, [3]),
-        ({"text": '"n": 42'}, []),
-        ({"text": "'n': 42"}, [2]),
-        ({"text": "no such room"}, [5]),
-        ({"text": "raw"}, [4]),
-        ({"text": "hello", "where": "chat"}, [1]),
-        ({}, [1, 2, 3, 4, 5]),
-    ],
-)
-def test_only_rows_that_fit_all_of_a_filter_are_shown(
-    flow: Flow, part: LogPart, wish: dict[str, Any], expected: list[int]
-) -> None:
-    know(flow, 1, "s1-abc")
-    know(flow, 2, "s2-def")
-    tell(flow, data="Hello", place="message chat message /chat", session=1)
-    tell(flow, data={"hello": [1], "n": 42}, session=1)
-    tell(flow, data="grüss dich", place="response shout response", session=2)
-    tell(flow, data=b"\x00raw", place="route other out")
-    tell(flow, place="error shout in", error="KeyError: No such room")
-    part.choose(view=1, **wish)
-    news = part.news()
-    assert news is not None
-    assert (news["view"], seqs(news)) == (1, expected)
-
-
 def test_a_wish_that_comes_late_changes_nothing(flow: Flow, part: LogPart) -> None:
     tell(flow, place="message chat message /chat")
     tell(flow)
@@ -157,11 +93,6 @@ def test_a_wish_that_comes_late_changes_nothing(flow: Flow, part: LogPart) -> No
     news = part.news()
     assert news is not None
     assert (news["view"], seqs(news)) == (3, [1])
-
-
-def test_a_kind_that_does_not_exist_is_an_error_that_names_those_that_do(part: LogPart) -> None:
-    with pytest.raises(WsflowError, match="no rows of kind 'mesage'; kinds: req, message"):
-        part.choose(view=1, kinds=["mesage"])
 
 
 def test_a_filter_looks_at_a_bounded_number_of_rows_a_tick(flow: Flow, part: LogPart) -> None:
@@ -185,16 +116,6 @@ def test_what_fits_and_is_too_much_counts_as_skipped(flow: Flow, part: LogPart) 
     news = part.news()
     assert news is not None
     assert (len(news["rows"]), news["gap"]) == (BURST_ROWS, MAX_ROWS + 7 - BURST_ROWS)
-
-
-def test_a_search_in_large_events_is_bounded_by_what_it_costs(flow: Flow) -> None:
-    for _ in range(50):
-        tell(flow, data={"numbers": [7] * 10_000})
-    found, last, left = RowFilter(flow._host.store, text="42").select(
-        flow._host.store.since(1), 1_000
-    )
-    assert (found, left <= 0) == ([], True)
-    assert 1 < last < 50
 
 
 # ---- standing still
@@ -333,57 +254,6 @@ def test_a_row_that_was_dropped_says_so() -> None:
     with pytest.raises(WsflowError, match=r"row 1 is not in the log any more; it holds rows 4\d\d"):
         part.details(1)
     assert part.details(last)["lost"] == 1
-
-
-@pytest.mark.parametrize(
-    ("data", "form", "shown"),
-    [
-        (None, "none", ""),
-        ("plain", "text", "plain"),
-        ("{broken", "text", "{broken"),
-        ('[1,{"ü":null}]', "json", '[\n  1,\n  {\n    "ü": null\n  }\n]'),
-        ({"a": [True, 1.5]}, "json", '{\n  "a": [\n    true,\n    1.5\n  ]\n}'),
-        (7, "json", "7"),
-        ({"raw": b"\x01"}, "text", "{'raw': b'\\x01'}"),
-        (b"Hi\x00!", "hex", f"00000000  {'48 69 00 21':<47}  Hi·!"),
-        ("[" * 50_000, "text", "[" * 50_000),
-    ],
-)
-def test_data_is_shown_in_full_in_a_form_that_fits(data: Any, form: str, shown: str) -> None:
-    packed, _ = snapshot(data)
-    value = packed.unpack() if hasattr(packed, "unpack") else packed
-    assert row_text.whole(value) == {"form": form, "text": shown, "cut": False}
-
-
-@pytest.mark.parametrize(
-    "data",
-    ["x" * 200_000, b"x" * 200_000, {"x": "y" * 200_000}, '["' + "x" * 200_000 + '"]', 10**5000],
-    ids=["text", "bytes", "value", "json", "number"],
-)
-def test_data_beyond_64_kb_is_cut_and_says_so(data: Any) -> None:
-    told = row_text.whole(data)
-    assert told["cut"] is (type(data) is not int)
-    assert len(told["text"]) <= row_text.MAX_TEXT
-
-
-@pytest.mark.parametrize(
-    ("data", "line"),
-    [
-        (None, ""),
-        ("two\nlines", "two\nlines"),
-        ("x" * 2**20, "x" * (CELL_LENGTH - 1) + "…"),
-        (b"\x00\xff", "b'\\x00\\xff'"),
-        ({"a": "ü", "n": None}, '{"a":"ü","n":null}'),
-        ({"a": b"\x00"}, "{'a': b'\\x00'}"),
-        (True, "True"),
-        (1.5, "1.5"),
-        ({"a": "x" * 300_000}, "(300,008 bytes: open the row)"),
-    ],
-    ids=str,
-)
-def test_a_line_of_data_is_short_whatever_it_is(data: Any, line: str) -> None:
-    packed, size = snapshot(data)
-    assert row_text.one_line(packed, size, row_text.Budget()) == line
 
 
 def test_nothing_a_client_sends_breaks_the_channel(flow: Flow, part: LogPart) -> None:

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import AsyncIterator
-from typing import Any
+from collections.abc import AsyncIterator, Callable
+from typing import Any, ClassVar
 from urllib.parse import quote
 
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Locator, Page, expect
 
+from tests.panel.wire import EVIL, Wire
 from tests.panelpage import in_browser, shown, top
-from wsflow import Client, Flow
-
-pytestmark = [in_browser, pytest.mark.timeout(120)]
-
-EVIL = "<img src=x onerror=alert(1)>"
+from wsflow import Client, Flow, WsflowError
+from wsflow.panel import page as pages
+from wsflow.panel.part import News, Part
+from wsflow.panel.parts import PART_CLASSES
 
 
 @pytest_asyncio.fixture(loop_scope="module")
@@ -48,6 +48,8 @@ def rows(page: Page) -> Locator:
 # ---- sessions
 
 
+@in_browser
+@pytest.mark.timeout(120)
 async def test_a_client_appears_with_what_it_says_and_leaves(browser: Browser, chat: Flow) -> None:
     async with shown(browser, chat, "sessions") as (page, _):
         await expect(page.get_by_text("Nobody is connected.")).to_be_visible()
@@ -63,6 +65,8 @@ async def test_a_client_appears_with_what_it_says_and_leaves(browser: Browser, c
         await expect(page.get_by_text("Nobody is connected.")).to_be_visible()
 
 
+@in_browser
+@pytest.mark.timeout(120)
 async def test_a_click_closes_a_session(browser: Browser, chat: Flow) -> None:
     async with shown(browser, chat, "sessions") as (page, _), clients(chat, "a", "b") as both:
         assert both[1].session is not None
@@ -72,6 +76,8 @@ async def test_a_click_closes_a_session(browser: Browser, chat: Flow) -> None:
         assert both[0].closed is None
 
 
+@in_browser
+@pytest.mark.timeout(120)
 async def test_nothing_moves_under_the_pointer(browser: Browser, chat: Flow) -> None:
     async with shown(browser, chat, "sessions") as (page, _), clients(chat, *"abc") as three:
         await expect(rows(page)).to_have_count(3)
@@ -88,6 +94,8 @@ async def test_nothing_moves_under_the_pointer(browser: Browser, chat: Flow) -> 
             await expect(rows(page)).to_have_count(3)
 
 
+@in_browser
+@pytest.mark.timeout(120)
 async def test_gone_rows_do_not_pile_up_under_a_reader(browser: Browser, chat: Flow) -> None:
     async with shown(browser, chat, "sessions") as (page, _), clients(chat, "stays"):
         await expect(rows(page)).to_have_count(1)
@@ -101,6 +109,8 @@ async def test_gone_rows_do_not_pile_up_under_a_reader(browser: Browser, chat: F
         await expect(rows(page).first.locator("td").nth(1)).to_have_text("/chat/stays")
 
 
+@in_browser
+@pytest.mark.timeout(120)
 async def test_the_filter_shows_those_it_fits(browser: Browser, chat: Flow) -> None:
     async with shown(browser, chat, "sessions") as (page, _), clients(chat, "red", "blue", "red"):
         await expect(rows(page)).to_have_count(3)
@@ -114,6 +124,8 @@ async def test_the_filter_shows_those_it_fits(browser: Browser, chat: Flow) -> N
         await expect(rows(page)).to_have_count(3)
 
 
+@in_browser
+@pytest.mark.timeout(120)
 async def test_five_thousand_sessions_show_two_hundred(browser: Browser, chat: Flow) -> None:
     many = [await chat.client("/chat/many") for _ in range(5000)]
     async with shown(browser, chat, "sessions") as (page, _):
@@ -130,6 +142,8 @@ async def test_five_thousand_sessions_show_two_hundred(browser: Browser, chat: F
 # ---- by keyboard
 
 
+@in_browser
+@pytest.mark.timeout(120)
 async def test_the_keyboard_reaches_everything(browser: Browser, chat: Flow) -> None:
     async with shown(browser, chat, "sessions") as (page, _), clients(chat, "a", "b"):
         await expect(rows(page)).to_have_count(2)
@@ -157,6 +171,8 @@ async def test_the_keyboard_reaches_everything(browser: Browser, chat: Flow) -> 
         assert [key for key in leaked if key != "Tab"] == []
 
 
+@in_browser
+@pytest.mark.timeout(120)
 async def test_arrows_walk_the_rows_and_enter_selects(browser: Browser, chat: Flow) -> None:
     async with shown(browser, chat, "sessions") as (page, _), clients(chat, "a", "b"):
         await rows(page).first.focus()
@@ -175,6 +191,8 @@ async def test_arrows_walk_the_rows_and_enter_selects(browser: Browser, chat: Fl
 # ---- what clients say is text
 
 
+@in_browser
+@pytest.mark.timeout(120)
 async def test_what_clients_say_is_text(browser: Browser, chat: Flow) -> None:
     nasty = [EVIL, "\u202egnirts\u202c", "a\x07b\x1b[31m", "tab\tnew\nline", "\u200bhidden"]
     dialogs: list[str] = []
@@ -199,6 +217,8 @@ async def test_what_clients_say_is_text(browser: Browser, chat: Flow) -> None:
 # ---- the head
 
 
+@in_browser
+@pytest.mark.timeout(120)
 async def test_the_head_says_what_to_do(browser: Browser, chat: Flow) -> None:
     async with shown(browser, chat, "sessions") as (page, _):
         state = page.locator(".wf-state")
@@ -215,6 +235,8 @@ async def test_the_head_says_what_to_do(browser: Browser, chat: Flow) -> None:
         await expect(page.locator(".wf-url")).to_have_text(f"{server.url}/chat/{{room}}")
 
 
+@in_browser
+@pytest.mark.timeout(120)
 async def test_a_part_that_fails_leaves_the_others_alone(
     browser: Browser, chat: Flow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -230,6 +252,8 @@ async def test_a_part_that_fails_leaves_the_others_alone(
 # ---- a kernel that comes and goes
 
 
+@in_browser
+@pytest.mark.timeout(120)
 async def test_a_page_the_kernel_forgot_asks_again(browser: Browser, chat: Flow) -> None:
     async with shown(browser, chat, "sessions") as (page, panel), clients(chat, "a") as (alice,):
         await expect(rows(page)).to_have_count(1)
@@ -241,6 +265,8 @@ async def test_a_page_the_kernel_forgot_asks_again(browser: Browser, chat: Flow)
         await expect(rows(page)).to_have_count(0)
 
 
+@in_browser
+@pytest.mark.timeout(120)
 async def test_a_silent_kernel_is_called_disconnected_until_it_speaks(
     browser: Browser, chat: Flow
 ) -> None:
@@ -255,8 +281,171 @@ async def test_a_silent_kernel_is_called_disconnected_until_it_speaks(
             await expect(rows(page)).to_have_count(1)
 
 
+@in_browser
+@pytest.mark.timeout(120)
 async def test_leaving_the_page_says_bye(browser: Browser, chat: Flow) -> None:
     async with shown(browser, chat, "sessions") as (page, panel):
         await expect(page.locator(".wf-state")).to_have_text("running")
         await page.evaluate("() => window.leave()")
         assert not panel._pages
+
+
+# ---- without a browser
+
+
+async def test_a_page_hears_of_a_quiet_kernel_every_other_second(
+    wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wire.hello()
+    monkeypatch.setattr(pages, "KEEPALIVE_SECONDS", 0.0)
+    wire.news()
+    assert wire.told == [{"to": "p1", "tick": 2, "news": {}}]
+
+
+async def test_a_page_that_gave_no_sign_for_minutes_is_gone(
+    wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wire.hello("silent")
+    wire.hello("alive")
+    monkeypatch.setattr(wire.panel._pages["silent"], "_heard_at", -pages.PAGE_TIMEOUT)
+    wire.say({"page": "alive", "op": "here"})
+    assert wire.panel.tick()
+    assert list(wire.panel._pages) == ["alive"]
+
+
+@pytest.mark.parametrize(
+    ("part", "action", "given"),
+    [
+        ("sessions", "news", {}),
+        ("sessions", "__init__", {}),
+        ("sessions", "close", {}),
+        ("sessions", "\ud800" * 10_000, {}),
+        ("nobody", "end", {}),
+        ("sessions", "end", None),
+        ("sessions", "end", [1]),
+        (None, None, {}),
+        ({}, [], {}),
+    ],
+    ids=["news", "init", "close", "surrogates", "part", "none", "list", "nothing", "odd"],
+)
+async def test_an_action_nobody_offers_is_answered_with_a_sentence(
+    wire: Wire, part: Any, action: Any, given: Any
+) -> None:
+    wire.hello()
+    wire.told.clear()
+    asked = {"part": part, "action": action, "given": given, "number": 1}
+    wire.say({"page": "p1", "op": "ask", **asked})
+    (answer,) = wire.told
+    assert "reload the page" in answer["error"]
+    assert len(answer["error"]) < 400
+
+
+async def test_wrong_arguments_are_answered_with_a_sentence(wire: Wire) -> None:
+    wire.hello()
+    assert "unexpected keyword" in await wire.refused("sessions", "end", wrong=1)
+    assert "no open session 's99'" in await wire.refused("sessions", "end", session="s99")
+    assert "no open session None" in await wire.refused("sessions", "end", session=None)
+    assert "no order 'tallest'" in await wire.refused("sessions", "choose", order="tallest")
+
+
+class Broken(Part):
+    """Does all that a part must not."""
+
+    name = "sessions"
+    actions = ("fail", "nothing", "odd", "mute", "big")
+    fault: ClassVar[Callable[[], News | None]]
+
+    def news(self) -> News | None:
+        return type(self).fault()
+
+    def fail(self) -> None:
+        raise ZeroDivisionError(EVIL)
+
+    def mute(self) -> None:
+        raise ValueError
+
+    def nothing(self) -> None: ...
+
+    def odd(self) -> object:
+        return {"x": float("nan")}
+
+    def big(self) -> None:
+        raise ValueError("x" * 10_000)
+
+    def close(self) -> None:
+        raise RuntimeError("no way")
+
+
+class SpeechlessError(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("not even this")
+
+
+def fails(error: Exception) -> Callable[[], News]:
+    """Make news that raise."""
+
+    def fault() -> News:
+        raise error
+
+    return fault
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        (fails(KeyError("x")), "KeyError: 'x'"),
+        (fails(WsflowError("no such thing")), "no such thing"),
+        (fails(SpeechlessError()), "SpeechlessError"),
+        (lambda: {"x": float("nan")}, "not JSON compliant"),
+        (lambda: {"x": "\ud800"}, "surrogates not allowed"),
+        (lambda: {"x": object()}, "not JSON serializable"),
+    ],
+    ids=["raises", "ours", "speechless", "nan", "surrogate", "object"],
+)
+async def test_a_broken_part_says_so_once_and_the_others_go_on(
+    running: Flow, monkeypatch: pytest.MonkeyPatch, fault: Callable[[], News], said: str
+) -> None:
+    monkeypatch.setitem(PART_CLASSES, "sessions", Broken)
+    monkeypatch.setattr(Broken, "fault", staticmethod(fault), raising=False)
+    wire = Wire(running.panel("sessions"))
+    news = wire.hello()
+    assert said in news["sessions"]["broken"]
+    assert news["status"]["state"] == "running"
+    running.pause()
+    assert list(wire.news()) == ["status"]
+    wire.say({"page": "p1", "op": "bye"})
+    assert not wire.panel._pages
+
+
+async def test_a_part_that_read_what_the_loop_wrote_just_then_reads_again(
+    running: Flow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wire = Wire(running.panel("sessions"))
+    wire.hello()
+    part, faults = wire.panel._pages["p1"]._parts["status"], [RuntimeError("changed size")]
+    news = part.news
+
+    def once() -> News | None:
+        if faults:
+            raise faults.pop()
+        return news()
+
+    monkeypatch.setattr(part, "news", once)
+    running.pause()
+    assert wire.news()["status"]["state"] == "paused"
+    running.resume()
+    assert wire.news()["status"]["state"] == "running"
+
+
+async def test_an_action_that_fails_is_a_sentence_of_bounded_length(
+    running: Flow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(PART_CLASSES, "sessions", Broken)
+    monkeypatch.setattr(Broken, "fault", staticmethod(lambda: None), raising=False)
+    wire = Wire(running.panel("sessions"))
+    wire.hello()
+    assert await wire.refused("sessions", "fail") == f"ZeroDivisionError: {EVIL}"
+    assert await wire.refused("sessions", "mute") == "ValueError"
+    assert "not JSON compliant" in await wire.refused("sessions", "odd")
+    assert len(await wire.refused("sessions", "big")) == 500
+    assert await wire.ask("sessions", "nothing") == {"to": "p1", "answer": 7, "value": None}

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
+from contextlib import AsyncExitStack
 from typing import Any
 
 from playwright.async_api import Browser, expect
 
+from tests.panel.wire import Wire, connected
 from tests.panelpage import in_browser, shown
 from tests.playing import hear, open_client
 from wsflow import Flow
@@ -42,3 +44,50 @@ async def test_a_handler_that_blocks_is_named_while_it_blocks(
                 await expect(notice).to_be_hidden()
     finally:
         over.set()
+
+
+# ---- without a browser
+
+
+async def test_the_head_tells_how_the_flow_does(running: Flow, wire: Wire) -> None:
+    assert wire.hello()["status"]["url"] is None
+    server = await running.serve()
+    status = wire.news()["status"]
+    assert (status["url"], status["paths"]) == (server.url, ["/chat/{room}"])
+    await wire.ask("status", "pause")
+    assert running._host.paused
+    assert wire.news()["status"]["state"] == "paused"
+    await wire.ask("status", "resume")
+    assert wire.news()["status"]["state"] == "running"
+
+
+async def test_a_panel_of_a_stopped_flow_says_so_and_lives_when_it_runs_again(
+    running: Flow, wire: Wire
+) -> None:
+    async with running.client("/chat/red") as client:
+        await client.send("hi")
+        await client.receive()
+        wire.hello()
+        await running.stop()
+        news = wire.news()
+        assert news["status"]["state"] == "stopped"
+        assert news["sessions"]["total"] == 0
+    assert "error" not in await wire.ask("status", "pause")
+    assert "no open session" in await wire.refused("sessions", "end", session="s1")
+    await running.start()
+    assert wire.news()["status"]["state"] in ("running", "paused")
+
+
+async def test_a_panel_of_a_flow_that_never_ran_shows_what_there_is(flow: Flow) -> None:
+    wire = Wire(flow.panel("sessions"))
+    status = wire.hello()["status"]
+    assert (status["state"], status["paths"], status["events"]) == ("stopped", [], 0)
+
+
+async def test_two_panels_of_one_flow_tell_the_same(running: Flow) -> None:
+    whole, alone = Wire(running.panel()), Wire(running.panel("sessions"))
+    async with AsyncExitStack() as stack:
+        await connected(running, stack, 3)
+        assert whole.hello()["sessions"] == alone.hello()["sessions"]
+        await alone.ask("sessions", "end", session=alone.told[0]["news"]["sessions"]["rows"][0][0])
+        assert whole.news()["sessions"]["total"] == alone.news()["sessions"]["total"] == 2
