@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from .io.recorder import Recorder
     from .panel import Panels
     from .recording import Recording
-    from .replay.clone import Sandbox
     from .replay.replay import Replay
+    from .replay.sandbox import Sandbox
     from .replay.virtual_time import VirtualLoop
 
 
@@ -149,6 +149,7 @@ class Flow(Serving, Spelled):
         """
         from .compare.rules import Rules
         from .recording import Recording
+        from .replay.options import ReplayOptions
         from .replay.replay import Replay
 
         opened = (
@@ -156,9 +157,7 @@ class Flow(Serving, Spelled):
             if isinstance(recording, Recording)
             else Recording.open(recording, folder=folder)
         )
-        return Replay(
-            opened,
-            self._sandbox,
+        options = ReplayOptions(
             speed=speed,
             rules=Rules(texts(ignore), ignore_times, ignore_ids, any_order, late),
             sessions=None if sessions is None else frozenset(texts(sessions)),
@@ -166,18 +165,20 @@ class Flow(Serving, Spelled):
             loop=loop,
             max_gap=max_gap,
         )
+        return Replay(opened, self._sandbox, options)
 
     def _sandbox(
         self, loop: VirtualLoop, began: int, was: Mapping[str, Any] = MappingProxyType({})
     ) -> tuple[Sandbox, Log]:
         """Make a flow of its own for a replay (see `clone`); `was` describes the one recorded."""
-        from .replay.clone import Sandbox, copy, lead
+        from .replay.clone import bind_timers, copy
+        from .replay.sandbox import Sandbox
         from .replay.virtual_time import VirtualClock
 
         env = self._host.engine.env
         clone = Flow(self.name, env=env, clock=VirtualClock(loop, began), _apart=True)
         copy(self._host, clone)
-        lead(clone._host, was)
+        bind_timers(clone._host, was)
         return Sandbox(clone, clone._host, loop), clone.log
 
     # ---- the contract

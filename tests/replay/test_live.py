@@ -27,6 +27,7 @@ from wsflow.recording import Recording
 from wsflow.replay import live
 from wsflow.replay.address import Address
 from wsflow.replay.live import replay_to
+from wsflow.replay.options import ReplayOptions
 from wsflow.types import HttpEvent, MessageEvent
 
 
@@ -39,7 +40,7 @@ def chat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Recording:
 
 def played(url: str, recording: Recording, **options: Any) -> Report:
     """Return the report of a replay to a server."""
-    return replay_to(url, recording, **options).result(timeout=50)
+    return replay_to(url, recording, ReplayOptions(**options)).result(timeout=50)
 
 
 def differences(report: Report) -> list[tuple[str, Any, Any]]:

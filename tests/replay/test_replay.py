@@ -1025,24 +1025,6 @@ async def test_a_speed_takes_its_time(shouting: Flow, lesson: Recording) -> None
     assert 0.24 < time.monotonic() - began < 4.5, "five seconds are recorded"
 
 
-@pytest.mark.parametrize(
-    ("options", "error"),
-    [
-        ({"speed": 0}, "speed is a number above 0"),
-        ({"speed": -1.0}, "speed is a number above 0"),
-        ({"speed": float("nan")}, "speed is a number above 0"),
-        ({"loop": 0}, "loop says how often"),
-        ({"until": -1}, "until is a number of seconds"),
-        ({"max_gap": -1}, "max_gap is a number of seconds"),
-    ],
-)
-def test_what_can_not_be_is_said_at_once(
-    shouting: Flow, lesson: Recording, options: dict[str, Any], error: str
-) -> None:
-    with pytest.raises(ReplayError, match=error):
-        shouting.replay(lesson, **options)
-
-
 # ---- controls
 
 

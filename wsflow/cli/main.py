@@ -75,6 +75,7 @@ def _run(arguments: argparse.Namespace) -> int:
 def _replay(arguments: argparse.Namespace) -> int:
     from ..compare.rules import Rules
     from ..replay.live import replay_to
+    from ..replay.options import ReplayOptions
     from .app import load
     from .recordings import find
     from .replay import play
@@ -85,7 +86,7 @@ def _replay(arguments: argparse.Namespace) -> int:
     if arguments.to is not None:
         rules = Rules(tuple(ignore), times, ids, any_order)
         speed = 1.0 if speed is None else speed
-        replay = replay_to(arguments.to, recording, speed=speed or None, rules=rules)
+        replay = replay_to(arguments.to, recording, ReplayOptions(speed=speed or None, rules=rules))
     else:
         replay = load(arguments.app).replay(
             recording,

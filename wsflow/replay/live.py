@@ -1,7 +1,7 @@
 """A recording played to a live server of any make: what its clients did then is done over sockets.
 
 This is the target of `replay.py` that has a server on it; order, time and comparison are the same.
-Opposite: `clone.py`, the target on which a flow plays.
+Opposite: `sandbox.py`, the target that has a flow in it.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ from __future__ import annotations
 import http.client
 import time
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,7 +19,6 @@ import anyio
 import anyio.to_thread
 
 from ..compare.answer import Answer
-from ..compare.rules import NO_RULES, Rules
 from ..errors import ReplayError
 from ..events import ANSWERS, is_by_hand
 from ..io.format import Entry
@@ -28,6 +28,8 @@ from ..log.store import Store
 from ..types import Data
 from .address import Address
 from .live_client import Leave, LiveClient
+from .options import ReplayOptions
+from .payload import request_of
 from .replay import Replay
 from .virtual_time import VirtualLoop
 
@@ -59,50 +61,34 @@ AHEAD = 64
 WAITING = 100_000
 """Steps that may wait for a server that is slower than its recording."""
 
+PLAIN = ReplayOptions()
 
-def replay_to(
-    url: str,
-    recording: Reader,
-    *,
-    speed: float | None = None,
-    rules: Rules = NO_RULES,
-    sessions: Iterable[str] | None = None,
-    until: float | str | None = None,
-    loop: int = 1,
-    max_gap: float | None = None,
-) -> Replay:
+
+def replay_to(url: str, recording: Reader, options: ReplayOptions = PLAIN) -> Replay:
     """Play a recording to the server at `url`: `report = await replay_to("ws://host:1", it)`.
 
     Sessions connect with the recorded paths, queries and headers (secrets were never recorded: a
     query of `url`, such as `?token=...`, is added to each), send what was sent and leave as they
-    left; recorded HTTP requests are made too. Each step waits for its time, unless `speed` is None
-    (or above 100), and for the answers that had come by then. The rest is as in `Flow.replay`.
+    left; recorded HTTP requests are made too. Each step waits for its time, unless the speed is
+    None (or above 100), and for the answers that had come by then. The rest is as in `Flow.replay`.
 
     Raises:
         ReplayError: it is no WebSocket address; when awaited: nobody listens there.
     """
     address = Address.of(url)
-    speed = None if speed is not None and speed > TOP_SPEED else speed
-    heard = _Overheard(recording.path, recording.header)
+    if options.speed is not None and options.speed > TOP_SPEED:
+        options = replace(options, speed=None)
+    followed = _Followed(recording.path, recording.header)
 
     def target(loop: VirtualLoop, _began: int, _flow: object) -> tuple[_Server, Log]:
         server = _Server(address, loop)
-        heard.tell = server.told
+        followed.tell = server.told
         return server, server.log
 
-    return Replay(
-        heard,
-        target,
-        speed=speed,
-        rules=rules,
-        sessions=None if sessions is None else frozenset(sessions),
-        until=until,
-        loop=loop,
-        max_gap=max_gap,
-    )
+    return Replay(followed, target, options)
 
 
-class _Overheard(Reader):
+class _Followed(Reader):
     """A recording that tells what was read of it, when more is asked for."""
 
     tell: Callable[[Entry], object]
@@ -212,7 +198,7 @@ class _Server:
             by_hand = is_by_hand(entry) or entry.cause in self._by_hand
             if entry.session is not None and not by_hand:
                 self._line_up(entry.session)
-        elif entry.kind == "req" and is_request(entry):
+        elif kind == "req" and request_of(entry) is not None:
             gate = anyio.Event()
             self._gates.append(gate)
             self.later("", partial(self._ask, gate))
@@ -332,12 +318,6 @@ class _Step(NamedTuple):
 
     who: str
     do: Callable[[], None]
-
-
-def is_request(entry: Entry) -> bool:
-    """Say whether an entry is an HTTP request that is made again."""
-    event = entry.value if entry.session is None else None
-    return isinstance(event, dict) and "method" in event
 
 
 async def _real_time() -> None:

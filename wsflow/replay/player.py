@@ -6,27 +6,27 @@ recorded before it are there, so that slow threads and late timers change nothin
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Literal, Protocol, TypeAlias
-from urllib.parse import urlencode
 
 import anyio
 
-from ..base.bodies import to_data
 from ..base.secrets import SECRET_HEADERS, SECRET_QUERY
-from ..compare.answer import AFTER, BEFORE, Answer, Tally
-from ..compare.report import BY_HAND, DROPPED, Errors
-from ..compare.rules import Rules
+from ..compare.answer import AFTER, Tally
+from ..compare.report import DROPPED, Errors
 from ..compare.stream import Stream
 from ..errors import ReplayError
-from ..events import ANSWERS, EVENTS, HAND, is_by_hand, is_reply
+from ..events import ANSWERS, EVENTS, HAND
 from ..io.format import Entry
 from ..io.reader import Reader
 from ..io.redaction import Redaction
 from ..types import Data
+from .excuses import Excuses
+from .options import ReplayOptions
+from .payload import answered, body_of, request_of, sent
+from .target import Client, Target
 from .virtual_time import SLACK, VirtualLoop
 
 GRACE = 5.0
@@ -36,73 +36,44 @@ greet who was there already."""
 TURN = 50e-6
 """Seconds between a row and an event that came in the same turn of the loop: nothing else ran."""
 
-KEPT = 100_000
-"""Rows that are remembered to know what they brought about."""
-
-LOST = "whose cause is not in the recording"
 BY_ITSELF = "brought about by timers and injects of the server"
 OTHERS = "brought about by sessions that were not played"
-Cue: TypeAlias = Literal["go", "end", "again"]
+
+Order: TypeAlias = Literal["go", "end", "again"]
+"""What to do about what comes next: go on, play no more, or start over."""
 
 
-class Client(Protocol):
-    """A recorded client on target."""
-
-    def receive(self, data: Data, size: int, scope: int) -> None: ...
-
-    def lost(self, code: int | None, reason: str, error: str | None, scope: int) -> None: ...
-
-
-class Target(Protocol):
-    """Where it is played: `clone.py` has a flow on it, `live.py` a server."""
-
-    async def start(self) -> None: ...
-
-    async def stop(self) -> None: ...
-
-    def idle(self) -> Awaitable[None]: ...
-
-    def begun(self) -> None: ...
-
-    def open(self, facts: dict[str, Any], hear: Callable[[Data], None], scope: int) -> Client: ...
-
-    async def request(self, event: dict[str, Any], body: bytes, scope: int) -> Answer: ...
-
-
-class Director(Protocol):
+class Controls(Protocol):
     """Who pauses, steps, seeks and stops (see `replay.Replay`)."""
 
     called: bool
 
-    async def cue(self, t: float) -> Cue: ...
+    async def order(self, t: float) -> Order: ...
 
     def entered(self, *, mark: bool = False) -> None: ...
 
 
 class Player:
-    """Who is on target, what was answered then and what is answered now."""
+    """Who is there, what was answered then and what is answered now."""
 
     def __init__(
         self,
         reader: Reader,
         target: Target,
         loop: VirtualLoop,
-        director: Director,
+        controls: Controls,
         tally: Tally,
-        rules: Rules,
         errors: Errors,
-        *,
-        sessions: Collection[str] | None = None,
-        until: float | str | None = None,
-        max_gap: float | None = None,
+        options: ReplayOptions,
     ) -> None:
+        until = options.until
         self.events = 0
-        self._source, self._target, self._loop, self._director = reader, target, loop, director
-        self.errors, self._tally, self._rules = errors, tally, rules
-        self._wanted = sessions
+        self._reader, self._target, self._loop, self._controls = reader, target, loop, controls
+        self.errors, self._tally, self._rules = errors, tally, options.rules
+        self._wanted = options.sessions
         self._mark = until if isinstance(until, str) else None
         self._cut = until if isinstance(until, int | float) else math.inf
-        self._max_gap = math.inf if max_gap is None else max_gap
+        self._max_gap = math.inf if options.max_gap is None else options.max_gap
         self._facts: dict[str, dict[str, Any]] = {}
         self._clients: dict[str, Client] = {}
         self._streams: dict[str, Stream] = {}
@@ -112,11 +83,9 @@ class Player:
         self._failure: ReplayError | None = None
         self._last = 0.0
         """When the newest row that was read was told."""
-        self._seq, self._sound = 0, 1
-        """The newest row, and the first one behind the last gap."""
-        self._gaps: list[range] = []
-        self._excused: dict[int, str] = {}
-        """Rows that handlers played now are not to blame for, and why."""
+        self._seq = 0
+        """The newest row that was read."""
+        self._excuses = Excuses()
         self._origins = getattr(target, "origins", ())
         """What tells which event was answered; a server has nothing of the kind."""
         self._fires: Callable[[str, Any, int], bool] | None = getattr(target, "fire", None)
@@ -131,13 +100,14 @@ class Player:
         `early` are the handshakes of who was there already when the recording began.
         """
         await self._welcome(early)
-        loop, director, streams, clients = self._loop, self._director, self._streams, self._clients
-        for entry in self._source.entries():
+        loop, controls, excuses = self._loop, self._controls, self._excuses
+        streams, clients = self._streams, self._clients
+        for entry in self._reader.entries():
             if entry.opened is not None:
                 self._facts[str(entry.opened.get("id"))] = entry.opened
                 continue
             if entry.seq != self._seq + 1:
-                self._miss(entry.seq)
+                excuses.miss(self._seq + 1, entry.seq)
             self._seq, t, kind = entry.seq, entry.t, entry.kind
             if t > self._cut:
                 if t > self._cut + GRACE:
@@ -147,29 +117,29 @@ class Player:
             elif kind in EVENTS:
                 if self._wanted is not None and self._leave_out(entry):
                     continue
-                if director.called or not loop.jump(t, t - self._last <= TURN):
-                    cue = await self._reach(t)
-                    if cue == "again":
+                if controls.called or not loop.jump(t, t - self._last <= TURN):
+                    order = await self._reach(t)
+                    if order == "again":
                         return False
-                    if cue == "end":
+                    if order == "end":
                         self._cut = loop.time()
                         continue
                 client = clients.get(entry.session)  # type: ignore[arg-type]
                 if client is not None and kind == "message":
                     self.events += 1
-                    client.receive(_sent(entry), entry.size, entry.scope)
+                    client.receive(sent(entry), entry.size, entry.scope)
                 else:
                     self._enter(entry)
-                if director.called:
-                    director.entered()
+                if controls.called:
+                    controls.entered()
                 self._last = t
             elif kind in ANSWERS:
                 stream = streams.get(entry.session)  # type: ignore[arg-type]
                 by_hand = entry.port == HAND
-                if stream is None or entry.cause < self._sound or self._excused or by_hand:
+                if stream is None or entry.cause < excuses.sound or excuses.rows or by_hand:
                     stream = self._expect(entry)
                 else:
-                    stream.expect(t, _sent(entry), "", self._event_of(entry))
+                    stream.expect(t, sent(entry), "", self._event_of(entry))
                 if stream is not None and stream.behind:
                     await self._catch_up(stream, t)
                 self._last = t
@@ -208,7 +178,7 @@ class Player:
         assert self._wanted is not None
         if entry.session is None or entry.session in self._wanted:
             return False
-        self._remember(entry.seq, OTHERS)
+        self._excuses.remember(entry.seq, OTHERS)
         return True
 
     def _enter(self, entry: Entry) -> None:
@@ -225,18 +195,18 @@ class Player:
         if client is None:  # one that comes, or whose coming was lost
             client = self._open(who, entry.path, entry.scope if entry.kind == "req" else 0)
         if entry.kind == "message":
-            client.receive(_sent(entry), entry.size, entry.scope)
+            client.receive(sent(entry), entry.size, entry.scope)
         elif entry.kind == "close":
             client.lost(entry.code, entry.reason, entry.error, entry.scope)
 
     def _fire(self, entry: Entry) -> bool:
         """Let a timer or an inject fire, unless it was a handler that did it, or time does it."""
         if self._fires is None:
-            self._remember(entry.seq, BY_ITSELF)
+            self._excuses.remember(entry.seq, BY_ITSELF)
         elif not entry.cause:
             return self._fires(entry.node, entry.value, entry.scope)
-        elif entry.cause < self._sound or self._excused:
-            self._excuse(entry)
+        elif entry.cause < self._excuses.sound or self._excuses.rows:
+            self._excuses.of(entry)
         return False
 
     def _open(self, who: str, path: str, scope: int = 0) -> Client:
@@ -252,8 +222,8 @@ class Player:
 
     def _ask(self, entry: Entry) -> None:
         """Make a recorded HTTP request; its response is compared like a session's."""
-        event = entry.value
-        if not isinstance(event, dict) or "method" not in event:
+        event = request_of(entry)
+        if event is None:
             return
         who = f"{event['method']} {event['path']} #{entry.seq}"
         self._requests[entry.scope] = who
@@ -261,11 +231,11 @@ class Player:
 
         async def ask() -> None:
             try:
-                answer = await self._target.request(event, _body(event), entry.scope)
+                answer = await self._target.request(event, body_of(event), entry.scope)
                 clean = answer.body if self._clean is None else self._clean(answer.body)
                 stream.hear(answer._replace(body=clean))
             except ReplayError as error:
-                self._failure = ReplayError(f"{self._source.path}, row {entry.seq}: {error}")
+                self._failure = ReplayError(f"{self._reader.path}, row {entry.seq}: {error}")
                 self._cut = self._loop.time()
 
         self._loop.spawn(ask())
@@ -286,18 +256,18 @@ class Player:
 
     def _expect(self, entry: Entry, excuse: str = "") -> Stream | None:
         """Keep what was answered then, to compare with; None when nobody here was answered."""
-        if entry.cause < self._sound or self._excused or entry.port == HAND:
-            excuse = self._excuse(entry) or excuse
+        if entry.cause < self._excuses.sound or self._excuses.rows or entry.port == HAND:
+            excuse = self._excuses.of(entry) or excuse
         who = entry.session
         if who is None:
             who = self._requests.get(entry.scope)
             if who is None:
                 return None
-            body: Any = _answered(entry)
+            body: Any = answered(entry)
         elif self._wanted is not None and who not in self._wanted:
             return None
         else:
-            body = _sent(entry)
+            body = sent(entry)
         stream = self._stream(who)
         stream.expect(entry.t, body, excuse, self._event_of(entry))
         return stream
@@ -307,29 +277,6 @@ class Player:
         if not entry.cause:
             return 0  # by hand, or of a recording that does not tell
         return self._broadcasts.get(entry.cause, entry.scope) if self._broadcasts else entry.scope
-
-    def _excuse(self, entry: Entry) -> str:
-        """Return why nobody here is to blame for a row, if so: somebody or something else is."""
-        cause = entry.cause
-        why = self._excused.get(cause, "")
-        if is_by_hand(entry):
-            why = BY_HAND
-        elif cause and not why and any(cause in gap for gap in self._gaps):
-            why = BEFORE if cause in self._gaps[0] and self._gaps[0].start == 1 else LOST
-        if why:
-            self._remember(entry.seq, why)
-        return why
-
-    def _remember(self, seq: int, why: str) -> None:
-        self._excused[seq] = why
-        if len(self._excused) > KEPT:
-            del self._excused[next(iter(self._excused))]
-
-    def _miss(self, seq: int) -> None:
-        """Rows are not there: cut out, damaged, dropped, or told before the recording began."""
-        if seq > self._seq:
-            self._gaps.append(range(self._seq + 1, seq))
-            self._sound = seq
 
     def _note(self, entry: Entry) -> bool:
         """Keep what a row that is neither event nor answer says; True when it is a mark."""
@@ -341,20 +288,20 @@ class Player:
             self.errors.expect(entry.node, entry.error or "")
         if entry.kind == "drop" and entry.port == "response":
             self._expect(entry, DROPPED)
-        elif entry.cause < self._sound or self._excused:
-            self._excuse(entry)
+        elif entry.cause < self._excuses.sound or self._excuses.rows:
+            self._excuses.of(entry)
         return False
 
     # ---- time
 
-    async def _reach(self, t: float) -> Cue:
-        """Wait until its time has come; the director may have other plans."""
+    async def _reach(self, t: float) -> Order:
+        """Wait until its time has come; who is at the controls may have other plans."""
         loop = self._loop
         while True:
-            if self._director.called:
-                cue = await self._director.cue(t)
-                if cue != "go":
-                    return cue
+            if self._controls.called:
+                order = await self._controls.order(t)
+                if order != "go":
+                    return order
             if t - self._last > self._max_gap:
                 if not await loop.until(self._last + self._max_gap):
                     continue
@@ -376,7 +323,7 @@ class Player:
         stream.heard = heard
         try:
             while not is_there() and loop.time() < t:
-                if self._director.called and await self._director.cue(t) != "go":
+                if self._controls.called and await self._controls.order(t) != "go":
                     return
                 await loop.until(t)
             await loop.turns()
@@ -388,14 +335,14 @@ class Player:
             stream.heard = None
             stream.catch_up()
 
-    async def _mark_reached(self, entry: Entry) -> Cue:
-        cue: Cue = "go"
-        if self._director.called and not entry.node:
-            cue = await self._reach(entry.t)
-            self._director.entered(mark=True)
+    async def _mark_reached(self, entry: Entry) -> Order:
+        order: Order = "go"
+        if self._controls.called and not entry.node:
+            order = await self._reach(entry.t)
+            self._controls.entered(mark=True)
         if self._mark is not None and str(entry.value) == self._mark:
             self._cut = entry.t
-        return cue
+        return order
 
     # ---- the end
 
@@ -409,44 +356,7 @@ class Player:
 
     def _place(self, who: str) -> str:
         """Return file and line of a session's handshake, for an error."""
-        for path, line, facts in self._source.handshakes():
+        for path, line, facts in self._reader.handshakes():
             if facts.get("id") == who:
                 return f"{path}, line {line}"
-        return str(self._source.path)
-
-
-def _sent(entry: Entry) -> Data:
-    """Return a message or an answer as it went over the wire."""
-    data = entry.data
-    if type(data) is str and entry.bytes is None:
-        return data
-    value = entry.value
-    return value if isinstance(value, str | bytes) else to_data(value)
-
-
-def _answered(entry: Entry) -> Answer:
-    """Return a recorded HTTP response; its row is the body alone where all else is as usual."""
-    told, body = entry.value, entry.value
-    status, headers = 200, dict[str, Any]()
-    if is_reply(told):
-        status, headers, body = told["status"], told["headers"], told["body"]
-    usual = "text/plain" if isinstance(body, str) else "application/octet-stream"
-    usual = usual if isinstance(body, str | bytes) else "application/json"
-    data = b"" if body is None and not entry.size else to_data(body)
-    content = data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data
-    return Answer.of(status, headers.get("content-type", usual), content)
-
-
-def _body(event: dict[str, Any]) -> bytes:
-    """Return the body of a recorded request as bytes again."""
-    body = event.get("body")
-    kind = str((event.get("headers") or {}).get("content-type", ""))
-    if body is None:
-        return b""
-    if isinstance(body, bytes):
-        return body
-    if "json" in kind:
-        return json.dumps(body, ensure_ascii=False).encode("utf-8", "surrogatepass")
-    if isinstance(body, dict):
-        return urlencode(body, doseq=True).encode()
-    return str(body).encode("utf-8", "surrogatepass")
+        return str(self._reader.path)

@@ -1,7 +1,7 @@
 """Plays a recording into today's handlers and compares what they answer.
 
 Recorded `req`, `message` and `close` events come in by the front door, as sessions of a flow of
-its own (`clone.py`), in a thread with a loop whose time is virtual (`virtual_time.py`): an hour
+its own (`sandbox.py`), in a thread with a loop whose time is virtual (`virtual_time.py`): an hour
 takes as long as its work. A `Player` makes one pass. Opposite: `recorder.py` made what is played.
 """
 
@@ -12,23 +12,19 @@ import contextlib
 import math
 import threading
 import time
-from collections.abc import Callable, Collection, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 from ..base.progress import follow
 from ..base.wake import threadsafe_wakeup
 from ..compare.answer import Tally
 from ..compare.report import Errors, Report
-from ..compare.rules import Rules
 from ..errors import ReplayError
 from ..io.reader import Reader
-from ..log.log import Log
-from .player import GRACE, Cue, Player, Target
+from .options import ReplayOptions
+from .player import GRACE, Order, Player
+from .target import TargetMaker
 from .virtual_time import VirtualLoop
-
-TargetMaker = Callable[[VirtualLoop, int, dict[str, Any]], tuple[Target, Log]]
-"""Make a target in a loop, for a recording that began at a UTC time in nanoseconds; last, what it
-tells of the flow it was made of."""
 
 
 class Replay:
@@ -38,22 +34,14 @@ class Replay:
         self,
         recording: Reader,
         target: TargetMaker,
-        *,
-        speed: float | None = None,
-        rules: Rules,
-        sessions: Collection[str] | None = None,
-        until: float | str | None = None,
-        loop: int = 1,
-        max_gap: float | None = None,
+        options: ReplayOptions,
     ) -> None:
-        _check(speed, until, loop, max_gap)
         self.recording = recording
         """What is played; its `progress` says how much of it was read."""
         self.called = False
         """Whether a control was used that has not been followed yet."""
-        self._make_target, self._rules, self._rounds = target, rules, loop
-        self._speed = None if speed == math.inf else speed
-        self._choice: dict[str, Any] = {"sessions": sessions, "until": until, "max_gap": max_gap}
+        self._make_target, self._options = target, options
+        self._speed = None if options.speed == math.inf else options.speed
         self._done: concurrent.futures.Future[Report] = concurrent.futures.Future()
         self._thread: threading.Thread | None = None
         self._loop: VirtualLoop | None = None
@@ -175,7 +163,7 @@ class Replay:
             report = Report(self.recording.name)
             began = time.monotonic()
             early = self._present()
-            left = self._rounds
+            left = self._options.loop
             while left and not self._stopped:
                 if self._play_once(report, early):
                     left -= 1
@@ -205,17 +193,15 @@ class Replay:
         )
         tally = Tally()
         errors = Errors(log)
-        take = Player(
-            self.recording, target, loop, self, tally, self._rules, errors, **self._choice
-        )
+        player = Player(self.recording, target, loop, self, tally, errors, self._options)
         await target.start()
         try:
-            whole = await take.play(early)
+            whole = await player.play(early)
             self._position = loop.time()
         finally:
             await target.stop()
         if whole:
-            report.add(take.events, tally, errors, self.recording.damage)
+            report.add(player.events, tally, errors, self.recording.damage)
         return whole
 
     def _present(self) -> list[dict[str, Any]]:
@@ -225,7 +211,7 @@ class Replay:
             ReplayError: a session, or a mark, that was asked for is not in the recording.
         """
         began = self.recording.header.get("time") or 0
-        wanted, until = self._choice["sessions"], self._choice["until"]
+        wanted, until = self._options.sessions, self._options.until
         known: dict[str, None] = {}
         early: dict[str, dict[str, Any]] = {}
         for _, _, facts in self.recording.handshakes():
@@ -248,9 +234,9 @@ class Replay:
                 )
         return list(early.values())
 
-    # ---- following orders (asked by the take)
+    # ---- following orders (asked by the player)
 
-    async def cue(self, t: float) -> Cue:
+    async def order(self, t: float) -> Order:
         """Say what to do about what was recorded at `t`; while it is paused, wait here."""
         loop = self._loop
         assert loop is not None
@@ -304,16 +290,3 @@ class Replay:
                 self._to_mark = False
             elif self._steps:
                 self._steps -= 1
-
-
-def _check(
-    speed: float | None, until: float | str | None, loop: int, max_gap: float | None
-) -> None:
-    if speed is not None and not (isinstance(speed, int | float) and speed > 0):
-        raise ReplayError(f"speed is a number above 0, or None for as fast as possible: {speed!r}")
-    if isinstance(until, int | float) and not until >= 0:
-        raise ReplayError(f"until is a number of seconds, or the text of a mark: {until!r}")
-    if not loop >= 1:
-        raise ReplayError(f"loop says how often it is played, at least once: {loop!r}")
-    if max_gap is not None and not max_gap >= 0:
-        raise ReplayError(f"max_gap is a number of seconds, or None for no limit: {max_gap!r}")

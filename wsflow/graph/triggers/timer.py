@@ -36,8 +36,8 @@ class Timer(Trigger):
         self.seconds = checked_seconds(seconds, "a timer takes")
         self.count = 0
         """How often it has fired since the flow started."""
-        self.led = False
-        """Whether a recording says when it ticks (see `clone.py`)."""
+        self.recorded = False
+        """Whether a recording says when it ticks (see `replay/clone.py`)."""
         self._clock = host.clock
         self._place, self._left_out = (
             host.place("fire", name, "out"),
@@ -100,7 +100,7 @@ class Timer(Trigger):
             self._end()
 
     def _resume(self) -> None:
-        if self._alarm is None and not self.led:
+        if self._alarm is None and not self.recorded:
             self._due = self._clock.now() + self._rest
             self._wait()
 

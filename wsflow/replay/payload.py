@@ -1,0 +1,59 @@
+"""What a recorded row carried, as it went over the wire: messages, answers, requests.
+
+Opposite: `io/recorder.py` wrote it down.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from urllib.parse import urlencode
+
+from ..base.bodies import to_data
+from ..compare.answer import Answer
+from ..events import is_reply
+from ..io.format import Entry
+from ..types import Data
+
+
+def request_of(entry: Entry) -> dict[str, Any] | None:
+    """Return the HTTP request that an event was, or None when it was none."""
+    event = entry.value if entry.session is None else None
+    return event if isinstance(event, dict) and "method" in event else None
+
+
+def sent(entry: Entry) -> Data:
+    """Return a message or an answer as it went over the wire."""
+    data = entry.data
+    if type(data) is str and entry.bytes is None:
+        return data
+    value = entry.value
+    return value if isinstance(value, str | bytes) else to_data(value)
+
+
+def answered(entry: Entry) -> Answer:
+    """Return a recorded HTTP response; its row is the body alone where all else is as usual."""
+    told, body = entry.value, entry.value
+    status, headers = 200, dict[str, Any]()
+    if is_reply(told):
+        status, headers, body = told["status"], told["headers"], told["body"]
+    usual = "text/plain" if isinstance(body, str) else "application/octet-stream"
+    usual = usual if isinstance(body, str | bytes) else "application/json"
+    data = b"" if body is None and not entry.size else to_data(body)
+    content = data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data
+    return Answer.of(status, headers.get("content-type", usual), content)
+
+
+def body_of(event: dict[str, Any]) -> bytes:
+    """Return the body of a recorded request as bytes again."""
+    body = event.get("body")
+    kind = str((event.get("headers") or {}).get("content-type", ""))
+    if body is None:
+        return b""
+    if isinstance(body, bytes):
+        return body
+    if "json" in kind:
+        return json.dumps(body, ensure_ascii=False).encode("utf-8", "surrogatepass")
+    if isinstance(body, dict):
+        return urlencode(body, doseq=True).encode()
+    return str(body).encode("utf-8", "surrogatepass")
