@@ -80,13 +80,14 @@ def package(name: str) -> str:
     return name.split(".")[0]
 
 
-def imported(name: str) -> set[str]:
-    """Return the modules of wsflow a module imports when it runs (annotations do not count)."""
+def imported(name: str, *, types: bool = False) -> set[str]:
+    """Return the modules of wsflow a module imports when it runs, or also for its annotations."""
     path = MODULES[name]
     within = name.split(".") if path.name == "__init__.py" else name.split(".")[:-1]
     within = [] if name == "__init__" else within
     found = set()
-    for node in _running(ast.parse(path.read_text())):
+    tree = ast.parse(path.read_text())
+    for node in ast.walk(tree) if types else _running(tree):
         if isinstance(node, ast.ImportFrom) and node.level:
             base = within[: len(within) - node.level + 1]
             stem = ".".join([*base, *(node.module or "").split(".")]).strip(".")
@@ -117,6 +118,13 @@ def test_a_package_imports_what_the_table_lets_it(name: str) -> None:
     mine = [module for module in MODULES if package(module) == name]
     theirs = {package(other) for module in mine for other in imported(module)} - {name}
     assert theirs <= (WORDS if name in WORDS else PACKAGES[name] | WORDS)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_who_is_below_the_flow_does_not_even_name_it_in_a_type(name: str) -> None:
+    above = {"flow", "serving"} - {package(name)}
+    named = {package(other) for other in imported(name, types=True)}
+    assert named & above <= PACKAGES.get(package(name), set())
 
 
 @pytest.mark.parametrize("name", sorted(PACKAGES))

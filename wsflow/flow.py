@@ -91,7 +91,7 @@ class Flow(Serving, Spelled):
         if self._panels is None:
             from .panel import Panels
 
-            self._panels = Panels(self)
+            self._panels = Panels(self, self._host)
         return self._panels
 
     # ---- recordings

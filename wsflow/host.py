@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from .base.interfaces import CLOSE_GOING_AWAY, CLOSE_RESTART, Routes
 from .clock import Clock
+from .events import HAND
 from .graph.freezes import Freezes
 from .graph.host import Host
 from .graph.node import Node
@@ -109,6 +110,12 @@ class FlowHost(Host):
 
         nodes = self.graph.nodes.values
         return WithPage(self.graph, StatusPage(self.name, nodes, lambda: len(self.sessions)))
+
+    def hand(self, name: str) -> Node:
+        """Return who answers by hand: no node of the flow, as a replay can tell by the port."""
+        made = Node(self, name, (), ())
+        made.response_place = self.place("response", name, HAND)
+        return made
 
     def trust_origin(self, origin: str) -> None:
         """Let pages of this origin connect: Jupyter's own channel said that they show a panel."""

@@ -75,7 +75,7 @@ async def test_a_page_nobody_knows_is_told_to_say_hello(wire: Wire) -> None:
     wire.say({"page": "p1", "op": "here"})
     wire.say({"page": "p1", "op": "ask", "part": "status", "action": "pause", "number": 3})
     assert wire.told == [{"to": "p1", "lost": None}, {"to": "p1", "lost": 3}]
-    assert not wire.panel._flow._host.paused
+    assert not wire.panel._flow.panel.host.paused
 
 
 async def test_the_seventeenth_page_takes_the_place_of_the_first(wire: Wire) -> None:

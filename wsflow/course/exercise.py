@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..base.display import plain, table
 from ..errors import RecordingError, ReplayError, WsflowError
@@ -23,7 +23,7 @@ from .verdict import Verdict, listed, words
 
 if TYPE_CHECKING:
     from ..compare.report import Report
-    from ..flow import Flow
+    from ..replay.replay import Replay
 
 SHIPPED = Path(__file__).parent / "exercises"
 
@@ -38,6 +38,24 @@ listeners: list[Callable[[Verdict], object]] = []
 
 _tries: Counter[tuple[str, str]] = Counter()
 """How often which exercise was tried in vain with which flow: a hint a time."""
+
+
+class Flow(Protocol):
+    """What an exercise asks of a flow: today's answers to what was recorded."""
+
+    @property
+    def name(self) -> str: ...
+
+    def replay(
+        self,
+        recording: Recording,
+        *,
+        ignore: Iterable[str] = (),
+        ignore_times: bool = False,
+        ignore_ids: bool = False,
+        any_order: bool = False,
+        late: float | None = None,
+    ) -> Replay: ...
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from ..errors import Spelled, WsflowError
 from .composer import History
 
 if TYPE_CHECKING:
-    from ..flow import Flow
     from .freezes import PanelFreezes
+    from .host import Flow, Host
     from .playback import Playback
     from .rates import Rates
     from .widget import Panel
@@ -29,8 +29,10 @@ class Panels(Spelled):
     The same parts give the same widget: a cell that is run again shows it again.
     """
 
-    def __init__(self, flow: Flow) -> None:
+    def __init__(self, flow: Flow, host: Host) -> None:
         self._flow = flow
+        self.host = host
+        """What the parts ask of the flow, besides what its user sees."""
         self._made: dict[tuple[str, ...], Panel] = {}
         self.history = History()
         """What was sent by hand."""

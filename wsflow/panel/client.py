@@ -27,7 +27,7 @@ from .body import message
 from .part import News, Part, preview, text
 
 if TYPE_CHECKING:
-    from ..flow import Flow
+    from .host import Flow, Host
 
 MAX_CLIENTS = 32
 """Bridged clients of one page."""
@@ -60,9 +60,9 @@ class Arrived(NamedTuple):
 class Bridge(Loopback):
     """The session's way to a client in a page; a page that is gone is noticed by its panel."""
 
-    def __init__(self, flow: Flow, limit: int) -> None:
+    def __init__(self, host: Host, limit: int) -> None:
         super().__init__()
-        self._flow, self._limit = flow, limit
+        self._host, self._limit = host, limit
         self._queue: deque[Arrived] = deque()
         self._put = self._got = 0
         """Bytes put here (in the loop) and got from here (by the ticker)."""
@@ -85,7 +85,7 @@ class Bridge(Loopback):
         return len(self._queue) >= MAX_QUEUE or self._put - self._got >= MAX_QUEUE_BYTES
 
     def resume(self) -> None:
-        self._flow._host.post(self._catch_up)
+        self._host.post(self._catch_up)
 
     # ---- what the page asks, in the flow's loop
 
@@ -122,7 +122,7 @@ class Bridge(Loopback):
             return None
         arrived = [self._take() for _ in range(waiting)]
         if self._full:
-            self._flow._host.post(self._taken_all)
+            self._host.post(self._taken_all)
         news: News = {
             "messages": [
                 (
@@ -173,7 +173,7 @@ class ClientPart(Part):
             "server": None
             if server is None
             else {"url": text(server.url), "port": server.port, "token": server.options.token},
-            "routes": [text(path) for path in flow._host.paths[:100]],
+            "routes": [text(path) for path in self.host.paths[:100]],
         }
         news: News = {key: value for key, value in now.items() if self._told.get(key, ...) != value}
         self._told = now
@@ -214,15 +214,15 @@ class ClientPart(Part):
             RefusedError: there is no such route, or it takes nobody now.
         """
         server = self.flow.server
-        endpoint = self.flow._host.endpoint(None, None if server is None else server.options)
+        endpoint = self.host.endpoint(None, None if server is None else server.options)
         route, _, query = path.partition("#")[0].partition("?")
         route = quote(route, safe=PATH_CHARACTERS, errors="replace")
         verdict = endpoint.admit(Request("GET", route, query, (("host", "panel"),), "panel"))
         if isinstance(verdict, Refusal):
-            known = ", ".join(self.flow._host.paths) or "none"
+            known = ", ".join(self.host.paths) or "none"
             hint = f"; routes: {known}" if verdict.status == 404 else ""
             raise RefusedError(path, verdict.status, verdict.body.strip() + hint)
-        bridge = Bridge(self.flow, endpoint.limits.max_message_size)
+        bridge = Bridge(self.host, endpoint.limits.max_message_size)
         bridge.session = endpoint.open(verdict, bridge)
         return bridge
 

@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from ..base.interfaces import CLOSE_NORMAL, check_close
 from ..errors import WsflowError
-from ..events import HAND
 from ..graph.context import Context
-from ..graph.node import Node
 from ..graph.nodes.connections import LEFT, SLOW, Connections, Delivery
 from ..graph.scope import Scope
 from ..graph.triggers.websocket import WebSocketTrigger
@@ -20,8 +18,8 @@ from .part import News, Part, preview, text
 
 if TYPE_CHECKING:
     from ..events import Row
-    from ..flow import Flow
     from ..wire.session import Session
+    from .host import Flow
 
 MAX_CHOICES = 100
 """Sessions, and groups of a manager, that a page can choose from."""
@@ -123,7 +121,7 @@ class ComposerPart(Part):
         if upto != looked:
             newest = self._newest(session, looked + 1) or newest
         self._looked = (session, upto, newest)
-        row = self.flow._host.store.row(newest)
+        row = self.host.store.row(newest)
         if row is None:
             return None
         said = preview(row.data, 60) if row.kind == "message" else ""
@@ -131,7 +129,7 @@ class ComposerPart(Part):
 
     def _newest(self, session: Session, since: int) -> int:
         """Return the newest row from `since` on that can be answered; 0 when there is none."""
-        store = self.flow._host.store
+        store = self.host.store
         answerable = {at for at, place in enumerate(store.places()) if place.kind in ANSWERABLE}
         mine = session.number  # a row is its seq, time, place, session, ...
         rows = (row[0] for row in store.since(since) if row[3] == mine and row[2] in answerable)
@@ -202,7 +200,7 @@ class ComposerPart(Part):
         trigger = session.route
         assert isinstance(trigger, WebSocketTrigger)
         scope = Scope(row.scope, session, trigger.respond)
-        ctx = Context(self.flow._host.engine, self._hand(), "", scope, row.seq, 0, False)
+        ctx = Context(self.host.engine, self.host.hand("panel"), "", scope, row.seq, 0, False)
         reply: dict[str, Any] = {} if data is None else {"body": data}
         if how is not None:
             reply |= {"end": True, "code": how[0], "reason": how[1]}
@@ -211,14 +209,8 @@ class ComposerPart(Part):
         what = None if data is None else f"sent to {session.id} as an answer to event {row.seq}"
         return _told_of_one(session, taken, was_open, what, how)
 
-    def _hand(self) -> Node:
-        """Return who answers: no node of the flow, as a replay can tell by the port."""
-        hand = Node(self.flow._host, "panel", (), ())
-        hand.response_place = self.flow._host.place("response", hand.name, HAND)
-        return hand
-
     def _answerable(self, session: Session, event: int) -> Row:
-        row = self.flow._host.store.row(event or self._newest(session, 1))
+        row = self.host.store.row(event or self._newest(session, 1))
         if row is None or row.session != session.id or row.kind not in ANSWERABLE:
             raise WsflowError(
                 f"the log has no event of {session.id} any more that could be answered; "

@@ -17,9 +17,9 @@ from ..views.layout import Box, Key, Layout, arrange
 from .part import News, Part, text
 
 if TYPE_CHECKING:
-    from ..flow import Flow
     from ..graph.node import Node
     from ..graph.port import Wire
+    from .host import Flow
 
 LOOK_SECONDS = 0.25
 """Seconds between two looks at the counts: what changes faster nobody can read."""
@@ -86,7 +86,7 @@ class DiagramPart(Part):
 
     def __init__(self, flow: Flow) -> None:
         super().__init__(flow)
-        self._store = flow._host.store
+        self._store = self.host.store
         self._looked_at = 0.0
         self._signature: Any = None
         self._picture: Layout | None = None
@@ -111,7 +111,7 @@ class DiagramPart(Part):
             return None
         self._looked_at = now
         try:
-            wires = self.flow._host.wires
+            wires = self.host.wires
         except RuntimeError:  # a port is being added in the loop's thread: the next look sees it
             return None
         news = self._drawn(wires)

@@ -25,8 +25,8 @@ from ..io.format import data, unwrapped
 from .part import News, text
 
 if TYPE_CHECKING:
-    from ..flow import Flow
     from ..graph.freeze import Freeze
+    from .host import Flow
 
 MAX_EDITABLE = 200_000
 """Characters of JSON up to which an event can be edited on a page."""
@@ -71,7 +71,7 @@ class PanelFreezes:
     """The freezes of a flow. `listed` is for the ticker's thread, the rest for the flow's loop."""
 
     def __init__(self, flow: Flow) -> None:
-        self._flow = flow
+        self._flow, self._host = flow, flow.panel.host
         self._numbers = itertools.count(1)
         self._known: dict[Freeze, PanelFreeze] = {}
         self._lock = threading.Lock()
@@ -118,7 +118,7 @@ class PanelFreezes:
 
     def _look(self) -> list[PanelFreeze]:
         with self._lock:
-            there = self._flow._host.freezes.all()
+            there = self._host.freezes.all()
             for gone in [freeze for freeze in self._known if freeze not in there]:
                 del self._known[gone]
             for freeze in there:

@@ -19,7 +19,7 @@ from .row_filter import Raw, RowFilter
 from .row_text import Budget, one_line, whole
 
 if TYPE_CHECKING:
-    from ..flow import Flow
+    from .host import Flow
 
 MAX_ROWS = 200
 """Rows on a page, and the most it is told at once."""
@@ -72,7 +72,7 @@ class LogPart(Part):
 
     def __init__(self, flow: Flow) -> None:
         super().__init__(flow)
-        self._store = flow._host.store
+        self._store = self.host.store
         self._view = View(0, RowFilter(self._store))
         self._places = 0
 

@@ -17,7 +17,7 @@ from ..errors import WsflowError
 from .part import News, Part, text
 
 if TYPE_CHECKING:
-    from ..flow import Flow
+    from .host import Host
 
 KEEPALIVE_SECONDS = 2.0
 """Seconds without news after which a page is told that the kernel is there."""
@@ -29,8 +29,8 @@ PAGE_TIMEOUT = 180.0
 class Page:
     """A page and its parts. `tell` sends it a message, from any thread."""
 
-    def __init__(self, flow: Flow, parts: Iterable[Part], tell: Callable[[News], object]) -> None:
-        self.flow = flow
+    def __init__(self, host: Host, parts: Iterable[Part], tell: Callable[[News], object]) -> None:
+        self._host = host
         self._parts = {part.name: part for part in parts}
         self._tell = tell
         self._lock = threading.Lock()
@@ -97,7 +97,7 @@ class Page:
             self._tell({"answer": number, "error": f"this wsflow has no {what}: reload the page"})
             return
         method = getattr(there, action)
-        self.flow._host.post(self._do, method, given, number)
+        self._host.post(self._do, method, given, number)
 
     def _do(self, method: Callable[..., Any], given: dict[str, Any], number: Any) -> None:
         try:
@@ -108,7 +108,7 @@ class Page:
     def close(self) -> None:
         """The page is gone."""
         for part in self._parts.values():
-            self.flow._host.post(_let_go, part)
+            self._host.post(_let_go, part)
 
 
 def _let_go(part: Part) -> None:

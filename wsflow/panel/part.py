@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 from ..types import Data
 
 if TYPE_CHECKING:
-    from ..flow import Flow
+    from .host import Flow
 
 News: TypeAlias = dict[str, Any]
 """What JSON can hold. All text a client had a hand in has gone through `text`."""
@@ -31,7 +31,7 @@ class Part:
     """
 
     def __init__(self, flow: Flow) -> None:
-        self.flow = flow
+        self.flow, self.host = flow, flow.panel.host
 
     def news(self) -> News | None:
         """Return what the page does not know yet; None when nothing changed.

@@ -22,9 +22,9 @@ from .part import News, text
 from .recordings import LOOK_SECONDS, Recordings
 
 if TYPE_CHECKING:
-    from ..flow import Flow
     from ..io.recorder import Recorder
     from ..replay.replay import Replay
+    from .host import Flow
 
 UNSEEN_SECONDS = 60.0
 """Seconds a replay goes on when no page shows it: one that is reloaded comes back."""
@@ -48,7 +48,7 @@ class Playback:
     """One for each flow. Its pages open it and close it; without any, a replay soon ends."""
 
     def __init__(self, flow: Flow, folder: str | Path = FOLDER) -> None:
-        self.flow = flow
+        self.flow, self.host = flow, flow.panel.host
         self.recordings = Recordings(folder)
         self.report: News | None = None
         """The comparison of what was played last; None while something plays."""
@@ -81,7 +81,7 @@ class Playback:
         Raises:
             RecordingError: that is no name, or the file can not be written.
         """
-        if name in self.flow._host.recorders or is_live(resolve(name, self.recordings.folder)):
+        if name in self.host.recorders or is_live(resolve(name, self.recordings.folder)):
             raise RecordingError(f"{name!r} is being recorded already")
         self._trouble = ""
         self.flow.record(name, folder=self.recordings.folder)
@@ -106,13 +106,13 @@ class Playback:
 
     def _recorder(self, name: str) -> Recorder:
         try:
-            return self.flow._host.recorders[name]
+            return self.host.recorders[name]
         except KeyError:
             raise RecordingError(f"{name!r} is not being recorded any more") from None
 
     def recorders(self) -> list[News]:
         """Return what is being recorded, also from a cell; notes which has failed."""
-        there = dict(self.flow._host.recorders)
+        there = dict(self.host.recorders)
         for name, recorder in list(self._recorders.items()):
             if there.get(name) is not recorder:
                 del self._recorders[name]

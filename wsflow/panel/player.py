@@ -9,7 +9,7 @@ from .part import News, Part, text
 from .playback import PlayOptions
 
 if TYPE_CHECKING:
-    from ..flow import Flow
+    from .host import Flow
 
 MAX_KEYS = 50
 """JSON keys that may be left out of a comparison."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from .part import News, Part
 
 if TYPE_CHECKING:
-    from ..flow import Flow
+    from .host import Flow
 
 
 class PlotsPart(Part):

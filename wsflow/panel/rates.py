@@ -16,7 +16,7 @@ from ..log.blocks import Block, Place
 from ..log.store import Store
 
 if TYPE_CHECKING:
-    from ..flow import Flow
+    from .host import Flow
 
 KEPT_SECONDS = 600
 """Seconds that are remembered."""
@@ -62,7 +62,7 @@ class Rates:
 
     def __init__(self, flow: Flow) -> None:
         self._flow = flow
-        self._store: Store = flow._host.store
+        self._store: Store = flow.panel.host.store
         self._next = 1
         self._seconds: deque[Second] = deque(maxlen=KEPT_SECONDS)
         self._places: list[Place] = []

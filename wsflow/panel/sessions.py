@@ -11,8 +11,8 @@ from ..errors import WsflowError
 from .part import News, Part, text
 
 if TYPE_CHECKING:
-    from ..flow import Flow
     from ..wire.session import Session
+    from .host import Flow
 
 MAX_ROWS = 200
 """Rows on a page."""

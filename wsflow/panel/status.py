@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from .part import News, Part, text
 
 if TYPE_CHECKING:
-    from ..flow import Flow
+    from .host import Flow
 
 
 class StatusPart(Part):
@@ -28,8 +28,8 @@ class StatusPart(Part):
         news: News = {
             "flow": text(flow.name),
             "url": None if server is None else server.url,
-            "paths": [text(path) for path in flow._host.paths[:20]],
-            "state": "paused" if flow._host.paused else "running" if flow.running else "stopped",
+            "paths": [text(path) for path in self.host.paths[:20]],
+            "state": "paused" if self.host.paused else "running" if flow.running else "stopped",
             "sessions": len(flow.sessions),
             "events": flow.log.seq,
             "rate": self._events_a_second(),
@@ -37,7 +37,7 @@ class StatusPart(Part):
             "held": flow.panel.freezes.waiting(),
             "blocked": None,
         }
-        blocked = flow._host.blocked
+        blocked = self.host.blocked
         if blocked is not None:
             news["blocked"] = {
                 "where": text(blocked.where),

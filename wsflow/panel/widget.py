@@ -19,7 +19,7 @@ from .status import StatusPart
 from .ticker import ticker
 
 if TYPE_CHECKING:
-    from ..flow import Flow
+    from .host import Flow
 
 MAX_PAGES = 16
 """Pages of one panel at a time; the one that was silent longest goes first."""
@@ -67,10 +67,10 @@ class Panel(anywidget.AnyWidget):
         """A page has opened, or came back: it starts from nothing and is told everything."""
         self._bye(who)
         if isinstance(origin, str) and "://" in origin and origin.isascii() and len(origin) < 300:
-            self._flow._host.trust_origin(origin)
+            self._flow.panel.host.trust_origin(origin)
         flow = self._flow
         parts = [StatusPart(flow), *(PART_CLASSES[name](flow) for name in self.parts)]
-        page = Page(flow, parts, lambda news: self.send({"to": who, **news}))
+        page = Page(flow.panel.host, parts, lambda news: self.send({"to": who, **news}))
         with self._lock:
             self._pages[who] = page
             silent = list(self._pages)[:-MAX_PAGES]
