@@ -70,7 +70,7 @@ class NodeContext:
     @property
     def log(self) -> logging.Logger:
         """A logger whose lines also become `mark` rows of the flow's log."""
-        return self._engine.logger(self._node.name)
+        return self._engine.faults.logger(self._node.name)
 
     @property
     def session(self) -> SessionView | None:

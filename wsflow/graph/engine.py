@@ -8,9 +8,7 @@ functions runs from read to write without a task, a queue hop or a copy.
 from __future__ import annotations
 
 import inspect
-import logging
 import time
-import traceback
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
@@ -23,10 +21,8 @@ from ..base.interfaces import Places, SessionView, Tell
 from ..base.snapshot import snapshot
 from ..clock import Clock
 from ..errors import RunawayError, SetupError
-from ..tracebacks import is_ours
-from ..types import ErrorEvent
-from .cells import cited
 from .context import Context, NodeContext
+from .faults import Faults, error_event, summary
 from .lifecycle import Lifecycle
 from .node import Node, arity, is_async
 from .port import Output, Wire
@@ -62,8 +58,7 @@ class Engine:
         self.helpers: dict[str, tuple[str, Callable[[Any], Any]]] = {}
         self.workers = Workers()
         self.catchers: list[Output] = []
-        self.line: Callable[[str, str], object] = self.mark
-        """Where lines of `ctx.log` go, from any thread."""
+        self.faults = Faults(flow, tell, place)
         self.later: Callable[[Callable[[], None]], object] = lambda function: function()
         self.call: Callable[..., Any] = lambda function, *args: function(*args)
         """How to have something done in the loop, from any thread."""
@@ -82,7 +77,6 @@ class Engine:
         self._behind: list[SessionView] = []
         """Sessions whose later events wait for `resume`."""
         self._draining = self._scheduled = False
-        self._loggers: dict[str, logging.Logger] = {}
         self._trail: list[str] = []
         self._looping: Scope | None = None
         self._current: Context | None = None
@@ -181,7 +175,7 @@ class Engine:
         scope = ctx._scope
         data, size = snapshot(value)
         if not self.running:
-            self._dropped(ctx, port, data, size)
+            self.faults.dropped(ctx, port, data, size)
             return
         elapsed = None if ctx._started is None else ctx.elapsed
         seq = self.tell(
@@ -235,12 +229,6 @@ class Engine:
         except BaseException as error:  # noqa: BLE001 (promise P4: SystemExit must not end a kernel)
             self.failed(ctx, args, error)
 
-    def _dropped(self, ctx: Context, port: str, data: Any, size: int) -> None:
-        place, scope = self._place("drop", ctx._node.name, port), ctx._scope
-        why = "the flow is stopped: nothing was routed"
-        number = scope.session_number
-        self.tell(place, number, scope.number, ctx._cause, data, size, ctx.elapsed, why)
-
     # ---- the worklist
 
     def _drain(self) -> None:
@@ -292,7 +280,7 @@ class Engine:
             try:
                 result = await function(*args)
                 if result is not None and function is ctx._node.call:
-                    self._hint_at_emit(ctx, result)
+                    self.faults.hint_at_emit(ctx, result)
             except BaseException as error:
                 if not self.running:
                     raise  # the flow is stopping: this is our own cancellation
@@ -337,67 +325,21 @@ class Engine:
 
             self._start(ctx, wait, ())
         else:
-            self._hint_at_emit(ctx, result)
-
-    def _hint_at_emit(self, ctx: Context, result: Any) -> None:
-        node = ctx._node
-        if not node.hinted and isinstance(result, str | bytes | dict | list):
-            node.hinted = True
-            self.mark(
-                node.name,
-                f"handler {node.name!r} returned {snapshot(result)[0]!r}; "
-                "returned values go nowhere: ctx.emit('response', {'body': ...}) answers, "
-                "ctx.route(value) sends on",
-                ctx,
-            )
-
-    # ---- errors and marks
+            self.faults.hint_at_emit(ctx, result)
 
     def failed(self, ctx: Context, value: Any, error: BaseException) -> None:
         """Tell of an error and give it to the flow's Catch triggers, in the scope it came from."""
-        node, scope = ctx._node, ctx._scope
-        node.errors += 1
-        data, size = snapshot(value)
-        text = f"{type(error).__name__}: {error}{_where(error)}"
-        place = self._place("error", node.name, ctx.input)
-        seq = self.tell(
-            place, scope.session_number, scope.number, ctx._cause, data, size, ctx.elapsed, text
-        )
+        scope, seq = ctx._scope, self.faults.raised(ctx, value, error)
         if ctx._caught:
             return  # an error in the care of errors: the row is enough
         for output in self.catchers:
-            event = _error_event(ctx, value, error)
+            event = error_event(ctx, value, error)
             for wire in output.wires:
                 wire.count += 1
                 self._work.append((wire, event, scope, seq, 0, True))
         if self._work and not self._draining and not self._scheduled:
             self._scheduled = True
             self.later(self._drain)
-
-    def logger(self, node: str) -> logging.Logger:
-        """Return the logger of a node: this flow's own, so that it goes with the flow."""
-        logger = self._loggers.get(node)
-        if logger is None:
-            logger = logging.Logger(f"wsflow.flow.{self.flow}.{node}", logging.INFO)
-            logger.parent = logging.getLogger("wsflow")
-            logger.addHandler(_MarkHandler(node, lambda node, text: self.line(node, text)))
-            self._loggers[node] = logger
-        return logger
-
-    def mark(self, node: str, text: str, ctx: Context | None = None) -> None:
-        """Write a remark into the log."""
-        session = ctx._scope.session_number if ctx else 0
-        scope = ctx._scope.number if ctx else 0
-        cause = ctx._cause if ctx else 0
-        self.tell(self._place("mark", node, ""), session, scope, cause, text, len(text))
-
-    def blocked(self, node: str, text: str, seconds: float) -> None:
-        """Write down that something blocked the loop: a handler, or (no node) a cell."""
-        self.tell(self._place("mark", node, "loop"), 0, 0, 0, text, len(text), seconds)
-
-    def wrong(self, node: str, port: str, text: str) -> None:
-        """Write down an error outside every scope: in a setup, in a lifecycle callback."""
-        self.tell(self._place("error", node, port), 0, 0, 0, None, 0, None, text)
 
     # ---- the flow's life
 
@@ -444,41 +386,8 @@ class Engine:
             try:
                 callback()
             except Exception as error:  # noqa: BLE001 (promise P4)
-                self.wrong(owner, name, f"{type(error).__name__}: {error}{_where(error)}")
-
-
-class _MarkHandler(logging.Handler):
-    """Writes lines of `ctx.log` into the flow's log."""
-
-    def __init__(self, node: str, mark: Callable[[str, str], object]) -> None:
-        super().__init__()
-        self._node, self._mark = node, mark
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self._mark(self._node, f"{record.levelname} {record.getMessage()}")
+                self.faults.wrong(owner, name, summary(error))
 
 
 def _has_plain(output: Output) -> bool:
     return not all(wire.target.node.is_async for wire in output.wires)
-
-
-def _where(error: BaseException) -> str:
-    """Return ` (app.py:31)`: the innermost line of the user's code; in a notebook its cell."""
-    where = None
-    for frame, line in traceback.walk_tb(error.__traceback__):  # reads no source: that is slow
-        if not is_ours(frame.f_code):
-            where = frame.f_code.co_filename, line
-    return f" ({cited(*where)})" if where else ""
-
-
-def _error_event(ctx: Context, value: Any, error: BaseException) -> ErrorEvent:
-    session = ctx._scope.session
-    return {
-        "error": str(error),
-        "type": type(error).__name__,
-        "node": ctx._node.name,
-        "port": ctx.input,
-        "value": value,
-        "sessionId": None if session is None else session.id,
-        "traceback": "".join(traceback.format_exception(error)),
-    }

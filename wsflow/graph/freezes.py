@@ -138,7 +138,7 @@ class Freezes:
 
     def _fault(self, output: Output, what: str, error: BaseException) -> None:
         text = f"{what}= of flow.freeze raised {type(error).__name__}: {error}"
-        self._engine.wrong(output.node.name, output.name, text)
+        self._engine.faults.wrong(output.node.name, output.name, text)
 
     # ---- what freezes ask for, from any thread
 

@@ -49,7 +49,7 @@ class Host:
             self.goodbye,
         )
         self.owner = self.runtime.owner
-        self.engine.line = self._line
+        self.engine.faults.line = self._line
 
     @property
     def nodes(self) -> dict[str, Node]:
@@ -137,9 +137,9 @@ class Host:
     def _line(self, node: str, text: str) -> None:
         """Write a line of `ctx.log` down; handlers may have logged from a thread of their own."""
         if self.owner.is_here:
-            self.engine.mark(node, text)
+            self.engine.faults.mark(node, text)
         else:
-            self.owner.post(self.engine.mark, node, text)
+            self.owner.post(self.engine.faults.mark, node, text)
 
     # ---- the flow's life, for what knows of sessions and files
 

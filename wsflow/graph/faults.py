@@ -1,0 +1,124 @@
+"""Writes down what goes wrong in a flow, and the remarks of its handlers: `error`, `drop`, `mark`.
+
+Opposite: `engine.py`, which runs handlers and fences what they raise. Nothing here stops or routes.
+"""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from ..base.interfaces import Places, Tell
+from ..base.snapshot import snapshot
+from ..tracebacks import is_ours
+from ..types import ErrorEvent
+from .cells import cited
+
+if TYPE_CHECKING:
+    from .context import Context
+
+
+class Faults:
+    """The errors and remarks of one flow, as rows of its log."""
+
+    def __init__(self, flow: str, tell: Tell, place: Places) -> None:
+        self._flow, self._tell, self._place = flow, tell, place
+        self.line: Callable[[str, str], object] = self.mark
+        """Where lines of `ctx.log` go, from any thread."""
+        self._loggers: dict[str, logging.Logger] = {}
+
+    # ---- errors
+
+    def raised(self, ctx: Context, value: Any, error: BaseException) -> int:
+        """Tell of an error that a handler raised, with the value it got; return the row's `seq`."""
+        node, scope = ctx._node, ctx._scope
+        node.errors += 1
+        data, size = snapshot(value)
+        place = self._place("error", node.name, ctx.input)
+        number = scope.session_number
+        return self._tell(
+            place, number, scope.number, ctx._cause, data, size, ctx.elapsed, summary(error)
+        )
+
+    def wrong(self, node: str, port: str, text: str) -> None:
+        """Write down an error outside every scope: in a setup, in a lifecycle callback."""
+        self._tell(self._place("error", node, port), 0, 0, 0, None, 0, None, text)
+
+    def dropped(self, ctx: Context, port: str, data: Any, size: int) -> None:
+        """Write down that a handler of a stopped flow routed something."""
+        place, scope = self._place("drop", ctx._node.name, port), ctx._scope
+        why = "the flow is stopped: nothing was routed"
+        number = scope.session_number
+        self._tell(place, number, scope.number, ctx._cause, data, size, ctx.elapsed, why)
+
+    # ---- remarks
+
+    def mark(self, node: str, text: str, ctx: Context | None = None) -> None:
+        """Write a remark into the log."""
+        session = ctx._scope.session_number if ctx else 0
+        scope = ctx._scope.number if ctx else 0
+        cause = ctx._cause if ctx else 0
+        self._tell(self._place("mark", node, ""), session, scope, cause, text, len(text))
+
+    def blocked(self, node: str, text: str, seconds: float) -> None:
+        """Write down that something blocked the loop: a handler, or (no node) a cell."""
+        self._tell(self._place("mark", node, "loop"), 0, 0, 0, text, len(text), seconds)
+
+    def hint_at_emit(self, ctx: Context, result: Any) -> None:
+        """Tell a learner, once a function, that what a handler returns is not sent."""
+        node = ctx._node
+        if not node.hinted and isinstance(result, str | bytes | dict | list):
+            node.hinted = True
+            self.mark(
+                node.name,
+                f"handler {node.name!r} returned {snapshot(result)[0]!r}; "
+                "returned values go nowhere: ctx.emit('response', {'body': ...}) answers, "
+                "ctx.route(value) sends on",
+                ctx,
+            )
+
+    def logger(self, node: str) -> logging.Logger:
+        """Return the logger of a node: this flow's own, so that it goes with the flow."""
+        logger = self._loggers.get(node)
+        if logger is None:
+            logger = logging.Logger(f"wsflow.flow.{self._flow}.{node}", logging.INFO)
+            logger.parent = logging.getLogger("wsflow")
+            logger.addHandler(_MarkHandler(node, lambda node, text: self.line(node, text)))
+            self._loggers[node] = logger
+        return logger
+
+
+class _MarkHandler(logging.Handler):
+    """Writes lines of `ctx.log` into the flow's log."""
+
+    def __init__(self, node: str, mark: Callable[[str, str], object]) -> None:
+        super().__init__()
+        self._node, self._mark = node, mark
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._mark(self._node, f"{record.levelname} {record.getMessage()}")
+
+
+def summary(error: BaseException) -> str:
+    """Return `ValueError: no room (app.py:31)`: what was raised, and the user's innermost line."""
+    where = None
+    for frame, line in traceback.walk_tb(error.__traceback__):  # reads no source: that is slow
+        if not is_ours(frame.f_code):
+            where = frame.f_code.co_filename, line
+    return f"{type(error).__name__}: {error}{f' ({cited(*where)})' if where else ''}"
+
+
+def error_event(ctx: Context, value: Any, error: BaseException) -> ErrorEvent:
+    """Return what a Catch trigger sends for an error."""
+    session = ctx._scope.session
+    return {
+        "error": str(error),
+        "type": type(error).__name__,
+        "node": ctx._node.name,
+        "port": ctx.input,
+        "value": value,
+        "sessionId": None if session is None else session.id,
+        "traceback": "".join(traceback.format_exception(error)),
+    }
