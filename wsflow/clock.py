@@ -15,7 +15,7 @@ from typing import Any
 
 from .errors import WiringError
 
-SHORTEST = 0.001
+SHORTEST_PERIOD = 0.001
 """Seconds a period may have at least: what an event loop can keep."""
 
 
@@ -122,9 +122,9 @@ def checked_seconds(seconds: Any, who: str) -> float:
     """Return a period; `who` begins the message when it is none that can be kept.
 
     Raises:
-        WiringError: it is no number from `SHORTEST` on.
+        WiringError: it is no number from `SHORTEST_PERIOD` on.
     """
     is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
-    if not is_number or not SHORTEST <= seconds < math.inf:
-        raise WiringError(f"{who} a number of seconds from {SHORTEST:g} on, not {seconds!r}")
+    if not is_number or not SHORTEST_PERIOD <= seconds < math.inf:
+        raise WiringError(f"{who} a number of seconds from {SHORTEST_PERIOD:g} on, not {seconds!r}")
     return float(seconds)

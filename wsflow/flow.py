@@ -74,13 +74,23 @@ class Flow(Serving, Spelled):
 
     @property
     def state(self) -> State:
-        """The key/value store that handlers find as `ctx.state`."""
+        """The key/value store that handlers find as `ctx.state`.
+
+        >>> flow.state.set("greeting", "hello")
+        >>> flow.state.get("greeting")
+        'hello'
+        """
         host = current_flow.get() or self._host  # in a replay, that of the flow that plays
         state: State = host.engine.state
         return state
 
     def clear(self) -> None:
-        """Take out every node, forget the state and the log. A running server stays up."""
+        """Take out every node, forget the state and the log. A running server stays up.
+
+        >>> flow.clear()
+        >>> flow.nodes, flow.state.keys(), len(flow.log)
+        ({}, [], 0)
+        """
         self._host.call(self._host.graph.clear)
         self.state.clear()
         self.log.clear()

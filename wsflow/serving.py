@@ -179,7 +179,11 @@ class Serving(Declarations):
 
     @property
     def server(self) -> Server | None:
-        """The server that runs now, or None."""
+        """The server that runs now, or None.
+
+        >>> (await flow.serve()) is flow.server
+        True
+        """
         server = self._host.server
         return server if server is not None and server.running else None
 
@@ -203,7 +207,12 @@ class Serving(Declarations):
         return Client(host.endpoint(None), self.start, host.owner, path, headers or {}, peer)
 
     async def start(self) -> None:
-        """Run without a port: `setup` of each node, then events may come. Harmless twice."""
+        """Run without a port: `setup` of each node, then events may come. Harmless twice.
+
+        >>> await flow.start()
+        >>> flow
+        <Flow chat 0 nodes>
+        """
         await self._host.owner.start(thread=self._host.owner.in_thread)
 
     async def stop(self) -> None:
@@ -214,16 +223,29 @@ class Serving(Declarations):
 
     @property
     def running(self) -> bool:
-        """Whether handlers can run."""
+        """Whether handlers can run: the flow is served, started, or has a client in memory.
+
+        >>> flow.running
+        False
+        """
         return self._host.engine.running
 
     def pause(self) -> None:
-        """Hold triggers back: clients stay connected, what they send waits. Harmless twice."""
+        """Hold triggers back: clients stay connected, what they send waits. Harmless twice.
+
+        >>> flow.pause()
+        >>> flow
+        <Flow chat 0 nodes paused>
+        """
         if not self._host.paused:
             self._host.call(self._host.pause, True)
 
     def resume(self) -> None:
-        """Go on, with what came in meanwhile first. Harmless twice."""
+        """Go on, with what came in meanwhile first. Harmless twice.
+
+        >>> flow.pause()
+        >>> flow.resume()
+        """
         if self._host.paused:
             self._host.call(self._host.pause, False)
 

@@ -30,9 +30,9 @@ HERE = "test_watchdog.py"
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """A watchdog that needs tenths of seconds to say what takes a second else."""
-    monkeypatch.setattr(wsflow.graph.watchdog, "LOOK", 0.02)
-    monkeypatch.setattr(wsflow.graph.watchdog, "NOTICED", 0.15)
-    monkeypatch.setattr(wsflow.graph.watchdog, "TOLD", 0.25)
+    monkeypatch.setattr(wsflow.graph.watchdog, "LOOK_EVERY", 0.02)
+    monkeypatch.setattr(wsflow.graph.watchdog, "BLOCKED_AFTER", 0.15)
+    monkeypatch.setattr(wsflow.graph.watchdog, "LOGGED_AFTER", 0.25)
 
 
 @pytest.fixture(autouse=True)
@@ -127,7 +127,7 @@ async def test_what_happens_is_told_once_and_a_block_later_again(flow: Flow) -> 
 async def test_a_short_block_is_not_worth_a_row(
     flow: Flow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(wsflow.graph.watchdog, "TOLD", 60.0)
+    monkeypatch.setattr(wsflow.graph.watchdog, "LOGGED_AFTER", 60.0)
     seen: list[Any] = []
     flow._host.runtime.watch.listen(seen.append)
     await flow.start()

@@ -8,7 +8,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from wsflow.graph.workers import KEPT, Workers
+from wsflow.graph.workers import MAX_IDLE, Workers
 
 Job = Callable[[], Coroutine[Any, Any, None]]
 
@@ -110,13 +110,13 @@ async def test_a_waiting_worker_is_used_again() -> None:
 async def test_after_a_rush_only_some_workers_are_kept() -> None:
     go_on = anyio.Event()
     async with running(Workers()) as workers:
-        for n in range(5 * KEPT):
+        for n in range(5 * MAX_IDLE):
             workers.submit(noting([], n, go_on))
         await anyio.wait_all_tasks_blocked()
         go_on.set()
         await workers.idle()
         await anyio.wait_all_tasks_blocked()
-        assert len(workers._idle) <= KEPT
+        assert len(workers._idle) <= MAX_IDLE
 
 
 async def test_a_job_runs_whole_inside_one_task() -> None:

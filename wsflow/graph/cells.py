@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from ..tracebacks import is_ours
 
 
-class Owned(Protocol):
+class CellListener(Protocol):
     """Who wants to know of cells."""
 
     def cell_started(self, cell: str) -> None: ...
@@ -83,7 +83,7 @@ class _Notebook:
         self._inside = False
         self._nested: list[Any] = []
 
-    def watch(self, watcher: Owned) -> None:
+    def watch(self, watcher: CellListener) -> None:
         """Tell `watcher` of every cell from now on; the cell that runs now has started."""
         self._hook()
         self._watchers.add(watcher)

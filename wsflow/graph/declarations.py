@@ -229,6 +229,10 @@ class Declarations:
         A node stands for its `in` or `out` (or its only port); a plain function becomes a node; a
         list is wired to each of its members.
 
+        >>> def shout(ev, ctx): ctx.emit("response", {"body": ev["message"].upper()})
+        >>> flow.connect(flow.websocket("/chat").message, shout)
+        <Node shout in=0 out=0>
+
         Raises:
             WiringError: these can not be wired.
         """
@@ -244,5 +248,10 @@ class Declarations:
 
     @property
     def nodes(self) -> dict[str, Node]:
-        """The nodes by name, triggers included."""
+        """The nodes by name, triggers included.
+
+        >>> everybody = flow.connections(name="everybody")
+        >>> flow.nodes["everybody"] is everybody
+        True
+        """
         return self._host.nodes

@@ -192,7 +192,7 @@ class Graph:
         """Return all wires, in the order of the nodes they leave."""
         return [wire for node in list(self.nodes.values()) for wire in node.wires()]
 
-    # ---- cells (see `cells.Owned`)
+    # ---- cells (see `cells.CellListener`)
 
     def cell_started(self, cell: str) -> None:
         """A cell starts to run."""

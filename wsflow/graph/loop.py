@@ -36,7 +36,7 @@ class LoopOwner:
         self.name = name
         self.loop: asyncio.AbstractEventLoop | None = None
         self.in_thread = False
-        self.blame: Callable[[], str] = lambda: "a handler or a cell blocks it"
+        self.why_silent: Callable[[], str] = lambda: "a handler or a cell blocks it"
         """Says why the loop does not answer."""
         self._life, self._goodbye = life, goodbye
         self._task: asyncio.Task[None] | None = None
@@ -186,7 +186,7 @@ class LoopOwner:
                 raise
             raise NotRunningError(
                 f"the loop of flow {self.name!r} did not answer for {CALL_TIMEOUT:g} s: "
-                f"{self.blame()}"
+                f"{self.why_silent()}"
             ) from None
 
     def post(self, function: Callable[..., object], *args: Any) -> None:

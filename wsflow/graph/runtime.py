@@ -14,15 +14,15 @@ from .loop import LoopOwner
 from .node import Node
 from .watchdog import Watch
 
-TICK = 0.1
+TICK_EVERY = 0.1
 """Seconds between two looks at the clock, at most; it also lets Ctrl-C through in an idle kernel.
 
 An alarm that is due earlier than that when it is set may be late by as much."""
 
-CHECK = 1.0
+CHECK_EVERY = 1.0
 """Seconds between two looks at every session."""
 
-LAST_WORDS = 1.0
+STOP_TIMEOUT = 1.0
 """Seconds handlers get to end when the flow stops."""
 
 
@@ -43,7 +43,7 @@ class Runtime:
         self._engine, self._clock, self._nodes = engine, clock, nodes
         self._check, self._close = check, close
         self.watch = Watch(nodes)
-        self.owner.blame = self._blame
+        self.owner.why_silent = self._why_silent
         engine.later, engine.call = self.owner.soon, self.owner.call
 
     @contextlib.asynccontextmanager
@@ -82,7 +82,7 @@ class Runtime:
         self._engine.resume()
         await self._close()
         self._engine.moment("stop")
-        with anyio.move_on_after(LAST_WORDS):
+        with anyio.move_on_after(STOP_TIMEOUT):
             await anyio.lowlevel.checkpoint()  # what was routed just now starts first
             await self._engine.workers.idle()
 
@@ -98,20 +98,20 @@ class Runtime:
     async def _ticking(self) -> None:
         checked = self._clock.now()
         while True:
-            await anyio.sleep(self._clock.rest(TICK))
+            await anyio.sleep(self._clock.rest(TICK_EVERY))
             self._tell_of_block()
             self._clock.ring()
             now = self._clock.now()
-            if now - checked >= CHECK:
+            if now - checked >= CHECK_EVERY:
                 checked = now
                 self._check(now)
 
     def _tell_of_block(self) -> None:
         blocked = self.watch.beat()
         if blocked is not None:
-            self._engine.blocked(blocked.node, str(blocked), blocked.seconds)
+            self._engine.faults.blocked(blocked.node, str(blocked), blocked.seconds)
 
-    def _blame(self) -> str:
+    def _why_silent(self) -> str:
         blocked = self.watch.blocked
         return f"{blocked.where if blocked else 'a handler or a cell'} blocks it"
 
@@ -124,4 +124,4 @@ class Runtime:
         try:
             await self._engine.setup(node)
         except SetupError as error:
-            self._engine.wrong(node.name, "setup", str(error))
+            self._engine.faults.wrong(node.name, "setup", str(error))

@@ -13,10 +13,10 @@ from typing import Any
 from ..errors import MissingPackageError, WiringError
 from ..types import texts
 
-MOST = 10
+MAX_REASONS = 10
 """Reasons that are told of one body."""
 
-LONGEST = 80
+KEY_LENGTH = 80
 """Characters of a client's own key that are repeated to it."""
 
 
@@ -61,7 +61,7 @@ class Schema:
     def reasons(self, body: Any) -> list[dict[str, str]]:
         """Return why a body is wrong: `[{"path": "$.name", "reason": ...}]`; [] when it is not."""
         try:
-            errors = islice(self._validator.iter_errors(body), MOST)
+            errors = islice(self._validator.iter_errors(body), MAX_REASONS)
             return [
                 {"path": _shortened(error.json_path), "reason": reason}
                 for error in errors
@@ -82,7 +82,7 @@ def _reason(error: Any) -> str:
         case "additionalProperties" | "unevaluatedProperties":
             known = error.schema.get("properties", {})
             strange = [_shortened(str(name)) for name in found if name not in known]
-            return "has keys that are not known: " + ", ".join(map(repr, strange[:MOST]))
+            return "has keys that are not known: " + ", ".join(map(repr, strange[:MAX_REASONS]))
         case "enum" | "const":
             return "is none of the values allowed"
         case "minimum" | "maximum" | "exclusiveMinimum" | "exclusiveMaximum" | "multipleOf":
@@ -137,4 +137,4 @@ def _references(schema: Any) -> Iterator[str]:
 
 
 def _shortened(text: str) -> str:
-    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+    return text if len(text) <= KEY_LENGTH else text[: KEY_LENGTH - 1] + "…"

@@ -15,25 +15,27 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from types import CodeType, FrameType
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 from ..tracebacks import is_ours, libraries
-from ..types import Handler
 from .cells import cited
 
-LOOK = 0.25
+if TYPE_CHECKING:
+    from .node import Node
+
+LOOK_EVERY = 0.25
 """Seconds between two looks at the beats."""
 
-NOTICED = 0.5
-"""Seconds of silence after which a loop counts as blocked, for `flow.blocked`."""
+BLOCKED_AFTER = 0.5
+"""Seconds of silence after which a loop counts as blocked, for the panel."""
 
-TOLD = 1.0
+LOGGED_AFTER = 1.0
 """Seconds of silence that are worth a row in the log."""
 
-STALLED = 1.0
+SUSPENDED_AFTER = 1.0
 """Seconds the watchdog may be late itself before it asks whether the whole process stood still."""
 
-SHOWN = 100
+SOURCE_LENGTH = 100
 """Characters of a source line."""
 
 
@@ -43,13 +45,6 @@ class Loop(Protocol):
     def is_running(self) -> bool: ...
 
     def is_closed(self) -> bool: ...
-
-
-class Named(Protocol):
-    """A node, as far as it matters here."""
-
-    name: str
-    function: Handler
 
 
 class Spot(NamedTuple):
@@ -91,7 +86,7 @@ Listener: TypeAlias = Callable[[Blocked | None], object]
 class Watch:
     """One flow's loop: when it was last heard of, and what blocks it now."""
 
-    def __init__(self, nodes: Callable[[], Iterable[Named]] = lambda: ()) -> None:
+    def __init__(self, nodes: Callable[[], Iterable[Node]] = lambda: ()) -> None:
         self.blocked: Blocked | None = None
         """What blocks the loop at this moment; None while it turns. Read it from any thread."""
         self._nodes = nodes
@@ -122,7 +117,7 @@ class Watch:
             self._spots.clear()
             whole = self._blocked_at(spot, began, self._beat_at)
         self._announce(None)
-        return whole if whole.seconds >= TOLD else None
+        return whole if whole.seconds >= LOGGED_AFTER else None
 
     def stop(self) -> None:
         """End, in the loop's thread."""
@@ -148,7 +143,7 @@ class Watch:
     def look(self, now: float) -> None:
         """Look whether the loop is silent, and at what its thread does if it is."""
         loop, seen = self._loop, self._beat_at
-        if loop is None or now - seen < NOTICED:
+        if loop is None or now - seen < BLOCKED_AFTER:
             return
         if not loop.is_running():  # a script between two `run_until_complete`: nobody waits
             self.forgive(now - seen)
@@ -228,12 +223,12 @@ class Watchdog:
 
     def _run(self, enough: threading.Event) -> None:
         looked, worked = time.monotonic(), time.process_time()
-        while not enough.wait(LOOK):
+        while not enough.wait(LOOK_EVERY):
             now, work = time.monotonic(), time.process_time()
-            late = now - looked - LOOK
+            late = now - looked - LOOK_EVERY
             # late, and the processor was somebody else's: suspended, or the machine is too busy.
             # Late while this process worked: C code kept the interpreter, and that is a block.
-            idle = late > STALLED and work - worked < late / 2
+            idle = late > SUSPENDED_AFTER and work - worked < late / 2
             for watch in self._watches:
                 try:
                     if watch.is_over:
@@ -257,7 +252,7 @@ if hasattr(os, "register_at_fork"):
 # ---- where a thread is
 
 
-def located(frame: FrameType, nodes: Iterable[Named] = ()) -> Spot | None:
+def located(frame: FrameType, nodes: Iterable[Node] = ()) -> Spot | None:
     """Return where the loop's thread is, in the user's words; None when it waits for events.
 
     That is the innermost line of the user's own code, or the innermost of all where none of it
@@ -275,7 +270,7 @@ def located(frame: FrameType, nodes: Iterable[Named] = ()) -> Spot | None:
     node = next((names[one.f_code] for one in turn if one.f_code in names), "")
     file, line = inner.f_code.co_filename, inner.f_lineno
     source = linecache.getline(file, line).strip()
-    shown = source if len(source) <= SHOWN else source[: SHOWN - 1] + "…"
+    shown = source if len(source) <= SOURCE_LENGTH else source[: SOURCE_LENGTH - 1] + "…"
     return Spot(f"{cited(file, line)}{': ' if shown else ''}{shown}", node, source)
 
 

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 Job: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 
-KEPT = 64
+MAX_IDLE = 64
 """Idle workers beyond this many end."""
 
 
-CALLS = 2
+MAX_CALLS = 2
 """How many others a worker calls before it starts on what waits. Not one for each job: a job that
 never waits is done before they come. And not none: one that does wait must not keep the rest."""
 
@@ -89,7 +89,7 @@ class Workers:
                 called = 0
                 while self._jobs:
                     job = self._jobs.popleft()
-                    if self._jobs and called < CALLS:
+                    if self._jobs and called < MAX_CALLS:
                         called += 1
                         self._wake()
                     self.running += 1
@@ -99,7 +99,7 @@ class Workers:
                         self.running -= 1
                         if not (self.running or self._jobs):
                             self._quiet.ring()
-                if len(self._idle) >= KEPT:
+                if len(self._idle) >= MAX_IDLE:
                     return
                 call = anyio.Event()
                 self._idle.append(call)

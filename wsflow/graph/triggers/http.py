@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ..engine import Engine
     from ..host import Host
 
-TIMEOUT = 120.0
+RESPONSE_TIMEOUT = 120.0
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 
 
@@ -48,7 +48,7 @@ class RequestTrigger(Trigger):
         ports = dict.fromkeys(map(self.port_of, methods))
         super().__init__(host, name, tuple(ports))
         self.template, self.pattern = template, template.pattern
-        self.timeout = TIMEOUT
+        self.timeout = RESPONSE_TIMEOUT
         """Seconds after which the client gets 504."""
         self._clock = host.clock
         self._places = {port: host.place("req", name, port, template.pattern) for port in ports}

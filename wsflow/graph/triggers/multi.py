@@ -24,7 +24,7 @@ METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 JUDGED = frozenset({"POST", "PUT", "PATCH"})
 """Methods that bring a body: without one it is judged as null."""
 
-LONG = 16 * 1024
+LONG_BODY = 16 * 1024
 """Bytes of a body beyond which it is judged in a thread: that may take a while."""
 
 _JSON: Headers = (("content-type", "application/json"),)
@@ -53,7 +53,7 @@ class MultiTrigger(RequestTrigger):
         if self.schema is None or event["method"] not in JUDGED:
             return None
         judge, body = self.schema.reasons, event["body"]
-        if len(event["rawBody"]) > LONG:
+        if len(event["rawBody"]) > LONG_BODY:
             reasons = await anyio.to_thread.run_sync(judge, body)
         else:
             reasons = judge(body)
