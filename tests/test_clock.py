@@ -1,11 +1,14 @@
 """Alarms ring when they are due, in order, once; a manual clock moves by hand."""
 
+import ast
 import math
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import wsflow
 from wsflow import Clock, ManualClock, WiringError
 from wsflow.clock import checked_seconds
 
@@ -114,3 +117,15 @@ def test_a_period_is_a_number_of_seconds(seconds: float) -> None:
 def test_anything_else_is_none(seconds: Any) -> None:
     with pytest.raises(WiringError, match=r"it takes a number of seconds from 0\.001 on, not"):
         checked_seconds(seconds, "it takes")
+
+
+def test_what_a_clock_is_stands_in_one_place() -> None:
+    """Nodes, triggers and freezes ask a `Clock`; none of them says again what that is."""
+    home = Path(wsflow.__file__).parent
+    said = {
+        path.relative_to(home).as_posix()
+        for path in home.rglob("*.py")
+        for one in ast.walk(ast.parse(path.read_text()))
+        if isinstance(one, ast.FunctionDef) and one.name == "call_later"
+    }
+    assert said == {"clock.py", "replay/virtual_time.py"}

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from wsflow import Flow
+from wsflow import Flow, WiringError
 
 ROOT = Path(__file__).parent.parent
 
@@ -76,3 +76,20 @@ async def shown(source: str, names: dict[str, Any]) -> str:
         if inspect.isawaitable(result):
             await result
     return told.getvalue()
+
+
+@pytest.mark.parametrize("name", ["", "a\nb", 3])
+def test_a_flow_needs_a_printable_name(name: Any) -> None:
+    with pytest.raises(WiringError, match="a flow needs a name, not"):
+        Flow(name)
+
+
+async def test_clear_takes_out_everything_and_forgets(flow: Flow) -> None:
+    flow.websocket("/").message >> flow.node(lambda: None, name="a")
+    flow.catch()
+    flow.state.set("count", 1)
+    await flow.client("/").send("x")
+    flow.clear()
+    assert (flow.nodes, flow._host.wires, flow.state.keys(), len(flow.log)) == ({}, [], [], 0)
+    assert flow.running
+    flow.websocket("/")

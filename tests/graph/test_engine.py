@@ -4,20 +4,10 @@ from typing import Any
 
 import anyio
 import anyio.lowlevel
-import pytest
 
+from tests.graph.conftest import errors
 from tests.turns import turns
-from wsflow import Context, Flow, SetupError
-
-FAULTS = (ValueError, SystemExit, KeyboardInterrupt, GeneratorExit)
-
-
-def errors(flow: Flow) -> list[str]:
-    return [row.error or "" for row in flow.log.tail(100_000) if row.kind == "error"]
-
-
-def marks(flow: Flow) -> list[Any]:
-    return [row.data for row in flow.log.tail(100) if row.kind == "mark"]
+from wsflow import Context, Flow
 
 
 # ---- the order of things
@@ -344,44 +334,6 @@ async def test_a_loop_through_an_async_handler_is_no_runaway(flow: Flow) -> None
 # ---- errors
 
 
-@pytest.mark.parametrize("fault", FAULTS)
-async def test_a_handler_that_raises_costs_a_row_and_nothing_else(
-    flow: Flow, fault: type[BaseException]
-) -> None:
-    @flow.node
-    def boom(ev: Any, ctx: Context) -> None:
-        if ev["message"] == "boom":
-            raise fault("on purpose")
-        ctx.emit("response", {"body": "alive"})
-
-    flow.websocket("/").message >> boom
-    client = await flow.client("/")
-    await client.send("boom")
-    await client.send("x")
-    assert await client.receive() == "alive"
-    (error,) = errors(flow)
-    assert error.startswith(f"{fault.__name__}: on purpose (test_engine.py:")
-
-
-@pytest.mark.parametrize("fault", FAULTS)
-async def test_an_async_handler_that_raises_costs_a_row_and_nothing_else(
-    flow: Flow, fault: type[BaseException]
-) -> None:
-    @flow.node
-    async def boom(ev: Any, ctx: Context) -> None:
-        await anyio.lowlevel.checkpoint()
-        if ev["message"] == "boom":
-            raise fault("on purpose")
-        ctx.emit("response", {"body": "alive"})
-
-    flow.websocket("/").message >> boom
-    client = await flow.client("/")
-    await client.send("boom")
-    await flow.log.until(kind="error", node="boom")
-    await client.send("x")
-    assert await client.receive() == "alive"
-
-
 async def test_siblings_of_a_handler_that_raises_still_get_the_event(flow: Flow) -> None:
     got: list[str] = []
 
@@ -392,132 +344,6 @@ async def test_siblings_of_a_handler_that_raises_still_get_the_event(flow: Flow)
     flow.websocket("/").message >> [boom, flow.node(lambda: got.append("sibling"), name="sibling")]
     await flow.client("/").send("x")
     assert got == ["sibling"]
-
-
-async def test_an_error_row_tells_node_port_value_session_and_cause(flow: Flow) -> None:
-    def fail() -> None:
-        raise ValueError("no")
-
-    boom = flow.node(fail, name="boom", inputs=("entry",))
-    flow.websocket("/room").message >> boom
-    client = await flow.client("/room")
-    await client.send("x")
-    message, row = flow.log.tail(2)
-    assert (message.kind, row.kind) == ("message", "error")
-    assert (row.node, row.port, row.path) == ("boom", "entry", "/room")
-    assert row.data["message"] == "x"
-    assert (row.cause, row.session, row.scope) == (message.seq, message.session, message.scope)
-
-
-async def test_a_once_callback_that_raises_costs_a_row_and_the_next_is_called(flow: Flow) -> None:
-    got: list[str] = []
-
-    def boom() -> None:
-        raise SystemExit
-
-    @flow.node
-    def listen(ev: Any, ctx: Context) -> None:
-        ctx.once("ready", boom)
-        ctx.once("ready", lambda: got.append("second"))
-        ctx.emit("ready")
-
-    flow.websocket("/").message >> listen
-    await flow.client("/").send("x")
-    assert got == ["second"]
-    assert len(errors(flow)) == 1
-
-
-async def test_a_route_to_an_unknown_port_is_an_error_that_names_the_ports(flow: Flow) -> None:
-    def choose(ev: Any, ctx: Context) -> None:
-        ctx.route(ev, "maybe")
-
-    flow.websocket("/").message >> flow.node(choose, outputs=("yes", "no"))
-    await flow.client("/").send("x")
-    (error,) = errors(flow)
-    assert "'maybe'" in error
-    assert "'yes', 'no'" in error
-
-
-# ---- catch
-
-
-async def test_catch_answers_the_client_whose_event_failed(flow: Flow) -> None:
-    @flow.node
-    def boom(ev: Any) -> None:
-        raise ValueError("bad " + ev["message"])
-
-    @flow.node
-    def sorry(ev: Any, ctx: Context) -> None:
-        keys = ("error", "type", "node", "port", "sessionId")
-        ctx.emit("response", {"body": {key: ev[key] for key in keys}})
-
-    flow.websocket("/").message >> boom
-    flow.catch().out >> sorry
-    client = await flow.client("/")
-    await client.send("egg")
-    assert await client.receive_json() == {
-        "error": "bad egg",
-        "type": "ValueError",
-        "node": "boom",
-        "port": "in",
-        "sessionId": flow.sessions[0].id,
-    }
-
-
-async def test_catch_gets_the_value_and_the_traceback(flow: Flow) -> None:
-    got: list[Any] = []
-
-    @flow.node
-    async def boom(ev: Any) -> None:
-        raise LookupError("gone")
-
-    flow.websocket("/").message >> boom
-    flow.catch().out >> flow.node(lambda ev: got.append(ev), name="keep")
-    await flow.client("/").send("egg")
-    await flow.log.until(kind="error")
-    await flow.stop()
-    (event,) = got
-    assert event["value"]["message"] == "egg"
-    assert 'raise LookupError("gone")' in event["traceback"]
-
-
-async def test_catch_hears_of_a_reply_that_can_not_be_sent(flow: Flow) -> None:
-    @flow.node
-    def bad(ev: Any, ctx: Context) -> None:
-        ctx.emit("response", {"body": {1, 2}})
-
-    @flow.node
-    def sorry(ev: Any, ctx: Context) -> None:
-        ctx.emit("response", {"body": ev["type"]})
-
-    flow.websocket("/").message >> bad
-    flow.catch().out >> sorry
-    client = await flow.client("/")
-    await client.send("x")
-    assert await client.receive() == "ReplyError"
-
-
-async def test_an_error_behind_catch_does_not_come_round_again(flow: Flow) -> None:
-    calls: list[str] = []
-
-    @flow.node
-    def boom() -> None:
-        raise ValueError("first")
-
-    @flow.node
-    def forward(ev: Any, ctx: Context) -> None:
-        calls.append(ev["error"])
-        ctx.route(ev)
-
-    @flow.node
-    def boom_again() -> None:
-        raise ValueError("second")
-
-    flow.websocket("/").message >> boom
-    flow.catch().out >> forward >> boom_again
-    await flow.client("/").send("x")
-    assert calls == ["first"]
-    assert len(errors(flow)) == 2
 
 
 # ---- what handlers give back
@@ -532,118 +358,6 @@ async def test_a_plain_function_may_give_back_an_awaitable(flow: Flow) -> None:
     client = await flow.client("/")
     await client.send("x")
     assert await client.receive() == "awaited"
-
-
-@pytest.mark.parametrize("given", ["text", b"raw", {"body": 1}, [1]])
-async def test_a_returned_value_gives_one_hint(flow: Flow, given: Any) -> None:
-    flow.websocket("/").message >> flow.node(lambda: given, name="learner")
-    client = await flow.client("/")
-    await client.send("x")
-    await client.send("y")
-    (hint,) = marks(flow)
-    assert "'learner' returned" in hint
-    assert "ctx.emit" in hint
-    assert "ctx.route" in hint
-
-
-async def test_a_changed_handler_is_hinted_at_again(flow: Flow) -> None:
-    learner = flow.node(lambda: "one", name="learner")
-    flow.websocket("/").message >> learner
-    client = await flow.client("/")
-    await client.send("x")
-    learner.define(lambda: "two")
-    await client.send("x")
-    assert [text.count("'one'") for text in marks(flow)] == [1, 0]
-
-
-async def test_none_and_numbers_give_no_hint(flow: Flow) -> None:
-    flow.websocket("/").message >> [
-        flow.node(lambda: None, name="none"),
-        flow.node(lambda: 3, name="number"),
-    ]
-    await flow.client("/").send("x")
-    assert marks(flow) == []
-
-
-# ---- setup
-
-
-async def test_setup_runs_once_a_start_and_before_the_first_event(flow: Flow) -> None:
-    seen: list[str] = []
-    node = flow.node(lambda: seen.append("event"), name="n", setup=lambda: seen.append("setup"))
-    flow.websocket("/").message >> node
-    client = flow.client("/")
-    await client.send("x")
-    await client.send("x")
-    assert seen == ["setup", "event", "event"]
-    await flow.stop()
-    await flow.start()
-    assert seen == ["setup", "event", "event", "setup"]
-
-
-async def test_an_async_setup_ends_before_the_first_event(flow: Flow) -> None:
-    seen: list[str] = []
-
-    async def setup() -> None:
-        await anyio.sleep(0.01)
-        seen.append("setup")
-
-    flow.websocket("/").req >> flow.node(lambda: seen.append("req"), name="n", setup=setup)
-    async with anyio.create_task_group() as group:
-        group.start_soon(flow.client("/").connect)
-        group.start_soon(flow.client("/").connect)
-    assert seen == ["setup", "req", "req"]
-
-
-async def test_setup_runs_for_nodes_without_wires_too(flow: Flow) -> None:
-    seen: list[str] = []
-
-    lonely = flow.node(lambda: None, name="lonely")
-    lonely.setup(lambda ctx: seen.append(ctx.node))
-    await flow.start()
-    assert seen == ["lonely"]
-
-
-async def test_a_setup_with_only_defaults_of_its_own_is_called_without_arguments(
-    flow: Flow,
-) -> None:
-    seen: list[int] = []
-
-    def prepare(attempts: int = 3) -> None:
-        seen.append(attempts)
-
-    flow.node(lambda: None, name="n", setup=prepare)
-    await flow.start()
-    assert seen == [3]
-
-
-async def test_a_setup_that_fails_stops_the_start_and_names_its_node(flow: Flow) -> None:
-    def prepare() -> None:
-        raise OSError("no database")
-
-    flow.node(lambda: None, name="store", setup=prepare)
-    with pytest.raises(SetupError, match=r"setup of node 'store' failed: OSError: no database"):
-        await flow.start()
-    assert not flow.running
-
-
-async def test_after_a_repaired_setup_the_flow_starts(flow: Flow) -> None:
-    node = flow.node(lambda ev, ctx: ctx.emit("response", {"body": "up"}), name="store")
-    flow.websocket("/").req >> node
-    node.setup(lambda: 1 / 0)
-    with pytest.raises(SetupError):
-        await flow.client("/").connect()
-    node.setup(lambda: None)
-    client = await flow.client("/")
-    assert await client.receive() == "up"
-
-
-async def test_a_node_defined_while_the_flow_runs_is_set_up_at_once(flow: Flow) -> None:
-    ready = anyio.Event()
-    await flow.start()
-    flow.node(lambda: None, name="late", setup=ready.set)
-    with anyio.fail_after(20):
-        await ready.wait()
 
 
 # ---- pause and resume
@@ -729,16 +443,6 @@ async def test_a_running_handler_goes_on_while_the_flow_is_paused(flow: Flow) ->
     assert await client.receive() == "from slow"
 
 
-async def test_stopping_a_paused_flow_lets_close_events_through(flow: Flow) -> None:
-    seen: list[str] = []
-    flow.websocket("/").close >> flow.node(lambda ev: seen.append(ev["sessionId"]), name="see")
-    client = await flow.client("/")
-    assert client.session is not None
-    flow.pause()
-    await flow.stop()
-    assert seen == [client.session.id]
-
-
 # ---- time
 
 
@@ -758,51 +462,3 @@ async def test_rows_of_an_async_handler_tell_how_long_it_had_run(flow: Flow) -> 
     assert row.elapsed is not None
     assert 0.01 < row.elapsed < 60
     assert (await flow.log.until(kind="response", node="quick")).elapsed is None
-
-
-async def test_handlers_get_a_second_to_end_when_the_flow_stops(flow: Flow) -> None:
-    ended: list[str] = []
-
-    @flow.node
-    async def part() -> None:
-        await anyio.sleep(0.05)
-        ended.append("part")
-
-    flow.websocket("/").close >> part
-    await flow.client("/")
-    await flow.stop()
-    assert ended == ["part"]
-
-
-async def test_a_handler_that_never_ends_does_not_keep_the_flow_from_stopping(flow: Flow) -> None:
-    cancelled: list[str] = []
-
-    @flow.node
-    async def forever() -> None:
-        try:
-            await anyio.sleep_forever()
-        finally:
-            cancelled.append("forever")
-
-    flow.websocket("/").req >> forever
-    await flow.client("/")
-    with anyio.fail_after(20):
-        await flow.stop()
-    assert cancelled == ["forever"]
-    assert errors(flow) == []
-
-
-async def test_what_an_async_handler_returns_is_told_once(flow: Flow) -> None:
-    """As of a plain one: the commonest mistake of who comes from other frameworks."""
-
-    async def shout(ev: Any, ctx: Context) -> dict[str, str]:
-        return {"body": ev["message"]}
-
-    flow.websocket("/chat", name="chat").message >> flow.node(shout)
-    async with flow.client("/chat") as client:
-        await client.send("a")
-        await client.send("b")
-        await flow.log.until(kind="message", count=2)
-    await flow.stop()
-    (told,) = marks(flow)
-    assert told.startswith("handler 'shout' returned {'body': 'a'}; returned values go nowhere")

@@ -4,16 +4,8 @@ from typing import Any
 
 import pytest
 
+from tests.graph.conftest import keys, nodes
 from wsflow import Flow, PathError, UnknownPortError, WiringError
-
-
-def nodes(flow: Flow, names: str) -> list[Any]:
-    return [flow.node(lambda: None, name=name) for name in names]
-
-
-def keys(flow: Flow) -> list[tuple[str, str, str, str]]:
-    return [wire.key for wire in flow._host.wires]
-
 
 # ---- wires
 
@@ -31,23 +23,6 @@ def test_a_wire_made_twice_is_one_wire(flow: Flow) -> None:
     a.out >> b["in"]
     flow.connect(a, b)
     assert len(flow._host.wires) == 1
-
-
-def test_a_list_is_wired_to_each_of_its_members(flow: Flow) -> None:
-    a, b, c = nodes(flow, "abc")
-    assert (a >> [b, c]) == [b, c]
-    a >> (c,)
-    assert [key[2] for key in keys(flow)] == ["b", "c"]
-
-
-def test_a_plain_function_becomes_a_node(flow: Flow) -> None:
-    (a,) = nodes(flow, "a")
-
-    def shout() -> None: ...
-
-    node = a >> shout
-    assert node is flow.nodes["shout"]
-    assert node.function is shout
 
 
 def test_a_node_may_be_wired_to_itself_as_a_loop(flow: Flow) -> None:
@@ -145,48 +120,6 @@ def test_a_removed_node_can_not_be_wired_any_more(flow: Flow) -> None:
         a >> b
 
 
-def test_a_wire_that_fails_in_a_list_keeps_those_before_it(flow: Flow) -> None:
-    a, b = nodes(flow, "ab")
-    with pytest.raises(WiringError):
-        a >> [b, "nothing"]
-    assert len(flow._host.wires) == 1
-
-
-def test_wires_are_taken_away_by_their_ends(flow: Flow) -> None:
-    a, b, c = nodes(flow, "abc")
-    a >> [b, c]
-    flow.disconnect(a, b)
-    flow.disconnect(a, b)
-    assert keys(flow) == [("a", "out", "c", "in")]
-
-
-# ---- names
-
-
-def test_a_name_given_twice_is_an_error_that_shows_who_has_it(flow: Flow) -> None:
-    nodes(flow, "a")
-    with pytest.raises(WiringError, match=r"flow 'test' has a node 'a' already: <Node a"):
-        flow.node(lambda: None, name="a")
-
-
-def test_a_trigger_and_a_node_can_not_share_a_name(flow: Flow) -> None:
-    flow.websocket("/chat", name="chat")
-    with pytest.raises(WiringError, match="has a node 'chat' already"):
-        flow.node(lambda: None, name="chat")
-
-
-@pytest.mark.parametrize("name", ["a\nb", "\x00", 3])
-def test_a_node_needs_a_printable_name(flow: Flow, name: Any) -> None:
-    with pytest.raises(WiringError, match="needs a name, not"):
-        flow.node(lambda: None, name=name)
-
-
-@pytest.mark.parametrize("name", ["", "a\nb", 3])
-def test_a_flow_needs_a_printable_name(name: Any) -> None:
-    with pytest.raises(WiringError, match="a flow needs a name, not"):
-        Flow(name)
-
-
 # ---- paths
 
 
@@ -238,17 +171,6 @@ def test_a_socket_and_an_http_trigger_may_share_a_path(flow: Flow) -> None:
     assert len(flow.nodes) == 2
 
 
-def test_an_unknown_http_method_is_an_error_that_names_them(flow: Flow) -> None:
-    with pytest.raises(WiringError, match="no HTTP method 'FETCH'; there are: GET, POST"):
-        flow.http("/a", method="fetch")
-
-
-def test_a_malformed_path_declares_nothing(flow: Flow) -> None:
-    with pytest.raises(PathError):
-        flow.websocket("chat")
-    assert flow.nodes == {}
-
-
 # ---- removal
 
 
@@ -274,38 +196,3 @@ def test_removing_one_http_method_leaves_the_others(flow: Flow) -> None:
     assert flow._host.graph.http("/a/1") == ({"POST": post}, {"x": "1"})
     flow.remove(post)
     assert flow._host.graph.http("/a/1") is None
-
-
-async def test_a_removed_catch_catches_no_more(flow: Flow) -> None:
-    caught: list[Any] = []
-    flow.websocket("/").message >> flow.node(lambda: 1 / 0, name="boom")
-    catch = flow.catch()
-    catch >> flow.node(lambda ev: caught.append(ev), name="keep")
-    client = await flow.client("/")
-    await client.send("x")
-    flow.remove(catch)
-    await client.send("x")
-    assert len(caught) == 1
-
-
-async def test_clients_of_a_removed_trigger_are_told_and_others_stay(flow: Flow) -> None:
-    gone, stays = flow.websocket("/gone"), flow.websocket("/stays")
-    stays.message >> flow.node(
-        lambda ev, ctx: ctx.emit("response", {"body": "still here"}), name="answer"
-    )
-    one, other = await flow.client("/gone"), await flow.client("/stays")
-    flow.remove(gone)
-    assert one.closed == (1012, "this route is gone")
-    await other.send("x")
-    assert await other.receive() == "still here"
-
-
-async def test_clear_takes_out_everything_and_forgets(flow: Flow) -> None:
-    flow.websocket("/").message >> nodes(flow, "a")[0]
-    flow.catch()
-    flow.state.set("count", 1)
-    await flow.client("/").send("x")
-    flow.clear()
-    assert (flow.nodes, flow._host.wires, flow.state.keys(), len(flow.log)) == ({}, [], [], 0)
-    assert flow.running
-    flow.websocket("/")
