@@ -9,7 +9,6 @@ from tests.graph.conftest import errors
 from tests.turns import turns
 from wsflow import Context, Flow
 
-
 # ---- the order of things
 
 
