@@ -18,7 +18,7 @@ from tests.chatting import Chat, record_chat
 from tests.command import WSFLOW, colourless, write
 from wsflow.cli import main as cli
 from wsflow.cli.replay import ANSWER_LENGTH, _bracket, marked, show
-from wsflow.compare.answer import Pair, Said, Tally
+from wsflow.compare.answer import Answer, Pair, Tally
 from wsflow.compare.report import Report
 
 APP = """
@@ -266,7 +266,7 @@ def differing(*pairs: Pair) -> Report:
 
 
 def test_of_many_differences_the_number_is_told() -> None:
-    report = differing(*(Pair("s1-ab", "extra", None, Said(1.5, str(n))) for n in range(60)))
+    report = differing(*(Pair("s1-ab", "extra", None, Answer(1.5, str(n))) for n in range(60)))
     report.by_hand = 3
     report.errors = [f"node: error {n}" for n in range(7)]
     report.damage = ["lesson.jsonl, line 3: its checksum is wrong"]
@@ -287,8 +287,8 @@ def test_of_many_differences_the_number_is_told() -> None:
 
 def test_no_answer_steers_the_terminal() -> None:
     wild = "\x1b[2J\u202e\n"
-    pair = Pair(wild, "changed", Said(0.0, wild), Said(0.0, f"{wild}!"))
-    report = differing(pair, Pair(wild, "missing", Said(0.0, wild.encode()), None))
+    pair = Pair(wild, "changed", Answer(0.0, wild), Answer(0.0, f"{wild}!"))
+    report = differing(pair, Pair(wild, "missing", Answer(0.0, wild.encode()), None))
     report.errors = report.damage = [wild]
     assert all(line.isprintable() for line in printed(report))
 

@@ -7,7 +7,7 @@ from typing import get_args
 
 import pytest
 
-from wsflow.compare.answer import EARLIER, EXCUSES, NOBODY, Answer, Pair, Said, Status, Tally
+from wsflow.compare.answer import EARLIER, EXCUSES, NOBODY, Answer, HttpAnswer, Pair, Status, Tally
 
 
 @pytest.mark.parametrize(
@@ -21,15 +21,15 @@ from wsflow.compare.answer import EARLIER, EXCUSES, NOBODY, Answer, Pair, Said, 
 def test_an_http_answer_has_its_kind_without_parameters_and_text_where_it_is_text(
     content_type: str | None, body: bytes, expected: tuple[int, str, str | bytes]
 ) -> None:
-    assert Answer.of(200, content_type, body) == expected
+    assert HttpAnswer.of(200, content_type, body) == expected
 
 
 def test_an_http_answer_reads_as_status_kind_and_body() -> None:
-    assert str(Answer(404, "text/plain", "no such page")) == "404 text/plain no such page"
+    assert str(HttpAnswer(404, "text/plain", "no such page")) == "404 text/plain no such page"
 
 
 def test_a_pair_stands_where_its_answer_stood_then_or_else_where_it_came_now() -> None:
-    old, new = Said(1.0, "a"), Said(2.0, "a")
+    old, new = Answer(1.0, "a"), Answer(2.0, "a")
     assert Pair("s1", "same", old, new).t == 1.0
     assert Pair("s1", "missing", old, None).t == 1.0
     assert Pair("s1", "extra", None, new).t == 2.0
@@ -41,7 +41,7 @@ def test_answers_to_no_recorded_event_have_an_excuse() -> None:
 
 def pair(t: float, status: Status) -> Pair:
     """Return a pair of its kind; an extra one has no answer then."""
-    said = Said(t, "a")
+    said = Answer(t, "a")
     return Pair("s1", status, None if status == "extra" else said, said)
 
 

@@ -11,16 +11,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsflow.compare.answer import AFTER, Pair, Said, Tally
+from wsflow.compare.answer import AFTER, Answer, Pair, Tally
 from wsflow.compare.pairs import compare
 from wsflow.compare.rules import NO_RULES, Rules
 
 
-def said(*bodies: Any, excuse: str = "") -> list[Said]:
-    return [Said(float(t), body, excuse) for t, body in enumerate(bodies)]
+def said(*bodies: Any, excuse: str = "") -> list[Answer]:
+    return [Answer(float(t), body, excuse) for t, body in enumerate(bodies)]
 
 
-def pairs(old: list[Said], new: list[Said], rules: Rules = NO_RULES) -> list[tuple[str, Any, Any]]:
+def pairs(
+    old: list[Answer], new: list[Answer], rules: Rules = NO_RULES
+) -> list[tuple[str, Any, Any]]:
     """Return status and bodies of the pairs."""
     return [
         (pair.status, pair.old and pair.old.body, pair.new and pair.new.body)
@@ -33,7 +35,7 @@ def differing(old: str, new: str, rules: Rules = NO_RULES) -> list[tuple[str, An
     return [one for one in pairs(said(*old), said(*new), rules) if one[0] != "same"]
 
 
-def tallied(old: list[Said], new: list[Said], rules: Rules = NO_RULES) -> Tally:
+def tallied(old: list[Answer], new: list[Answer], rules: Rules = NO_RULES) -> Tally:
     tally = Tally()
     for pair in compare("s1", old, new, rules, tally):
         tally.add(pair)
@@ -82,7 +84,7 @@ def test_an_edit_in_the_middle_of_much_that_is_equal_stays_one_edit() -> None:
         same=1_000,
         extra=1,
         steps=tallied(said(*old), said(*new)).steps,
-        differing=[Pair("s1", "extra", None, Said(500.0, "new"))],
+        differing=[Pair("s1", "extra", None, Answer(500.0, "new"))],
     )
 
 
@@ -96,7 +98,7 @@ def test_pairs_come_in_the_order_of_time_and_name_their_session() -> None:
 
 
 def test_late_is_who_comes_later_than_allowed() -> None:
-    old, new = [Said(1.0, "a"), Said(2.0, "b")], [Said(1.4, "a"), Said(3.0, "b")]
+    old, new = [Answer(1.0, "a"), Answer(2.0, "b")], [Answer(1.4, "a"), Answer(3.0, "b")]
     assert [one[0] for one in pairs(old, new)] == ["same", "same"]
     assert [one[0] for one in pairs(old, new, Rules(late=0.5))] == ["same", "late"]
     assert [one[0] for one in pairs(new, old, Rules(late=0.5))] == ["same", "same"]
@@ -222,12 +224,12 @@ def test_the_work_is_bounded_over_all_sessions() -> None:
 # ---- by cause
 
 
-def answers(*given: tuple[str, int]) -> list[Said]:
+def answers(*given: tuple[str, int]) -> list[Answer]:
     """Return answers to events: what was said, and to which."""
-    return [Said(float(at), body, "", event) for at, (body, event) in enumerate(given)]
+    return [Answer(float(at), body, "", event) for at, (body, event) in enumerate(given)]
 
 
-def statuses(old: list[Said], new: list[Said]) -> list[tuple[str, str | None, str | None]]:
+def statuses(old: list[Answer], new: list[Answer]) -> list[tuple[str, str | None, str | None]]:
     return [
         (pair.status, pair.old and pair.old.body, pair.new and pair.new.body)
         for pair in compare("s1", old, new)

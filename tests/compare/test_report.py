@@ -9,26 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsflow.compare.answer import AFTER, Answer, Pair, Said, Tally
-from wsflow.compare.report import (
-    BY_HAND,
-    DROPPED,
-    LONGEST,
-    SHOWN,
-    Errors,
-    Report,
-    focused,
-    marked,
-    pieces,
-    readable,
-)
+from wsflow.compare.answer import AFTER, BY_HAND, DROPPED, Answer, HttpAnswer, Pair, Tally
+from wsflow.compare.errors import Errors
+from wsflow.compare.report import SHOWN, Report
+from wsflow.compare.side_by_side import ALONE, focused, marked, pieces, readable
 from wsflow.io.reader import Damage
 from wsflow.log.log import Log
 from wsflow.log.store import Store
 
 
 def changed(old: str = "old", new: str = "new", t: float = 1.0) -> Pair:
-    return Pair("s1", "changed", Said(t, old), Said(t, new))
+    return Pair("s1", "changed", Answer(t, old), Answer(t, new))
 
 
 def report(*pairs: Pair, same: int = 0) -> Report:
@@ -68,10 +59,10 @@ def test_nothing_to_compare_is_said_to_be_so() -> None:
 
 def test_kinds_of_differences_are_counted_apart() -> None:
     missing, extra = (
-        Pair("s", "missing", Said(0, "a"), None),
-        Pair("s", "extra", None, Said(0, "b")),
+        Pair("s", "missing", Answer(0, "a"), None),
+        Pair("s", "extra", None, Answer(0, "b")),
     )
-    late = Pair("s", "late", Said(0, "c"), Said(9, "c"))
+    late = Pair("s", "late", Answer(0, "c"), Answer(9, "c"))
     bad = report(changed(), missing, missing, extra, late)
     assert bad.summary.startswith("lesson: 1 changed, 2 missing, 1 extra, 1 late (")
 
@@ -87,9 +78,14 @@ def test_of_many_differences_ten_are_printed_and_all_are_in_the_frame() -> None:
 
 
 def test_the_frame_has_old_and_new_as_they_are() -> None:
-    pairs = [changed(), Pair("s2", "missing", Said(2.0, b"\x00"), None)]
+    pairs = [changed(), Pair("s2", "missing", Answer(2.0, b"\x00"), None)]
     pairs.append(
-        Pair("POST /", "changed", Said(3, Answer(200, "a/b", "x")), Said(3, Answer(404, "", "y")))
+        Pair(
+            "POST /",
+            "changed",
+            Answer(3, HttpAnswer(200, "a/b", "x")),
+            Answer(3, HttpAnswer(404, "", "y")),
+        )
     )
     frame = report(*pairs).diff
     assert list(frame.columns) == ["session", "status", "t", "old", "new"]
@@ -203,16 +199,16 @@ def test_the_page_has_then_and_now_side_by_side_and_when() -> None:
 
 
 def test_what_is_missing_or_extra_stands_on_its_side_alone_and_is_cut() -> None:
-    pair = Pair("s1", "extra", None, Said(1.0, "x" * 10_000))
+    pair = Pair("s1", "extra", None, Answer(1.0, "x" * 10_000))
     page = report(pair)._repr_html_()
     assert "<code></code>" in page
-    assert len(page) < LONGEST + 1_500
+    assert len(page) < ALONE + 1_500
     assert "…" in page
 
 
 def test_nothing_a_client_sent_is_markup_or_control_code() -> None:
     evil = "<img src=x onerror=alert(1)>\x1b[31m\u202e"
-    pairs = [changed(evil, evil + "!"), Pair(evil, "missing", Said(0, evil), None)]
+    pairs = [changed(evil, evil + "!"), Pair(evil, "missing", Answer(0, evil), None)]
     told = report(*pairs)
     told.errors, told.damage, told.recording = [evil], [evil], evil
     page = told._repr_html_()
@@ -275,7 +271,7 @@ def test_a_word_without_end_is_not_shown_whole() -> None:
 
 def test_much_that_differs_is_cut() -> None:
     old, new = marked("a " * 5_000, "b " * 5_000)
-    assert len(text(old)) < LONGEST + 50
+    assert len(text(old)) < ALONE + 50
     assert text(new).rstrip().endswith("…")
 
 
@@ -308,8 +304,8 @@ def test_a_line_in_a_terminal_begins_shortly_before_the_difference() -> None:
         (b"\x00a", "b'\\x00a'"),
         (5, "5"),
         ("two\nlines", "two\\nlines"),
-        (Answer(404, "text/plain", "no"), "404 text/plain no"),
-        (Answer(200, "application/json", '{"a":1}'), '200 application/json {"a": 1}'),
+        (HttpAnswer(404, "text/plain", "no"), "404 text/plain no"),
+        (HttpAnswer(200, "application/json", '{"a":1}'), '200 application/json {"a": 1}'),
     ],
 )
 def test_an_answer_is_shown_for_reading_on_one_line(body: object, shown: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from wsflow.compare.answer import Answer
+from wsflow.compare.answer import HttpAnswer
 from wsflow.compare.rules import NO_RULES, Rules
 
 
@@ -89,8 +89,8 @@ def test_json_nested_too_deep_is_compared_as_text() -> None:
 
 def test_of_an_http_answer_only_the_body_is_normal() -> None:
     rules = Rules(ignore=("id",), times=True)
-    answer = Answer(200, "12:00:01", '{"id": 1, "at": "12:00:01"}')
-    assert rules.normal(answer) == Answer(200, "12:00:01", '{"at": "<time>"}')
+    answer = HttpAnswer(200, "12:00:01", '{"id": 1, "at": "12:00:01"}')
+    assert rules.normal(answer) == HttpAnswer(200, "12:00:01", '{"at": "<time>"}')
 
 
 def test_only_what_changes_bodies_makes_rules_other_than_plain() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wsflow.compare.answer import NOBODY, Said, Tally
+from wsflow.compare.answer import NOBODY, Answer, Tally
 from wsflow.compare.pairs import compare
 from wsflow.compare.rules import NO_RULES, Rules
 from wsflow.compare.stream import Stream
@@ -80,7 +80,7 @@ def test_as_they_come_in_whatever_mixture_is_the_same_as_at_once(
     old: list[Any], new: list[Any], chance: random.Random
 ) -> None:
     at_once, tally = Tally(), Tally()
-    for pair in compare("s1", [Said(0.0, b) for b in old], [Said(0.0, b) for b in new]):
+    for pair in compare("s1", [Answer(0.0, b) for b in old], [Answer(0.0, b) for b in new]):
         at_once.add(pair)
     one = stream(tally)
     left, right = list(old), list(new)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wsflow.compare.answer import Pair, Said
+from wsflow.compare.answer import Answer, Pair
 from wsflow.course.verdict import Verdict, _crossed, _kind, cited
 
 
@@ -13,8 +13,8 @@ def pair(session: str, old: object = None, new: object = None, t: float = 1.0) -
     return Pair(
         session,
         status,  # type: ignore[arg-type]
-        Said(t, old) if old else None,
-        Said(t, new) if new else None,
+        Answer(t, old) if old else None,
+        Answer(t, new) if new else None,
     )
 
 

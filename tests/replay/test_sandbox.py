@@ -10,7 +10,7 @@ import pytest
 
 from tests.sandboxed import BEGAN, facts, played, rooms
 from wsflow import Context, Flow
-from wsflow.compare.answer import EARLIER, NOBODY, Answer
+from wsflow.compare.answer import EARLIER, NOBODY, HttpAnswer
 from wsflow.errors import ReplayError
 from wsflow.log.log import Log
 from wsflow.replay.sandbox import CLOSING, Sandbox
@@ -154,7 +154,7 @@ def test_a_request_is_answered_with_status_type_and_body() -> None:
         return await sandbox.request(event, b"hi", 1)
 
     told = '{"got":"hi","to":{"a":"1"}}'
-    assert played(flow, play) == Answer(201, "application/json", told)
+    assert played(flow, play) == HttpAnswer(201, "application/json", told)
 
 
 @pytest.mark.parametrize(("method", "path"), [("GET", "/push"), ("PUT", "/nowhere")])

@@ -12,8 +12,9 @@ from difflib import SequenceMatcher
 from typing import TYPE_CHECKING
 
 from ..base.display import plain
-from ..compare.answer import Pair, Said
-from ..compare.report import Report, readable
+from ..compare.answer import Answer, Pair
+from ..compare.report import Report
+from ..compare.side_by_side import readable
 from ..errors import SetupError
 from ..replay.replay import Replay
 from ..tracebacks import told
@@ -137,7 +138,7 @@ def _both(pair: Pair, *, coloured: bool) -> Text:
     return both
 
 
-def _full(said: Said) -> str:
+def _full(said: Answer) -> str:
     """Return a whole answer as one line: what differs may stand far behind."""
     return readable(said.body, 2**20)
 

@@ -17,6 +17,9 @@ Status: TypeAlias = Literal["same", "changed", "missing", "extra", "late"]
 AFTER = "after the end"
 """Why an answer is excused that came when nothing was recorded any more."""
 
+BY_HAND = "sent by hand"
+DROPPED = "dropped"
+
 UNCAUSED = "caused by no event"
 """Why an answer is excused that a task of its own gave, or a person."""
 
@@ -28,7 +31,7 @@ BEFORE = "begun before the recording"
 EXCUSES = {NOBODY: UNCAUSED, EARLIER: BEFORE}
 
 
-class Said(NamedTuple):
+class Answer(NamedTuple):
     """One answer: when (seconds), what, and why it is none of the handlers' business, if so."""
 
     t: float
@@ -39,7 +42,7 @@ class Said(NamedTuple):
     """The recorded number of the event that was answered; 0: not known."""
 
 
-class Answer(NamedTuple):
+class HttpAnswer(NamedTuple):
     """The answer to an HTTP request: its status, its content type without parameters, its body."""
 
     status: int
@@ -47,7 +50,7 @@ class Answer(NamedTuple):
     body: Any
 
     @classmethod
-    def of(cls, status: int, content_type: str | None, body: bytes) -> Answer:
+    def of(cls, status: int, content_type: str | None, body: bytes) -> HttpAnswer:
         """Return the answer with its body as text, where it is text."""
         try:
             readable: Any = body.decode()
@@ -64,13 +67,13 @@ class Pair(NamedTuple):
 
     session: str
     status: Status
-    old: Said | None
-    new: Said | None
+    old: Answer | None
+    new: Answer | None
 
     @property
     def t(self) -> float:
         """When it was given then; now, where there was none."""
-        return (self.old or self.new or Said(0.0, None)).t
+        return (self.old or self.new or Answer(0.0, None)).t
 
 
 @dataclass

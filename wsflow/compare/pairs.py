@@ -13,20 +13,20 @@ from itertools import groupby, zip_longest
 from typing import Any, TypeAlias
 
 from .alignment import Span, aligned, unordered
-from .answer import Pair, Said, Status, Tally
+from .answer import Answer, Pair, Status, Tally
 from .rules import NO_RULES, Rules
 
 NEAR = 0.005
 """Seconds within which answers to different events may change places: who was first was chance."""
 
-Match: TypeAlias = tuple[Said | None, Said | None]
+Match: TypeAlias = tuple[Answer | None, Answer | None]
 """An answer then and the one that stands for it now."""
 
 
 def compare(
     session: str,
-    old: list[Said],
-    new: list[Said],
+    old: list[Answer],
+    new: list[Answer],
     rules: Rules = NO_RULES,
     tally: Tally | None = None,
 ) -> Iterator[Pair]:
@@ -42,7 +42,7 @@ def compare(
     else:
         spans = aligned(before, after, tally)
     for equal, group in groupby(spans, key=lambda span: span[2]):
-        then, now = list[Said](), list[Said]()
+        then, now = list[Answer](), list[Answer]()
         for left, right, _ in group:
             then += [old[i] for i in left]
             now += [new[j] for j in right]
@@ -55,15 +55,15 @@ def compare(
             yield _judged(session, one, other, equal, rules)
 
 
-def _keys(some: list[Said], rules: Rules, *, known: bool = False) -> list[Any]:
+def _keys(some: list[Answer], rules: Rules, *, known: bool = False) -> list[Any]:
     """Return what has to be equal; of answers to known events the event, too."""
     bodies = [_comparable(rules.normal(one.body)) for one in some]
     return [(one.event, body) for one, body in zip(some, bodies, strict=True)] if known else bodies
 
 
-def _by_event(then: list[Said], now: list[Said], rules: Rules, tally: Tally) -> list[Match]:
+def _by_event(then: list[Answer], now: list[Answer], rules: Rules, tally: Tally) -> list[Match]:
     """Return what belongs together: answers to one event as they align, or else equal ones."""
-    events: dict[int, tuple[list[Said], list[Said]]] = {}
+    events: dict[int, tuple[list[Answer], list[Answer]]] = {}
     for side, some in enumerate((then, now)):
         for one in some:
             events.setdefault(one.event, ([], []))[side].append(one)
@@ -73,7 +73,7 @@ def _by_event(then: list[Said], now: list[Said], rules: Rules, tally: Tally) -> 
         for left, right, _ in aligned(_keys(before, rules), _keys(after, rules), tally)
         for i, j in zip_longest(left, right)
     ]
-    extra: dict[Any, deque[Said]] = {}
+    extra: dict[Any, deque[Answer]] = {}
     for old, new in found:
         if old is None and new is not None:
             (key,) = _keys([new], rules)
@@ -100,7 +100,7 @@ def _in_order(matches: list[Match], rules: Rules) -> Iterator[Match]:
             yield old, new
 
 
-def _owed(then: list[Said], now: list[Said]) -> tuple[list[Said], list[Said]]:
+def _owed(then: list[Answer], now: list[Answer]) -> tuple[list[Answer], list[Answer]]:
     """Leave out what is excused; of what came now, only where nothing else stands for it."""
     then = [one for one in then if not one.excuse]
     spare = len(then) - sum(not one.excuse for one in now)
@@ -113,7 +113,9 @@ def _owed(then: list[Said], now: list[Said]) -> tuple[list[Said], list[Said]]:
     return then, chosen
 
 
-def _judged(session: str, old: Said | None, new: Said | None, equal: bool, rules: Rules) -> Pair:
+def _judged(
+    session: str, old: Answer | None, new: Answer | None, equal: bool, rules: Rules
+) -> Pair:
     status: Status
     if old is None:
         status = "extra"
@@ -128,12 +130,12 @@ def _judged(session: str, old: Said | None, new: Said | None, equal: bool, rules
     return Pair(session, status, old, new)
 
 
-def _same(old: Said, new: Said, rules: Rules) -> bool:
+def _same(old: Answer, new: Answer, rules: Rules) -> bool:
     return _keys([old], rules) == _keys([new], rules)
 
 
 def _when(pair: Match) -> float:
-    return (pair[0] or pair[1] or Said(0.0, None)).t
+    return (pair[0] or pair[1] or Answer(0.0, None)).t
 
 
 def _comparable(body: Any) -> Any:

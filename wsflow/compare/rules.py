@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from .answer import Answer
+from .answer import HttpAnswer
 
 _TIME = re.compile(
     r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:Z|[+-]\d{2}:?\d{2})?"
@@ -45,7 +45,7 @@ class Rules:
         """Return what is compared of an answer."""
         if self.plain:
             return body
-        if isinstance(body, Answer):
+        if isinstance(body, HttpAnswer):
             return body._replace(body=self.normal(body.body))
         if isinstance(body, str) and self.ignore and body.lstrip()[:1] in {"{", "["}:
             with contextlib.suppress(ValueError, RecursionError):  # it only begins like JSON

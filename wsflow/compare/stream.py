@@ -11,7 +11,7 @@ from collections.abc import Callable
 from itertools import islice
 from typing import Any, Protocol
 
-from .answer import AFTER, EXCUSES, Pair, Said, Tally
+from .answer import AFTER, EXCUSES, Answer, Pair, Tally
 from .pairs import NEAR, compare
 from .rules import Rules
 
@@ -127,7 +127,7 @@ class Stream:
     def _count(self, then: tuple[float, Any, str, int], now: tuple[float, Any, str, int]) -> None:
         """Count two that are equal."""
         if now[0] - then[0] > self._late:
-            self._tally.add(Pair(self.who, "late", Said(*then), Said(*now[:3])))
+            self._tally.add(Pair(self.who, "late", Answer(*then), Answer(*now[:3])))
         else:
             self._tally.same += 1
 
@@ -153,15 +153,15 @@ class Stream:
             passed.add(then[3])
         return -1
 
-    def _said(self, t: float, body: Any, excuse: str, row: int) -> Said:
+    def _answer(self, t: float, body: Any, excuse: str, row: int) -> Answer:
         event = self._origin(row)
-        return Said(t, body, excuse or EXCUSES.get(event, ""), max(0, event))
+        return Answer(t, body, excuse or EXCUSES.get(event, ""), max(0, event))
 
     def finish(self, end: float) -> None:
         """Pair what is left; what was answered after `end` may or may not have been recorded."""
         self._pair()
-        old = [Said(*one) for one in self.old]
-        new = [self._said(*one) for one in self.new]
+        old = [Answer(*one) for one in self.old]
+        new = [self._answer(*one) for one in self.new]
         new = [one if one.t <= end else one._replace(excuse=AFTER) for one in new]
         for pair in compare(self.who, old, new, self._rules, self._tally):
             self._tally.add(pair)

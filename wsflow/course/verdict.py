@@ -15,9 +15,10 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from ..base.display import plain
-from ..compare.answer import Answer, Pair, Said
+from ..compare.answer import Answer, HttpAnswer, Pair
 from ..compare.pairs import NEAR
-from ..compare.report import Report, readable
+from ..compare.report import Report
+from ..compare.side_by_side import readable
 from ..events import ANSWERS, EVENTS
 from ..io.reader import Reader
 
@@ -276,7 +277,7 @@ def _went_astray(owner: Pair, finder: Pair) -> bool:
 
 def _content(body: Any) -> Any:
     """Return what was said, wherever it went: of the answer to a request its body."""
-    return body.body if isinstance(body, Answer) else body
+    return body.body if isinstance(body, HttpAnswer) else body
 
 
 def _sentence(pair: Pair, story: Story) -> str:
@@ -323,7 +324,7 @@ def _is_json(text: str) -> bool:
     return True
 
 
-def _body(said: Said | None) -> Any:
+def _body(said: Answer | None) -> Any:
     return None if said is None else said.body
 
 

@@ -79,8 +79,11 @@ class Entry(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
             return self.data
 
 
-class Line(msgspec.Struct, omit_defaults=True, gc=False):
-    """One row to be written; `data` is ASCII or JSON already (see `data`), text is Unicode."""
+class NewEntry(msgspec.Struct, omit_defaults=True, gc=False):
+    """A row to be written, as `Entry` is one that was read.
+
+    `data` is ASCII or JSON already (see `data`), text is Unicode.
+    """
 
     seq: int
     t: float
@@ -101,7 +104,7 @@ class Line(msgspec.Struct, omit_defaults=True, gc=False):
     reason: str | None = None
 
 
-def write_all(some: list[Line | msgspec.Raw]) -> bytes:
+def write_all(some: list[NewEntry | msgspec.Raw]) -> bytes:
     """Return the lines of rows, and of whatever else is JSON."""
     if not some:
         return b""

@@ -26,7 +26,7 @@ from ..log.store import Store
 from ..types import texts
 from . import format as lines
 from .folder import FOLDER, SUFFIX, create, keep_previous, part, release, resolve, unwritable
-from .format import FORMAT, Line
+from .format import FORMAT, NewEntry
 from .redaction import Redaction
 
 PART_BYTES = 256 * 2**20
@@ -194,7 +194,7 @@ class Recorder:
         expected, last, rows = self._next, self._last_t, 0
         offset = time.monotonic_ns() - self._began - self._store.now()
         heads, is_plain = self._heads, not self._redaction.has_own
-        written: list[Line | Raw] = []
+        written: list[NewEntry | Raw] = []
         put = written.append
         told = self._store.since(expected)
         for seq, when, place, session, scope, cause, data, size, elapsed, error in told:
@@ -211,9 +211,9 @@ class Recorder:
             kind, node, port, who, path = head
             # what comes by the million is told here, all else with more care
             if type(data) is str and is_plain and size < SHORT and data.isascii():
-                line = Line(seq, t, when, scope, cause, kind, node, port, who, path, size, data)
+                line = NewEntry(seq, t, when, scope, cause, kind, node, port, who, path, size, data)
             else:
-                line = Line(seq, t, when, scope, cause, kind, node, port, who, path, size)
+                line = NewEntry(seq, t, when, scope, cause, kind, node, port, who, path, size)
                 self._put_data(line, data)
             if elapsed is not None or error is not None or kind == "close":
                 self._put_rest(line, session, elapsed, error)
@@ -221,7 +221,7 @@ class Recorder:
         self._last_t = last
         return Batch(lines.write_all(written), rows, expected)
 
-    def _put_data(self, line: Line, data: Any) -> None:
+    def _put_data(self, line: NewEntry, data: Any) -> None:
         json, raw = self._redaction.field(data)
         if len(json or b"") + len(raw or b"") * 4 // 3 > lines.MAX_LINE - 2**20:
             line.error = f"data of {line.size} bytes is too long for a recording"
@@ -230,7 +230,9 @@ class Recorder:
         else:
             line.bytes = raw
 
-    def _put_rest(self, line: Line, session: int, elapsed: float | None, error: str | None) -> None:
+    def _put_rest(
+        self, line: NewEntry, session: int, elapsed: float | None, error: str | None
+    ) -> None:
         if elapsed is not None:
             line.elapsed = round(elapsed, 6)
         if error is not None:
@@ -238,7 +240,7 @@ class Recorder:
         if session and line.kind == "close":
             self._put_ending(line, session)
 
-    def _put_ending(self, line: Line, session: int) -> None:
+    def _put_ending(self, line: NewEntry, session: int) -> None:
         """Tell how a session ended, and forget it: a server may see millions of them."""
         del self._guests[session], self._heads[session]
         known = self._store.known(session)

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..compare.answer import Pair, Said
-from ..compare.report import LONGEST, SHOWN, Report, pieces, readable
+from ..compare.answer import Answer, Pair
+from ..compare.report import SHOWN, Report
+from ..compare.side_by_side import ALONE, pieces, readable
 from ..errors import RecordingError, WsflowError
 from ..io.folder import FOLDER, is_live, resolve
 from .part import News, text
@@ -287,7 +288,7 @@ def _pair(pair: Pair) -> News:
         sides = pieces(*(readable(_body(one), ANSWER_LENGTH) for one in (pair.old, pair.new)))
     else:
         both = (pair.old, pair.new)
-        sides = ([(readable(one.body, LONGEST), False)] if one else [] for one in both)
+        sides = ([(readable(one.body, ALONE), False)] if one else [] for one in both)
     then, now = ([[text(part, 1000), differs] for part, differs in side] for side in sides)
     return {
         "session": text(pair.session, 60),
@@ -298,7 +299,7 @@ def _pair(pair: Pair) -> News:
     }
 
 
-def _body(said: Said | None) -> Any:
+def _body(said: Answer | None) -> Any:
     return "" if said is None else said.body
 
 

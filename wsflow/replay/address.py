@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlsplit
 
 from ..base.secrets import REDACTED
-from ..compare.answer import Answer
+from ..compare.answer import HttpAnswer
 from ..errors import RefusedError, ReplayError
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ class Address:
         finally:
             connection.transport.abort()
 
-    def ask(self, event: dict[str, Any], body: bytes) -> Answer:
+    def ask(self, event: dict[str, Any], body: bytes) -> HttpAnswer:
         """Make a recorded HTTP request and return the response."""
         make = http.client.HTTPSConnection if self.is_secure else http.client.HTTPConnection
         connection = make(str(self.parts.hostname), self.port, timeout=REACH)
@@ -126,7 +126,7 @@ class Address:
             connection.request(event["method"], target, body or None, headers)
             response = connection.getresponse()
             kind = response.getheader("content-type")
-            return Answer.of(response.status, kind, response.read())
+            return HttpAnswer.of(response.status, kind, response.read())
 
 
 def known_pairs(values: Any) -> Pairs:

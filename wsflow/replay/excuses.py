@@ -5,8 +5,7 @@ A person answered, a row before was lost, or what led there was left out; so is 
 
 from __future__ import annotations
 
-from ..compare.answer import BEFORE
-from ..compare.report import BY_HAND
+from ..compare.answer import BEFORE, BY_HAND
 from ..events import is_by_hand
 from ..io.format import Entry
 

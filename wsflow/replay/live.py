@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import anyio
 import anyio.to_thread
 
-from ..compare.answer import Answer
+from ..compare.answer import HttpAnswer
 from ..errors import ReplayError
 from ..events import ANSWERS, is_by_hand
 from ..io.format import Entry
@@ -168,14 +168,14 @@ class _Server:
         self.later(client.id, client.begin)
         return client
 
-    async def request(self, event: dict[str, Any], body: bytes, scope: int = 0) -> Answer:
+    async def request(self, event: dict[str, Any], body: bytes, scope: int = 0) -> HttpAnswer:
         """Make a recorded HTTP request, when it is its turn; return its response."""
         await self._gates.popleft().wait()
         try:
             return await anyio.to_thread.run_sync(partial(self.address.ask, event, body))
         except (OSError, http.client.HTTPException, ValueError) as error:
             self.fault(f"{event['method']} {event['path']}", error)
-            return Answer(0, "", "")
+            return HttpAnswer(0, "", "")
         finally:
             self._asking -= 1
             self.heard("")

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from ..base.bodies import to_data
-from ..compare.answer import Answer
+from ..compare.answer import HttpAnswer
 from ..events import is_reply
 from ..io.format import Entry
 from ..types import Data
@@ -31,7 +31,7 @@ def sent(entry: Entry) -> Data:
     return value if isinstance(value, str | bytes) else to_data(value)
 
 
-def answered(entry: Entry) -> Answer:
+def answered(entry: Entry) -> HttpAnswer:
     """Return a recorded HTTP response; its row is the body alone where all else is as usual."""
     told, body = entry.value, entry.value
     status, headers = 200, dict[str, Any]()
@@ -41,7 +41,7 @@ def answered(entry: Entry) -> Answer:
     usual = usual if isinstance(body, str | bytes) else "application/json"
     data = b"" if body is None and not entry.size else to_data(body)
     content = data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data
-    return Answer.of(status, headers.get("content-type", usual), content)
+    return HttpAnswer.of(status, headers.get("content-type", usual), content)
 
 
 def body_of(event: dict[str, Any]) -> bytes:

@@ -14,8 +14,8 @@ from typing import Any, Literal, Protocol, TypeAlias
 import anyio
 
 from ..base.secrets import SECRET_HEADERS, SECRET_QUERY
-from ..compare.answer import AFTER, Tally
-from ..compare.report import DROPPED, Errors
+from ..compare.answer import AFTER, DROPPED, Tally
+from ..compare.errors import Errors
 from ..compare.stream import Stream
 from ..errors import ReplayError
 from ..events import ANSWERS, EVENTS, HAND

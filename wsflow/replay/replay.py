@@ -18,7 +18,8 @@ from typing import Any
 from ..base.progress import follow
 from ..base.wake import threadsafe_wakeup
 from ..compare.answer import Tally
-from ..compare.report import Errors, Report
+from ..compare.errors import Errors
+from ..compare.report import Report
 from ..errors import ReplayError
 from ..io.reader import Reader
 from .options import ReplayOptions

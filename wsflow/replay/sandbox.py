@@ -17,7 +17,7 @@ from ..base.bodies import size_of
 from ..base.current import current_flow
 from ..base.interfaces import Refusal, Request
 from ..base.urls import PathTemplate
-from ..compare.answer import EARLIER, NOBODY, Answer
+from ..compare.answer import EARLIER, NOBODY, HttpAnswer
 from ..errors import ReplayError
 from ..events import ANSWERS
 from ..graph.triggers.inject import Inject
@@ -173,7 +173,7 @@ class Sandbox:
                 return False
         return True
 
-    async def request(self, event: dict[str, Any], body: bytes, scope: int) -> Answer:
+    async def request(self, event: dict[str, Any], body: bytes, scope: int) -> HttpAnswer:
         """Make a recorded HTTP request and return its response.
 
         Raises:
@@ -195,7 +195,7 @@ class Sandbox:
             return body
 
         reply = await self._endpoint.answer(asked, read_body)
-        return Answer.of(reply.status, dict(reply.headers).get("content-type"), reply.body)
+        return HttpAnswer.of(reply.status, dict(reply.headers).get("content-type"), reply.body)
 
 
 class SandboxClient:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol, TypeAlias
 
-from ..compare.answer import Answer
+from ..compare.answer import HttpAnswer
 from ..log.log import Log
 from ..types import Data
 from .virtual_time import VirtualLoop
@@ -35,7 +35,7 @@ class Target(Protocol):
 
     def open(self, facts: dict[str, Any], hear: Callable[[Data], None], scope: int) -> Client: ...
 
-    async def request(self, event: dict[str, Any], body: bytes, scope: int) -> Answer: ...
+    async def request(self, event: dict[str, Any], body: bytes, scope: int) -> HttpAnswer: ...
 
 
 TargetMaker: TypeAlias = Callable[[VirtualLoop, int, dict[str, Any]], tuple[Target, Log]]
