@@ -70,14 +70,7 @@ UPSTREAM = {
 }
 """What `wsflow/listener.py` overrides or leans on, and a digest of its source as we read it."""
 
-
-@pytest.fixture(autouse=True)
-async def quiet_loop() -> AsyncIterator[None]:
-    """Fail a test when anything raised into its loop."""
-    faults: list[dict[str, Any]] = []
-    asyncio.get_running_loop().set_exception_handler(lambda _, fault: faults.append(fault))
-    yield
-    assert faults == []
+pytestmark = pytest.mark.usefixtures("quiet_loop")
 
 
 @pytest.fixture

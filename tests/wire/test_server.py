@@ -65,13 +65,7 @@ def echoing(name: str = "served") -> Flow:
     return flow
 
 
-@pytest.fixture(autouse=True)
-async def quiet_loop() -> AsyncIterator[None]:
-    """Fail a test when anything raised into its loop."""
-    faults: list[dict[str, Any]] = []
-    asyncio.get_running_loop().set_exception_handler(lambda _, fault: faults.append(fault))
-    yield
-    assert faults == []
+pytestmark = pytest.mark.usefixtures("quiet_loop")
 
 
 @pytest.fixture

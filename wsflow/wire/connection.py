@@ -1,28 +1,26 @@
 """A WebSocket on an asyncio transport, after the handshake: bytes in, messages up, frames out.
 
 Whole, unfragmented, masked data frames take a lean path; everything else (control frames,
-fragments, violations) goes, one whole frame at a time, through `websockets`' sans-I/O protocol,
-which knows the rules of RFC 6455 better than we do.
+fragments, violations) goes, one whole frame at a time, to `slow_path.py`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import codecs
 import struct
+from collections.abc import Sequence
 from typing import cast
 
-from websockets.frames import Frame, Opcode
-from websockets.protocol import Protocol, Side
+from websockets.extensions import Extension
 
 try:
     from websockets.speedups import apply_mask
 except ImportError:  # no C compiler where websockets was built
     from websockets.utils import apply_mask
 
-from ..base.interfaces import CLOSE_INVALID_DATA, CLOSE_PROTOCOL
 from ..types import Data
 from .session import Session
+from .slow_path import MASKED, SlowPath, may_be_valid
 
 BUFFER = 256 * 1024
 
@@ -51,7 +49,6 @@ LARGE = 2**14
 """Bytes of a payload from which on a view is cheaper than a copy."""
 
 TEXT, BINARY = 0x81, 0x82  # FIN with opcodes 1 and 2: a whole message in one frame
-MASKED = 0x80
 
 
 class Batch:
@@ -107,22 +104,21 @@ class Connection(asyncio.BufferedProtocol):
     __slots__ = (
         "_batch",
         "_cut",
-        "_decoder",
         "_finished",
         "_former",
+        "_fragmented",
         "_given",
         "_got",
-        "_library",
         "_max_size",
-        "_message",
         "_out",
         "_out_size",
         "_rest",
         "_session",
+        "_slow_path",
         "_stopped",
         "_timer",
         "_transport",
-        "_writable",
+        "writable",
     )
 
     def __init__(
@@ -132,18 +128,17 @@ class Connection(asyncio.BufferedProtocol):
         """Who held the transport before: a `StreamWriter` closes it when it is collected."""
         self._batch, self._transport, self._max_size = batch, transport, max_size
         self._session = cast(Session, None)  # given by `start`, before anything happens
-        self._library: Protocol | None = None
+        self._slow_path: SlowPath | None = None
         self._rest = bytearray()
         self._cut = 0
         """How many bytes the frame at the head of `_rest` needs to be whole."""
-        self._message: bytearray | None = None
-        """A fragmented message, as far as it has come."""
-        self._decoder: codecs.IncrementalDecoder | None = None
-        """Reads along when it is text, so that a fault is found with the fragment it is in."""
+        self._fragmented = False
+        """Whether a message has begun to come in fragments."""
         self._out: list[bytes] = []
         self._out_size = self._given = 0
         self._got = self._stopped = self._finished = False
-        self._writable = True
+        self.writable = True
+        """Whether the operating system takes more."""
         self._timer: asyncio.TimerHandle | None = None
 
     def start(self, session: Session, rest: bytes) -> None:
@@ -187,11 +182,11 @@ class Connection(asyncio.BufferedProtocol):
         self._lost(exc)
 
     def pause_writing(self) -> None:
-        self._writable = False
+        self.writable = False
         self._session.block()
 
     def resume_writing(self) -> None:
-        self._writable = True
+        self.writable = True
         self._session.unblock()
 
     # ---- in
@@ -234,13 +229,12 @@ class Connection(asyncio.BufferedProtocol):
                 (first != TEXT and first != BINARY)
                 or second < MASKED
                 or length > max_size
-                or self._message is not None
+                or self._fragmented
             ):
-                room = max_size - len(self._message or b"")
-                if stop > end and _may_be_valid(first, second, length, room):
+                if stop > end and may_be_valid(first, second, length, self._room()):
                     self._cut = stop - position
                     break
-                turn -= self._rare(data[position:stop])
+                turn -= self._judge(data[position:stop])
                 if self._finished:
                     return
                 position = stop
@@ -261,7 +255,7 @@ class Connection(asyncio.BufferedProtocol):
             try:
                 text = payload.decode()
             except UnicodeDecodeError:
-                self._no_utf8(payload)
+                self._rules().no_utf8(payload)
                 return
             session.receive(text, length)
         if position < end and not self._finished:
@@ -275,90 +269,30 @@ class Connection(asyncio.BufferedProtocol):
         if len(rest) < 2:
             return
         length = int.from_bytes(rest[2:4]) if rest[1] & 0x7F == 126 and len(rest) >= 4 else 0
-        room = self._max_size - len(self._message or b"")
-        if not _may_be_valid(rest[0], rest[1], length, room):
-            self._rare(bytes(rest))
+        if not may_be_valid(rest[0], rest[1], length, self._room()):
+            self._judge(bytes(rest))
 
-    def _rare(self, frame: bytes | bytearray) -> int:
-        """Have the library judge a frame that is no plain data frame; return its payload's size."""
-        library, size = self._rules(), 0
-        if frame[0] & 0x0F in _CONTROL and frame[1] & 0x7F > 125 and frame[1] >= MASKED:
-            self._fail(CLOSE_PROTOCOL, "control frame too long")  # whatever else is wrong with it
-            return size
-        if self._message is not None and frame[0] & 0x0F == Opcode.CLOSE:
-            library = self._without_rest(library)
-        library.receive_data(frame)
-        for event in cast(list[Frame], library.events_received()):
-            size += len(event.data)
-            if event.opcode is Opcode.CLOSE:
-                self._closed_by_client(library)
-                return size
-            if event.opcode in _DATA and not self._gathered(event):
-                return size
-        self._transmit(library)
-        if library.parser_exc is not None:
-            sent, received = library.close_sent, library.close_rcvd
-            if received is not None:
-                self._session.lost(int(received.code), received.reason, _IN_THE_MIDDLE)
-            elif sent is not None:
-                fault = f"the client broke the protocol: {sent.reason}"
-                self._session.lost(int(sent.code), sent.reason, fault)
+    def _room(self) -> int:
+        """Return how many bytes the next frame may bring."""
+        begun = self._slow_path.message if self._slow_path is not None else None
+        return self._max_size - len(begun or b"")
+
+    def _judge(self, frame: bytes | bytearray) -> int:
+        """Give a frame that is no plain data frame away; return its payload's size."""
+        slow_path = self._rules()
+        size = slow_path.judge(frame)
+        self._fragmented = slow_path.message is not None
         return size
 
-    def _without_rest(self, library: Protocol) -> Protocol:
-        """A Close between fragments is no fault: whoever hangs up may leave a message unfinished.
+    def _rules(self) -> SlowPath:
+        if self._slow_path is None:
+            size = self._max_size
+            self._slow_path = SlowPath(self, self._session, size, self._extensions())
+        return self._slow_path
 
-        The library would answer it with 1002, so one that knows nothing of the fragments judges it.
-        """
-        if library.close_sent is not None:
-            return library  # nothing is answered any more
-        self._library = None
-        return self._rules()
-
-    def _gathered(self, frame: Frame) -> bool:
-        """Add a frame to its message and hand that up when it is whole; False ends it all."""
-        if frame.opcode is not Opcode.CONT:
-            self._message = bytearray()
-            self._decoder = _utf8() if frame.opcode is Opcode.TEXT else None
-        message = self._message
-        assert message is not None
-        message += frame.data
-        if self._decoder is not None:
-            try:
-                self._decoder.decode(bytes(frame.data), frame.fin)
-            except UnicodeDecodeError:
-                self._no_utf8(bytes(message))
-                return False
-        if frame.fin:
-            self._message = None
-            data = bytes(message)
-            self._session.receive(data if self._decoder is None else str(data, "utf-8"), len(data))
-        return True
-
-    def _no_utf8(self, text: bytes) -> None:
-        try:
-            str(text, "utf-8")
-        except UnicodeDecodeError as error:
-            self._fail(CLOSE_INVALID_DATA, f"text is not UTF-8 at byte {error.start}")
-
-    def _closed_by_client(self, library: Protocol) -> None:
-        received = library.close_rcvd
-        assert received is not None
-        why = None if self._message is None else _IN_THE_MIDDLE
-        self._transmit(library)
-        self._session.lost(int(received.code), received.reason, why)
-
-    def _fail(self, code: int, why: str) -> None:
-        """Fail the connection (RFC 6455 section 7.1.7): Close, FIN, and discard what comes."""
-        library = self._rules()
-        library.fail(code, why)
-        self._transmit(library)
-        self._session.lost(code, why, f"the client broke the protocol: {why}")
-
-    def _rules(self) -> Protocol:
-        if self._library is None:
-            self._library = Protocol(Side.SERVER, max_size=self._max_size)
-        return self._library
+    def _extensions(self) -> Sequence[Extension]:
+        """Return what the handshake agreed on."""
+        return ()
 
     def _stop(self) -> None:
         """Read no further: too many handlers of this session run, or the flow is paused."""
@@ -399,7 +333,7 @@ class Connection(asyncio.BufferedProtocol):
             else:
                 frame = framed(head, payload)
             batch.last_data, batch.last_frame, batch.last_size = data, frame, size
-        out = self._out  # as `_write` does, without the call
+        out = self._out  # as `write` does, without the call
         out.append(frame)
         self._out_size += len(frame)
         if not batch.reading or self._out_size > CORK:
@@ -408,7 +342,8 @@ class Connection(asyncio.BufferedProtocol):
             batch.wants(self)
         return batch.last_size
 
-    def _write(self, frame: bytes) -> None:
+    def write(self, frame: bytes) -> None:
+        """Write a frame, with what else leaves after this read."""
         self._out.append(frame)
         self._out_size += len(frame)
         batch = self._batch
@@ -430,11 +365,10 @@ class Connection(asyncio.BufferedProtocol):
 
     def close(self, code: int, reason: str) -> None:
         """Send our Close frame; the client has five seconds to answer it."""
-        library = self._rules()
-        if library.close_sent is None and not self._finished:
-            library.send_close(code, reason)
-            self._transmit(library)
-            self._after(CLOSE_TIMEOUT if self._writable else STUCK_TIMEOUT)
+        slow_path = self._rules()
+        if not slow_path.closing and not self._finished:
+            slow_path.close(code, reason)
+            self._after(CLOSE_TIMEOUT if self.writable else STUCK_TIMEOUT)
 
     def abort(self) -> None:
         """Drop the connection now."""
@@ -442,10 +376,8 @@ class Connection(asyncio.BufferedProtocol):
 
     def ping(self) -> None:
         """Send a ping; any sign of life will do as an answer."""
-        if self._writable:
-            library = self._rules()
-            library.send_ping(b"")
-            self._transmit(library)
+        if self.writable:
+            self._rules().ping()
 
     def progress(self) -> int:
         """Return how many bytes the operating system has taken."""
@@ -460,28 +392,18 @@ class Connection(asyncio.BufferedProtocol):
         got, self._got = self._got, False
         return got
 
-    def _transmit(self, library: Protocol) -> None:
-        """Write what the library wants sent: pongs, Close, and the end of the stream."""
-        for data in library.data_to_send():
-            if not data:
-                self._finish()
-            elif self._writable or library.close_sent is not None:
-                self._write(data)
-            # else: a pong to a client that does not read; RFC 6455 5.5.3 lets us skip it
-
-    def _finish(self) -> None:
+    def finish(self) -> None:
         """FIN now (RFC 6455 section 7.1.1: the server drops first), discard until theirs."""
         if self._finished:
             return
         self._finished = True
         self._rest.clear()
-        self._message = None
         self.flush()
         if self._stopped:
             self._transport.resume_reading()
         if self._transport.can_write_eof():
             self._transport.write_eof()
-            self._after(LINGER if self._writable else CLOSE_TIMEOUT)
+            self._after(LINGER if self.writable else CLOSE_TIMEOUT)
         else:
             self._transport.close()
 
@@ -493,19 +415,15 @@ class Connection(asyncio.BufferedProtocol):
     def _lost(self, error: Exception | None) -> None:
         if self._session.state == "closed":
             return
-        where = " in the middle of a message" if self._rest or self._message is not None else ""
+        where = " in the middle of a message" if self._rest or self._fragmented else ""
         why = f" ({type(error).__name__})" if error is not None else ""
-        answered = self._library is not None and self._library.close_sent is not None
+        answered = self._slow_path is not None and self._slow_path.closing
         text = None if answered else f"connection lost{where} without a Close frame{why}"
         self._session.lost(None, "", text)
 
 
-_CONTROL = frozenset({Opcode.CLOSE, Opcode.PING, Opcode.PONG})
-_DATA = frozenset({Opcode.CONT, Opcode.TEXT, Opcode.BINARY})
-_IN_THE_MIDDLE = "the client left in the middle of a message"
 _SHORT_TEXT = [bytes((TEXT, size)) for size in range(126)]
 """The head of a short text message, by its size: looked up in half the time it takes to make."""
-_utf8 = codecs.getincrementaldecoder("utf-8")
 
 
 def framed(head: int, payload: bytes) -> bytes:
@@ -516,11 +434,3 @@ def framed(head: int, payload: bytes) -> bytes:
     if size < 65536:
         return struct.pack("!BBH", head, 126, size) + payload
     return struct.pack("!BBQ", head, 127, size) + payload
-
-
-def _may_be_valid(first: int, second: int, length: int, room: int) -> bool:
-    """Say whether the head of a frame is in order, so that its rest is worth waiting for."""
-    opcode = first & 0x0F
-    if opcode in _CONTROL:
-        return MASKED <= second <= MASKED + 125
-    return opcode <= Opcode.BINARY and second >= MASKED and length <= room

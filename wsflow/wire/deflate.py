@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import zlib
+from collections.abc import Sequence
 from typing import cast
 
 from websockets.exceptions import InvalidHeader, NegotiationError
+from websockets.extensions import Extension
 from websockets.extensions.permessage_deflate import (
     PerMessageDeflate,
     ServerPerMessageDeflateFactory,
 )
 from websockets.headers import build_extension, parse_extension
-from websockets.protocol import Protocol
 from websockets.typing import ExtensionName
 
 from ..types import Data
@@ -69,10 +70,8 @@ class DeflateConnection(Connection):
         super().__init__(batch, transport, max_size, former)
         self._agreed = agreed
 
-    def _rules(self) -> Protocol:
-        if self._library is None:
-            super()._rules().extensions = [self._agreed]
-        return super()._rules()  # which made it just now, or before
+    def _extensions(self) -> Sequence[Extension]:
+        return (self._agreed,)
 
     def send(self, data: Data) -> int:
         """Frame one message, compressed; a broadcast only once."""
@@ -82,7 +81,7 @@ class DeflateConnection(Connection):
             payload = data.encode() if type(data) is str else cast(bytes, data)
             frame = _packed(payload, TEXT if type(data) is str else BINARY, bits)
             packed = self._batch.packed = (data, bits, frame, len(payload))
-        self._write(packed[2])
+        self.write(packed[2])
         return packed[3]
 
 
