@@ -13,7 +13,7 @@ from wsflow.panel.summary import BINS, MAX_LINES, Summary
 
 def _entries(script: Script) -> Summary:
     summary = Summary()
-    summary.take(script.recording().entries())
+    summary.add(script.recording().entries())
     return summary
 
 

@@ -70,7 +70,7 @@ class HandlerTimes:
     seconds: float = 0.0
     number: int = 0
 
-    def take(self, seconds: float) -> None:
+    def add(self, seconds: float) -> None:
         """Add one; what is old counts less and less."""
         if self.number >= 1_000:
             self.seconds, self.number = self.seconds / 2, self.number // 2
@@ -214,7 +214,7 @@ class DiagramPart(Part):
         places = self._store.places()
         for row in self._store.since(first):
             if row[8] is not None and places[row[2]].kind in ("route", "response"):
-                self._times.setdefault(places[row[2]].node, HandlerTimes()).take(row[8])
+                self._times.setdefault(places[row[2]].node, HandlerTimes()).add(row[8])
             if session and row[3] == session and row[4] and not row[5]:
                 self._last = row[0]
             self._seen = row[0]

@@ -31,7 +31,7 @@ SECOND = 10**9
 
 RECEIVED, SENT, ERRORS = range(3)
 COUNTED = {"message": RECEIVED, **dict.fromkeys(ANSWERS, SENT), "error": ERRORS}
-SAID = frozenset({"response", "route", "error"})
+HANDLED = frozenset({"response", "route", "error"})
 
 Values = tuple[int, int, int, float | None, float | None, int | None, int | None]
 """Received, sent, errors; handler times (median, 95th percentile); bytes waiting, sessions."""
@@ -123,7 +123,7 @@ class Rates:
         places = self._places
         for at in range(start, end, max(1, (end - start) // SAMPLED_ROWS)):
             where, cause = places[block.place[at]], block.cause[at]
-            if where.kind not in SAID or not cause or self._spoke_before(block, at):
+            if where.kind not in HANDLED or not cause or self._spoke_before(block, at):
                 continue
             elapsed = None if block.elapsed is None else block.elapsed[at]
             if elapsed is None:

@@ -205,7 +205,7 @@ class Recordings:
             summary = Summary()
             told = time.monotonic()
             for block in recording.blocks():
-                summary.take(block)
+                summary.add(block)
                 time.sleep(PAUSE_SECONDS)
                 if self._wake.is_set() and not (self._lookers and self.chosen == file.name):
                     file.facts = {}

@@ -51,7 +51,7 @@ class Summary:
         """How many sessions it tells of."""
         return len(self._sessions) - (NO_SESSION in self._sessions)
 
-    def take(self, entries: Iterable[Entry]) -> None:
+    def add(self, entries: Iterable[Entry]) -> None:
         """Take the next rows."""
         ticks, sessions = self._ticks, self._sessions
         for row in entries:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
+
+from .wire_path import Point, WirePath, back_path, forward_path
 
 MARGIN = 24
 COLUMN_GAP = 96
@@ -37,20 +38,6 @@ class Box:
     """Whether it belongs into the first column."""
     inputs: Mapping[str, int] = field(default_factory=dict)
     outputs: Mapping[str, int] = field(default_factory=dict)
-
-
-class Point(NamedTuple):
-    x: float
-    y: float
-
-
-@dataclass(frozen=True)
-class WirePath:
-    """A wire: an SVG path, where its count may stand, and whether it leads back."""
-
-    path: str
-    label: Point
-    back: bool
 
 
 @dataclass
@@ -357,7 +344,7 @@ def _drawn(graph: _Graph, tops: dict[Item, float], back: Sequence[Key]) -> Layou
             x, y = lefts[columns[item]], tops[item]
             points += [Point(x, y), Point(x + widths[columns[item]], y)]
         points.append(end)
-        layout.paths[wire] = WirePath(_curve(points), _label(points, labels), False)
+        layout.paths[wire] = forward_path(points, labels)
     lowest = max(bottoms, default=0.0)
     levels: list[tuple[int, int, float]] = []
     for wire in sorted(back, key=lambda one: columns[one[0]] - columns[one[2]]):
@@ -368,8 +355,7 @@ def _drawn(graph: _Graph, tops: dict[Item, float], back: Sequence[Key]) -> Layou
             level += LOOP_GAP
         levels.append((low, high, level))
         lowest = max(lowest, level)
-        label = Point(round((start.x + end.x) / 2), level)
-        layout.paths[wire] = WirePath(_loop(start, end, level), label, True)
+        layout.paths[wire] = back_path(start, end, level)
     layout.height = lowest + MARGIN
     return layout
 
@@ -380,53 +366,3 @@ def _ends(wire: Key, shapes: Mapping[str, Box], layout: Layout) -> tuple[Point, 
     one, two = layout.boxes[source], layout.boxes[target]
     start = Point(one.x + layout.widths[source], one.y + shapes[source].outputs.get(out, 0))
     return start, Point(two.x, two.y + shapes[target].inputs.get(entrance, 0))
-
-
-def _curve(points: Sequence[Point]) -> str:
-    path = [f"M{points[0].x:.0f} {points[0].y:.0f}"]
-    for one, two in pairwise(points):
-        bend = (two.x - one.x) / 2
-        path.append(
-            f"C{one.x + bend:.0f} {one.y:.0f} {two.x - bend:.0f} {two.y:.0f} "
-            f"{two.x:.0f} {two.y:.0f}"
-        )
-    return "".join(path)
-
-
-def _loop(start: Point, end: Point, level: float) -> str:
-    """Return the path of a wire that leads back, below what is between its ends."""
-    reach = MARGIN
-    return (
-        f"M{start.x:.0f} {start.y:.0f}"
-        f"C{start.x + reach:.0f} {start.y:.0f} {start.x + reach:.0f} {level:.0f} "
-        f"{start.x:.0f} {level:.0f}"
-        f"L{end.x:.0f} {level:.0f}"
-        f"C{end.x - reach:.0f} {level:.0f} {end.x - reach:.0f} {end.y:.0f} "
-        f"{end.x:.0f} {end.y:.0f}"
-    )
-
-
-def _label(points: Sequence[Point], placed: list[Point]) -> Point:
-    """Return a place on a wire where no other count stands yet: where it is flat, or halfway."""
-    flat = len(points) // 2 - 1 if len(points) > 2 else 0
-    flat += 1 - flat % 2 if len(points) > 2 else 0
-    one, two = points[flat], points[flat + 1]
-    best = _on(one, two, 0.5)
-    for at in (0.5, 0.62, 0.38, 0.72, 0.28):
-        spot = _on(one, two, at)
-        if all(abs(spot.x - other.x) > 70 or abs(spot.y - other.y) > 13 for other in placed):
-            best = spot
-            break
-    placed.append(best)
-    return best
-
-
-def _on(one: Point, two: Point, at: float) -> Point:
-    """Return a point of the curve that `_curve` draws between two points."""
-    bend = (two.x - one.x) / 2
-    xs, ys = (one.x, one.x + bend, two.x - bend, two.x), (one.y, one.y, two.y, two.y)
-    rest = 1 - at
-    weights = (rest**3, 3 * rest**2 * at, 3 * rest * at**2, at**3)
-    x = sum(weight * value for weight, value in zip(weights, xs, strict=True))
-    y = sum(weight * value for weight, value in zip(weights, ys, strict=True))
-    return Point(round(x), round(y))
