@@ -12,7 +12,11 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 from websockets.sync.server import ServerConnection, serve
 
+from wsflow.compare.report import Report
 from wsflow.demo import chat_flow
+from wsflow.recording import Recording
+from wsflow.replay.live import replay_to
+from wsflow.replay.options import ReplayOptions
 
 
 async def record_chat(name: str = "chat") -> Path:
@@ -93,3 +97,16 @@ def serving(handler: Callable[[ServerConnection], None], **options: Any) -> Iter
         finally:
             server.shutdown()
             thread.join()
+
+
+def played(url: str, recording: Recording, **options: Any) -> Report:
+    """Return the report of a replay to a server."""
+    return replay_to(url, recording, ReplayOptions(**options)).result(timeout=50)
+
+
+def differences(report: Report) -> list[tuple[str, Any, Any]]:
+    """Return what differs: status, then, now."""
+    return [
+        (pair.status, pair.old and pair.old.body, pair.new and pair.new.body)
+        for pair in report.tally.differing
+    ]

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import http.server
 import json
 import socket
 import subprocess
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,41 +13,17 @@ from typing import Any
 import pytest
 from websockets.sync.server import ServerConnection
 
-from tests.chatting import Chat, record_chat, serving
+from tests.chatting import Chat, differences, played, serving
 from tests.command import ask
 from tests.node import installed
 from wsflow import Flow
-from wsflow.compare.report import Report
 from wsflow.compare.rules import Rules
 from wsflow.demo import chat_flow
 from wsflow.graph.context import Context
 from wsflow.recording import Recording
 from wsflow.replay import live
 from wsflow.replay.address import Address
-from wsflow.replay.live import replay_to
-from wsflow.replay.options import ReplayOptions
-from wsflow.types import HttpEvent, MessageEvent
-
-
-@pytest.fixture
-def chat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Recording:
-    """A recorded chat of three."""
-    monkeypatch.chdir(tmp_path)
-    return Recording.open(asyncio.run(record_chat()))
-
-
-def played(url: str, recording: Recording, **options: Any) -> Report:
-    """Return the report of a replay to a server."""
-    return replay_to(url, recording, ReplayOptions(**options)).result(timeout=50)
-
-
-def differences(report: Report) -> list[tuple[str, Any, Any]]:
-    """Return what differs: status, then, now."""
-    return [
-        (pair.status, pair.old and pair.old.body, pair.new and pair.new.body)
-        for pair in report.tally.differing
-    ]
-
+from wsflow.types import HttpEvent
 
 # ---- servers of other makes
 
@@ -151,29 +125,6 @@ async def test_a_flow_that_serves_hears_it_like_from_its_clients(chat: Recording
     assert kinds == [row.kind for row in chat.rows()]
 
 
-async def test_queries_headers_and_subprotocols_are_the_recorded_ones(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    flow = Flow("asks")
-    flow.websocket("/ask ü", subprotocols=["v2"])
-    headers = {"X-Lesson": "1", "Authorization": "Bearer s3cret", "Sec-WebSocket-Protocol": "v2"}
-    with flow.record("asks") as recorder:
-        async with flow.client("/ask%20%C3%BC?a=1&a=2&key=s3cret", headers=headers):
-            pass
-    await flow.stop()
-    seen: list[ServerConnection] = []
-    with serving(seen.append) as url:
-        recording = Recording.open(recorder.path)
-        await asyncio.to_thread(played, f"{url}/v1/?token=x", recording)
-    (request,) = (one.request for one in seen)
-    assert request is not None
-    assert request.path == "/v1/ask%20%C3%BC?a=1&a=2&token=x"
-    assert request.headers["X-Lesson"] == "1"
-    assert request.headers["Sec-WebSocket-Protocol"] == "v2"
-    assert "Authorization" not in request.headers
-
-
 async def test_http_requests_are_made_in_their_turn(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -231,29 +182,6 @@ def test_only_some_sessions_and_only_up_to_a_moment(
 # ---- servers that are not there, or not as they should be
 
 
-async def test_a_refused_handshake_is_told_and_its_answers_are_missing(chat: Recording) -> None:
-    flow = Flow("other")
-    flow.websocket("/elsewhere")
-    async with flow.serving() as server:
-        report = await asyncio.to_thread(played, server.url, chat)
-    assert report.tally.missing == 10
-    assert len(report.errors) == 3
-    assert "RefusedError: connection to '/chat/alice' refused with 404" in report.errors[0]
-
-
-def test_a_web_server_without_websockets_is_told(chat: Recording) -> None:
-    with http.server.HTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            report = played(f"ws://127.0.0.1:{server.server_port}", chat)
-        finally:
-            server.shutdown()
-            thread.join()
-    assert report.tally.missing == 10
-    assert "no WebSocket at '/chat/alice'" in report.errors[0]
-
-
 @pytest.mark.parametrize("speed", [None, 100.0])
 def test_a_server_that_says_nothing_is_not_waited_for_forever(
     chat: Recording, speed: float | None, monkeypatch: pytest.MonkeyPatch
@@ -283,20 +211,6 @@ def test_a_server_that_shakes_no_hands_is_not_waited_for_forever(
     assert report.tally.missing == 10
 
 
-def test_a_server_that_leaves_early_is_no_disaster(
-    chat: Recording, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(live, "MAX_WAIT", 1.0)
-
-    def brief(connection: ServerConnection) -> None:
-        connection.send(f"{connection.recv()!s}, and goodbye")
-
-    with serving(brief) as url:
-        report = played(url, chat)
-    assert not report.ok
-    assert ("changed", "alice: hello, all", "hello, all, and goodbye") in differences(report)
-
-
 def test_answers_nobody_expected_are_extra(chat: Recording) -> None:
     server = Chat()
 
@@ -307,29 +221,3 @@ def test_answers_nobody_expected_are_extra(chat: Recording) -> None:
     with serving(eager, process_response=server.enter) as url:
         report = played(url, chat)
     assert differences(report) == [("extra", None, "welcome")] * 3
-
-
-async def test_bytes_go_and_come_as_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    flow = Flow("echo")
-
-    @flow.node
-    def back(event: MessageEvent, ctx: Context) -> None:
-        ctx.emit("response", {"body": event["message"]})
-
-    flow.websocket("/").message >> back
-    with flow.record("echo") as recorder:
-        async with flow.client("/") as client:
-            for data in (b"\x00\xff", "text", b"", ""):
-                await client.send(data)
-                assert await client.receive() == data
-    await flow.stop()
-
-    def echo(connection: ServerConnection) -> None:
-        for data in connection:
-            connection.send(data)
-
-    with serving(echo) as url:
-        report = await asyncio.to_thread(played, url, Recording.open(recorder.path))
-    assert report.ok, report
-    assert report.tally.same == 4
