@@ -1,11 +1,11 @@
-"""Recordings written by hand, line by line."""
+"""Recordings written by hand, line by line, and read again."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-from wsflow.io.format import FORMAT, write_object
+from wsflow.io.format import FORMAT, Entry, write_object
 from wsflow.recording import Recording
 
 EVIL = "<img src=x onerror=alert(1)>"
@@ -64,3 +64,14 @@ STORY = [
 def made(path: Path, *lines: dict[str, Any], tail: bytes = b"") -> Recording:
     path.write_bytes(b"".join(map(write_object, lines)) + tail)
     return Recording.open(path)
+
+
+def read(path: Path) -> list[Entry]:
+    recording = Recording.open(path)
+    rows = list(recording.rows())
+    assert recording.damage == []
+    return rows
+
+
+def in_order(rows: list[Entry]) -> bool:
+    return [row.seq for row in rows] == list(range(1, len(rows) + 1))

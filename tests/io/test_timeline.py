@@ -5,7 +5,17 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from wsflow.io.timeline import FAILED, LEFT, MARKED, MAX_SESSIONS, ROW, SAID, TOLD, WIDTH, timeline
+from wsflow.io.timeline import (
+    ANSWER,
+    ERROR,
+    LEFT,
+    MARK,
+    MAX_SESSIONS,
+    MESSAGE,
+    ROW,
+    WIDTH,
+    timeline,
+)
 
 
 class Told(NamedTuple):
@@ -27,10 +37,10 @@ def strokes(svg: ET.Element, colour: str) -> list[float]:
 
 def test_each_kind_has_its_colour_and_its_moment() -> None:
     svg = picture(Told(0, "message"), Told(5, "response"), Told(5, "send"), Told(10, "error"))
-    assert strokes(svg, SAID.colour) == [LEFT]
-    (middle,) = strokes(svg, TOLD.colour)
+    assert strokes(svg, MESSAGE.colour) == [LEFT]
+    (middle,) = strokes(svg, ANSWER.colour)
     assert abs(middle - (LEFT + WIDTH - 8) / 2) <= 1
-    (last,) = strokes(svg, FAILED.colour)
+    (last,) = strokes(svg, ERROR.colour)
     assert WIDTH - 10 <= last <= WIDTH
 
 
@@ -45,11 +55,11 @@ def test_at_one_moment_nothing_hides_another() -> None:
     rows = [Told(1, kind, who) for who in ("a", "b") for kind in ("message", "response", "error")]
     svg = picture(*rows)
     for line in (0, 1):
-        said, told, failed = (spans(svg, tick.colour)[line] for tick in (SAID, TOLD, FAILED))
+        said, told, failed = (spans(svg, tick.colour)[line] for tick in (MESSAGE, ANSWER, ERROR))
         middle = line * ROW + ROW / 2
         assert line * ROW <= said[0] < said[1] < middle < told[0] < told[1] <= (line + 1) * ROW
         assert said[0] < failed[0] < middle < failed[1] < told[1]
-        assert FAILED.width > SAID.width
+        assert ERROR.width > MESSAGE.width
 
 
 def test_a_session_is_a_line_from_its_first_row_to_its_last() -> None:
@@ -83,7 +93,7 @@ def test_each_session_has_a_line_of_its_own() -> None:
 
 def test_a_mark_goes_across() -> None:
     svg = picture(Told(5, "mark", None), Told(5, "broadcast", None), Told(5, "req"))
-    assert len(strokes(svg, MARKED.colour)) == 1
+    assert len(strokes(svg, MARK.colour)) == 1
 
 
 def test_what_is_no_event_of_a_session_is_not_drawn() -> None:
@@ -107,9 +117,9 @@ def test_the_whole_of_a_long_recording_is_in_a_small_picture() -> None:
     text = timeline(rows(), 10.0)
     assert len(text) < 200_000
     svg = picture(*rows())
-    for colour in (SAID.colour, TOLD.colour):
+    for colour in (MESSAGE.colour, ANSWER.colour):
         assert max(strokes(svg, colour)) > WIDTH - 12
-    assert len(strokes(svg, MARKED.colour)) < WIDTH / 2
+    assert len(strokes(svg, MARK.colour)) < WIDTH / 2
 
 
 def test_nothing_and_no_time_at_all_give_a_picture_too() -> None:

@@ -9,15 +9,15 @@ import pytest
 from wsflow.replay.live import _Server
 from wsflow.replay.live_client import LiveClient
 from wsflow.replay.sandbox import Sandbox, SandboxClient
-from wsflow.replay.target import Client, Target
+from wsflow.replay.target import RecordedClient, Target
 
 
 @pytest.mark.parametrize(
     ("asked", "there"),
     [
         (Target, Sandbox),
-        (Client, SandboxClient),
-        (Client, LiveClient),
+        (RecordedClient, SandboxClient),
+        (RecordedClient, LiveClient),
     ],
 )
 def test_what_a_player_asks_for_is_there_under_the_same_names(asked: type, there: type) -> None:

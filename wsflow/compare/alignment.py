@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeAlias
 EDITS = 64
 """Changes that are weighed against each other at a time."""
 
-STEPS = 500_000
+MAX_STEPS = 500_000
 """Steps of that in one report, about a second; beyond, first is paired with first."""
 
 Span: TypeAlias = tuple[range | list[int], range | list[int], bool]

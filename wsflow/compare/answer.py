@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
-from .alignment import STEPS
+from .alignment import MAX_STEPS
 
 Status: TypeAlias = Literal["same", "changed", "missing", "extra", "late"]
 
@@ -89,7 +89,7 @@ class Tally:
     """Answers that were not compared, and why."""
     differing: list[Pair] = field(default_factory=list)
     kept: int = 10_000
-    steps: int = STEPS
+    steps: int = MAX_STEPS
     """What is left of the work that may go into pairing what differs."""
 
     def add(self, pair: Pair) -> None:

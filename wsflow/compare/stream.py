@@ -16,7 +16,7 @@ from .pairs import NEAR, compare
 from .rules import Rules
 
 
-class Rows(Protocol):
+class Newest(Protocol):
     """What tells of the answers: `seq` is its newest row when one is heard."""
 
     seq: int
@@ -57,7 +57,7 @@ class Stream:
         rules: Rules,
         tally: Tally,
         now: Callable[[], float],
-        rows: Rows = Unseen,
+        rows: Newest = Unseen,
         origin: Callable[[int], int] = lambda _: 0,
     ) -> None:
         self.who = who

@@ -27,8 +27,8 @@ from .redaction import Redaction
 HELD = 64 * 2**20
 """Bytes that all drafts of a split together keep before they write."""
 
-PLAIN = frozenset({"seq", "t", "time", "scope", "cause", "kind", "node", "port", "session", "path",
-    "size", "elapsed", "code"})  # fmt: skip
+OUR_KEYS = frozenset({"seq", "t", "time", "scope", "cause", "kind", "node", "port", "session",
+    "path", "size", "elapsed", "code"})  # fmt: skip
 """Keys of rows that hold nothing a client said."""
 
 # ---- secrets
@@ -63,7 +63,7 @@ def _clean(line: dict[str, Any], redaction: Redaction, paths: dict[str, str]) ->
             fresh[key] = base64.b64encode(redaction.clean(base64.b64decode(value))).decode()
         elif key == "data":
             fresh[key] = lines.wrapped(redaction.clean(lines.unwrapped(value)))
-        elif key not in PLAIN:
+        elif key not in OUR_KEYS:
             fresh |= redaction.clean({key: value})
     return fresh
 

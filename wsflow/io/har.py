@@ -126,7 +126,7 @@ def _add(socket: dict[str, Any], entry: Entry) -> None:
 # ---- in
 
 
-class Row(NamedTuple):
+class HarRow(NamedTuple):
     """A row to be, at a UTC time in nanoseconds."""
 
     time: int
@@ -138,14 +138,14 @@ class Socket:
     """One entry of a HAR, read: a handshake, and its rows in order."""
 
     facts: dict[str, Any]
-    rows: list[Row] = field(default_factory=list)
+    rows: list[HarRow] = field(default_factory=list)
 
     def add(self, time: int, kind: str, **fields: Any) -> None:
         """Add a row; it is never before the one before."""
         time = max(time, self.rows[-1].time if self.rows else self.facts["time"])
         where = {"kind": kind, "node": "", "port": kind}
         who = {"session": self.facts["id"], "path": self.facts["path"]}
-        self.rows.append(Row(time, where | who | fields))
+        self.rows.append(HarRow(time, where | who | fields))
 
 
 def from_har(path: str | Path, name: str, folder: str | Path = FOLDER) -> Path:

@@ -158,7 +158,7 @@ class Reader:
                 good = None if block.torn else read_all(block.lines)
                 yield self._each(path, block, read) if good is None else good
 
-    def _each(self, path: Path, block: Block, read: Callable[[bytes], T]) -> list[T]:
+    def _each(self, path: Path, block: Lines, read: Callable[[bytes], T]) -> list[T]:
         good = []
         last = block.first + len(block.lines) - 1
         for number, line in enumerate(block.lines, block.first):
@@ -208,7 +208,7 @@ class Reader:
         return found
 
 
-class Block(NamedTuple):
+class Lines(NamedTuple):
     """Lines without their ends; `first` is the number of the first, from 1."""
 
     first: int
@@ -218,7 +218,7 @@ class Block(NamedTuple):
     """Whether the last one has no end: it was not finished."""
 
 
-def _blocks(path: Path, having: bytes = b"") -> Iterator[Block]:
+def _blocks(path: Path, having: bytes = b"") -> Iterator[Lines]:
     """Give the lines, as many at a time as one reading of the file has; or only where `having` is.
 
     Of a line beyond `MAX_LINE` only so much is given that nobody takes it for whole.
@@ -236,7 +236,7 @@ def _blocks(path: Path, having: bytes = b"") -> Iterator[Block]:
                 if b"\r" in chunk:  # a system gave lines other ends; JSON has no such character
                     lines = [line.removesuffix(b"\r") for line in lines]
                 count = len(lines)
-                yield Block(first, lines, len(chunk) + skipped, torn)
+                yield Lines(first, lines, len(chunk) + skipped, torn)
             else:
                 count = chunk.count(b"\n") + (not whole)
             first, skipped = first + count, 0

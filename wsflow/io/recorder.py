@@ -47,7 +47,7 @@ UNABLE = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP}
 """What `fsync` says where there is nothing to sync."""
 
 
-class Batch(NamedTuple):
+class Chunk(NamedTuple):
     """Rows that were told since the last one, as lines."""
 
     data: bytes
@@ -189,7 +189,7 @@ class Recorder:
         self._finish()
         self._fail(wrong)
 
-    def _batch(self) -> Batch:
+    def _batch(self) -> Chunk:
         """Return what was told since the last batch."""
         expected, last, rows = self._next, self._last_t, 0
         offset = time.monotonic_ns() - self._began - self._store.now()
@@ -219,7 +219,7 @@ class Recorder:
                 self._put_rest(line, session, elapsed, error)
             put(line)
         self._last_t = last
-        return Batch(lines.write_all(written), rows, expected)
+        return Chunk(lines.write_all(written), rows, expected)
 
     def _put_data(self, line: NewEntry, data: Any) -> None:
         json, raw = self._redaction.field(data)

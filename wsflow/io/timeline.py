@@ -28,15 +28,15 @@ class Tick(NamedTuple):
     width: float = 1.5
 
 
-SAID = Tick("messages", "#2f7ed8", 2, 7)
-TOLD = Tick("answers", "#3a9b5c", 13, 7)
-FAILED = Tick("errors", "#d33", 8, 6, 3)
-MARKED = Tick("marks", "#b8860b", 0, 0, 1)
+MESSAGE = Tick("messages", "#2f7ed8", 2, 7)
+ANSWER = Tick("answers", "#3a9b5c", 13, 7)
+ERROR = Tick("errors", "#d33", 8, 6, 3)
+MARK = Tick("marks", "#b8860b", 0, 0, 1)
 
-TICKS = {"message": SAID, **dict.fromkeys(ANSWERS, TOLD), "error": FAILED}
+TICKS = {"message": MESSAGE, **dict.fromkeys(ANSWERS, ANSWER), "error": ERROR}
 
 
-class Told(Protocol):
+class Timed(Protocol):
     """A row that knows when it was."""
 
     @property
@@ -49,13 +49,13 @@ class Told(Protocol):
     def session(self) -> str | None: ...
 
 
-def timeline(rows: Iterable[Told], seconds: float) -> str:
+def timeline(rows: Iterable[Timed], seconds: float) -> str:
     """Return an SVG and what its colours mean: a line a session, a tick a message.
 
     A ring is where a session began, a dot where it ended.
     """
     lines: dict[str, list[int]] = {}
-    ticks: dict[Tick, set[tuple[int, int]]] = {SAID: set(), TOLD: set(), FAILED: set()}
+    ticks: dict[Tick, set[tuple[int, int]]] = {MESSAGE: set(), ANSWER: set(), ERROR: set()}
     circles: dict[tuple[int, int, bool], None] = {}
     marks: set[tuple[int, int]] = set()
     scale = (WIDTH - LEFT - 8) / max(seconds, 1e-9) / STEP
@@ -75,7 +75,7 @@ def timeline(rows: Iterable[Told], seconds: float) -> str:
             circles[x, line, row.kind == "close"] = None
     shown = list(lines.items())[:MAX_SESSIONS]
     height = max(1, len(shown)) * ROW
-    ticks[MARKED._replace(height=height)] = marks
+    ticks[MARK._replace(height=height)] = marks
     drawn = [_life(*life) for _, life in shown]
     drawn += [_strokes(tick, where) for tick, where in reversed(ticks.items()) if where]
     labels = "".join(

@@ -20,6 +20,7 @@ from ..errors import RefusedError, SessionClosedError
 from ..types import Data
 from .address import Address
 from .crowd_report import CrowdReport, Ghost, Visit
+from .player import GRACE
 from .virtual_time import VirtualLoop
 
 if TYPE_CHECKING:
@@ -34,14 +35,11 @@ OVERTIME = 30.0
 CLOSE = 2.0
 """Seconds a ghost on a socket waits for the answer to its Close."""
 
-GRACE = 5.0
-"""Virtual seconds handlers get to end after the last ghost has left."""
-
 
 # ---- one visit
 
 
-class Connection(Protocol):
+class GhostConnection(Protocol):
     """A connection as a ghost uses it, whatever carries it."""
 
     async def send(self, data: Data) -> None: ...
@@ -56,7 +54,7 @@ class Connection(Protocol):
     def closed(self) -> tuple[int | None, str] | None: ...
 
 
-Connect = Callable[[Ghost], AbstractAsyncContextManager[Connection]]
+Connect = Callable[[Ghost], AbstractAsyncContextManager[GhostConnection]]
 
 
 async def _visit(visit: Visit, connect: Connect, speed: float) -> None:
@@ -76,7 +74,7 @@ async def _visit(visit: Visit, connect: Connect, speed: float) -> None:
     visit.seconds = (anyio.current_time() - began) * speed
 
 
-async def _talk(visit: Visit, connection: Connection, began: float, speed: float) -> None:
+async def _talk(visit: Visit, connection: GhostConnection, began: float, speed: float) -> None:
     ghost = visit.ghost
     async with anyio.create_task_group() as group:
         group.start_soon(_listen, visit, connection, speed, group.cancel_scope.cancel)
@@ -97,7 +95,7 @@ async def _talk(visit: Visit, connection: Connection, began: float, speed: float
 
 
 async def _listen(
-    visit: Visit, connection: Connection, speed: float, ended: Callable[[], None]
+    visit: Visit, connection: GhostConnection, speed: float, ended: Callable[[], None]
 ) -> None:
     slow = "slow" in visit.ghost.faults
     while True:
@@ -170,7 +168,7 @@ async def _watch(flow: Any) -> None:
 
 
 @asynccontextmanager
-async def _remembered(flow: Any, ghost: Ghost) -> AsyncIterator[Connection]:
+async def _remembered(flow: Any, ghost: Ghost) -> AsyncIterator[GhostConnection]:
     """Connect a ghost to a flow in memory."""
     query = f"?{urlencode(ghost.query)}" if ghost.query else ""
     client = flow.client(
@@ -180,7 +178,7 @@ async def _remembered(flow: Any, ghost: Ghost) -> AsyncIterator[Connection]:
         yield _Memory(client)
 
 
-class Client(Protocol):
+class MemoryClient(Protocol):
     """A client in memory (see `memory.Client`)."""
 
     session: Any
@@ -196,7 +194,7 @@ class Client(Protocol):
 class _Memory:
     """A ghost's connection in memory."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: MemoryClient) -> None:
         self._client = client
         self.send, self.close = client.send, client.close
 
@@ -228,7 +226,7 @@ async def over_sockets(url: str, report: CrowdReport, speed: float) -> None:
 
 
 @asynccontextmanager
-async def _connected(address: Address, ghost: Ghost) -> AsyncIterator[Connection]:
+async def _connected(address: Address, ghost: Ghost) -> AsyncIterator[GhostConnection]:
     """Connect a ghost over a socket."""
     way = address.connect(
         ghost.path,

@@ -28,7 +28,7 @@ from ..log.store import Store
 from ..types import Data
 from .address import Address
 from .live_client import Leave, LiveClient
-from .options import ReplayOptions
+from .options import NO_OPTIONS, ReplayOptions
 from .payload import request_of
 from .replay import Replay
 from .virtual_time import VirtualLoop
@@ -61,10 +61,8 @@ AHEAD = 64
 WAITING = 100_000
 """Steps that may wait for a server that is slower than its recording."""
 
-PLAIN = ReplayOptions()
 
-
-def replay_to(url: str, recording: Reader, options: ReplayOptions = PLAIN) -> Replay:
+def replay_to(url: str, recording: Reader, options: ReplayOptions = NO_OPTIONS) -> Replay:
     """Play a recording to the server at `url`: `report = await replay_to("ws://host:1", it)`.
 
     Sessions connect with the recorded paths, queries and headers (secrets were never recorded: a

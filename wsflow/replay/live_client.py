@@ -26,7 +26,7 @@ BACKLOG = 10_000
 """Messages that may wait for a server that takes none; what comes then is told and left out."""
 
 
-class Host(Protocol):
+class Turns(Protocol):
     """Who has clients, and decides whose turn it is."""
 
     address: Address
@@ -54,7 +54,7 @@ class Leave(NamedTuple):
 class LiveClient:
     """A recorded session at a live server."""
 
-    def __init__(self, facts: dict[str, Any], hear: Callable[[Data], None], server: Host) -> None:
+    def __init__(self, facts: dict[str, Any], hear: Callable[[Data], None], server: Turns) -> None:
         self.id = str(facts["id"])
         self.is_open = True
         self._facts, self._hear, self._server = facts, hear, server

@@ -36,3 +36,6 @@ class ReplayOptions:
             raise ReplayError(f"loop says how often it is played, at least once: {loop!r}")
         if max_gap is not None and not max_gap >= 0:
             raise ReplayError(f"max_gap is a number of seconds, or None for no limit: {max_gap!r}")
+
+
+NO_OPTIONS = ReplayOptions()

@@ -26,7 +26,7 @@ from ..types import Data
 from .excuses import Excuses
 from .options import ReplayOptions
 from .payload import answered, body_of, request_of, sent
-from .target import Client, Target
+from .target import RecordedClient, Target
 from .virtual_time import SLACK, VirtualLoop
 
 GRACE = 5.0
@@ -75,7 +75,7 @@ class Player:
         self._cut = until if isinstance(until, int | float) else math.inf
         self._max_gap = math.inf if options.max_gap is None else options.max_gap
         self._facts: dict[str, dict[str, Any]] = {}
-        self._clients: dict[str, Client] = {}
+        self._clients: dict[str, RecordedClient] = {}
         self._streams: dict[str, Stream] = {}
         self._requests: dict[int, str] = {}
         self._broadcasts: dict[int, int] = {}
@@ -209,7 +209,7 @@ class Player:
             self._excuses.of(entry)
         return False
 
-    def _open(self, who: str, path: str, scope: int = 0) -> Client:
+    def _open(self, who: str, path: str, scope: int = 0) -> RecordedClient:
         facts = self._facts.pop(who, None) or {"id": who, "path": path}
         stream = self._stream(who)
         try:

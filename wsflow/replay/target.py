@@ -14,7 +14,7 @@ from ..types import Data
 from .virtual_time import VirtualLoop
 
 
-class Client(Protocol):
+class RecordedClient(Protocol):
     """A recorded client on the target."""
 
     def receive(self, data: Data, size: int, scope: int) -> None: ...
@@ -33,7 +33,9 @@ class Target(Protocol):
 
     def begun(self) -> None: ...
 
-    def open(self, facts: dict[str, Any], hear: Callable[[Data], None], scope: int) -> Client: ...
+    def open(
+        self, facts: dict[str, Any], hear: Callable[[Data], None], scope: int
+    ) -> RecordedClient: ...
 
     async def request(self, event: dict[str, Any], body: bytes, scope: int) -> HttpAnswer: ...
 
