@@ -136,6 +136,19 @@ async def test_http_answers_are_compared_with_status_and_content_type(
     assert told[1].partition(" ")[0] in repr(report)
 
 
+@pytest.mark.parametrize("body", ["", "{}", b"\x00", None, 0, [], {"body": ""}])
+@pytest.mark.parametrize(
+    "kind", [None, "text/plain; charset=utf-8", "application/octet-stream", "application/json"]
+)
+async def test_an_answer_is_recorded_with_the_content_type_it_had(
+    tmp_path: Path, body: Any, kind: str | None
+) -> None:
+    reply = {"body": body, "headers": {} if kind is None else {"Content-Type": kind}}
+    recording = await pushed(tmp_path, reply)
+    report = await pushing(lambda _: reply).replay(recording)
+    assert (report.ok, report.tally.same) == (True, 1)
+
+
 @pytest.mark.parametrize(
     ("then", "now"),
     [

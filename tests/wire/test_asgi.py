@@ -15,9 +15,11 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Origin, Subprotocol
 
+from tests.raw import Raw, handshake, request
 from tests.turns import turns
 from wsflow import Context, Flow
-from wsflow.wire.asgi import WINDOW, AsgiApp, Message, Receive, Send
+from wsflow.base import interfaces
+from wsflow.wire.asgi import SEND_AHEAD, AsgiApp, Message, Receive, Send
 
 
 class Uvicorn(uvicorn.Server):
@@ -391,13 +393,13 @@ async def test_a_server_that_does_not_take_messages_gets_a_window_of_them(flow: 
     async with anyio.create_task_group() as group:
         group.start_soon(driver.run)
         await turns()
-        for n in range(10 * WINDOW):
+        for n in range(10 * SEND_AHEAD):
             kept[0].emit("response", {"body": str(n)})
         assert flow.sessions[0].backlog > 0
         await turns()
         assert flow.sessions[0].backlog == 0
         driver.give(dict(GONE))
-    assert [one["text"] for one in driver.sent[1:]] == [str(n) for n in range(10 * WINDOW)]
+    assert [one["text"] for one in driver.sent[1:]] == [str(n) for n in range(10 * SEND_AHEAD)]
 
 
 async def test_progress_is_what_the_server_took(echo: Flow) -> None:
@@ -486,3 +488,20 @@ def test_the_application_tells_its_routes(flow: Flow) -> None:
     assert repr(flow.asgi) == "<AsgiApp without WebSocket routes>"
     flow.websocket("/chat/{room}")
     assert repr(flow.asgi) == "<AsgiApp /chat/{room}>"
+
+
+async def test_a_refusal_is_plain_text_by_one_word_whichever_way_one_came(
+    echo: Flow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(interfaces, "content_type", lambda body: "text/odd")
+    server = await echo.serve()
+    driver = Driver(echo, dict(CONNECT), path="/nowhere", raw_path=b"/nowhere")
+    await driver.run()
+    async with Raw.tcp(server.port) as raw:
+        await raw.send(handshake("/nowhere"))
+        by_socket = (await raw.response()).headers["content-type"]
+    async with Raw.tcp(server.port) as raw:
+        await raw.send(request("/nowhere"))
+        by_http = (await raw.response()).headers["content-type"]
+    by_asgi = dict(driver.sent[0]["headers"])[b"content-type"].decode()
+    assert [by_socket, by_http, by_asgi] == ["text/odd"] * 3

@@ -10,7 +10,7 @@ import wsflow.wire.endpoint
 from wsflow import Flow
 from wsflow.base.interfaces import Headers, Refusal, Reply, Request
 from wsflow.wire.endpoint import (
-    MAX_BODY,
+    MAX_BODY_BYTES,
     MAX_HEADER_BYTES,
     MAX_HEADERS,
     MAX_PATH,
@@ -148,7 +148,7 @@ def answering(flow: Flow) -> None:
     )
 
 
-@pytest.mark.parametrize(("size", "status"), [(MAX_BODY, 200), (MAX_BODY + 1, 413)])
+@pytest.mark.parametrize(("size", "status"), [(MAX_BODY_BYTES, 200), (MAX_BODY_BYTES + 1, 413)])
 async def test_a_body_may_have_a_mebibyte(flow: Flow, size: int, status: int) -> None:
     answering(flow)
     await flow.start()

@@ -162,71 +162,6 @@ async def test_garbage_behind_a_refused_handshake_hangs_nothing(server: Server) 
     await eventually(lambda: descriptors(server.port) == [], 2)
 
 
-@pytest.mark.parametrize(
-    "headers",
-    [
-        [("Connection", "keep-alive, Upgrade")],
-        [("Connection", "UPGRADE"), ("Upgrade", "WebSocket")],
-        [("Connection", "keep-alive"), ("Connection", "Upgrade")],
-        [("Sec-WebSocket-Extensions", "permessage-deflate; client_max_window_bits")],
-        [("Sec-WebSocket-Protocol", "chat, superchat")],
-    ],
-)
-async def test_the_many_ways_to_ask_for_a_socket(
-    server: Server, headers: list[tuple[str, str]]
-) -> None:
-    async with Raw.websocket(server.port, "/", headers) as raw:
-        await raw.send(text("hello"))
-        assert (await raw.frame()).payload == b"hello"
-
-
-async def test_what_was_offered_in_vain_is_not_in_the_answer(server: Server) -> None:
-    offers = [("Sec-WebSocket-Extensions", "x-foo"), ("Sec-WebSocket-Protocol", "chat")]
-    async with Raw.tcp(server.port) as raw:
-        await raw.send(handshake("/", offers))
-        response = await raw.response()
-    assert response.status == 101
-    assert {name for name in response.headers if name.startswith("sec-")} == {
-        "sec-websocket-accept"
-    }
-
-
-@pytest.mark.parametrize("said", ["0", "8", "12", "14", "013", "13, 8", "", None])
-async def test_another_version_of_websocket_is_answered_with_426_and_ours(
-    server: Server, said: str | None
-) -> None:
-    name = "Sec-WebSocket-Version"
-    async with Raw.tcp(server.port) as raw:
-        await raw.send(handshake("/", [] if said is None else [(name, said)], without=[name]))
-        response = await raw.response()
-        assert response.status == 426
-        assert response.headers["sec-websocket-version"] == "13"
-        assert b"13" in response.body
-        await raw.gone()
-
-
-@pytest.mark.parametrize(
-    "keys",
-    [
-        [],
-        [""],
-        ["dGhlIHNhbXBsZSBub25jZQ"],
-        ["dGhlIHNhbXBsZSBub25j"],
-        ["dGhlIHNhbXBsZSBub25jZQAA"],
-        ["!!!!IHNhbXBsZSBub25jZQ=="],
-        ["dGhlIHNhbXBsZSBub25jZQ==", "dGhlIHNhbXBsZSBub25jZQ=="],
-    ],
-)
-async def test_a_bad_key_is_answered_with_400(server: Server, keys: list[str]) -> None:
-    name = "Sec-WebSocket-Key"
-    async with Raw.tcp(server.port) as raw:
-        await raw.send(handshake("/", [(name, key) for key in keys], without=[name]))
-        response = await raw.response()
-        assert response.status == 400
-        assert b"Sec-WebSocket-Key" in response.body
-        await raw.gone()
-
-
 async def test_a_handshake_refused_for_its_form_has_a_row_too(flow: Flow, server: Server) -> None:
     for header, status in (("Sec-WebSocket-Version", "426"), ("Sec-WebSocket-Key", "400")):
         async with Raw.tcp(server.port) as raw:
@@ -269,12 +204,6 @@ async def test_a_handshake_on_a_path_without_a_socket_is_answered_with_404(
         assert (await raw.response()).status == 404
         await raw.gone()
     assert len(rows(flow, "drop")) == 1
-
-
-async def test_a_handshake_in_http_1_0_is_no_handshake(server: Server) -> None:
-    async with Raw.tcp(server.port) as raw:
-        await raw.send(handshake("/", version="1.0"))
-        assert (await raw.response()).status >= 400  # RFC 6455 section 4.1: HTTP/1.1 or higher
 
 
 async def test_a_client_that_hangs_up_during_the_handshake_leaves_nothing(

@@ -5,6 +5,7 @@ import ipaddress
 import pytest
 
 from wsflow import ServeError, UnsafeBindError
+from wsflow.base import urls
 from wsflow.base.interfaces import Request
 from wsflow.wire.policy import Policy, check_bind, is_loopback, networks, split_host
 
@@ -321,6 +322,13 @@ def test_a_token_comes_by_query_header_or_subprotocol(request_: Request) -> None
 )
 def test_without_the_right_token_nobody_gets_in(request_: Request) -> None:
     assert status(Policy(token="s3cret"), request_) == 401
+
+
+def test_a_token_among_too_many_fields_is_not_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    query = asked(query="a=1&token=s3cret&b=2")
+    assert Policy(token="s3cret").judge(query) is None
+    monkeypatch.setattr(urls, "MAX_FIELDS", 2)
+    assert status(Policy(token="s3cret"), query) == 401
 
 
 def test_a_token_may_have_any_characters() -> None:

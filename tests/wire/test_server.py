@@ -7,6 +7,7 @@ one of its own.
 import asyncio
 import contextlib
 import gc
+import inspect
 import signal
 import socket
 import sys
@@ -45,6 +46,9 @@ from wsflow import (
     SetupError,
     UnsafeBindError,
 )
+from wsflow.cli.arguments import parser
+from wsflow.wire.server import Options
+from wsflow.wire.session import DEFAULT_LIMITS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -885,3 +889,23 @@ async def test_options_that_can_not_be_are_told_before_anything_stops(
         with pytest.raises(ServeError, match=told):
             await flow.serve(**options)
         assert server.running
+
+
+# ---- limits
+
+
+@pytest.mark.parametrize("name", ["max_message_size", "max_backlog", "max_sessions"])
+def test_a_limit_is_the_same_whoever_does_not_name_it(name: str) -> None:
+    shown = inspect.signature(Flow.serve).parameters[name].default
+    assert type(shown) is int, "help() shows a number"
+    assert f"{name}: 'int' = {shown}" in str(inspect.signature(Flow.serve))
+    assert getattr(Options(), name) == shown
+    endpoint = Flow("bare")._host.endpoint(None)
+    limit = endpoint.max_sessions if name == "max_sessions" else getattr(endpoint.limits, name)
+    assert limit == shown
+    if name != "max_backlog":
+        assert getattr(parser().parse_args(["run", "app.py"]), name) == shown
+
+
+def test_the_limits_of_options_are_those_of_every_session() -> None:
+    assert Options().limits() == DEFAULT_LIMITS

@@ -53,6 +53,15 @@ def to_data(body: Any) -> Data:
     return to_json(body)
 
 
+def content_type(body: Any) -> str:
+    """Return the content type of an HTTP answer that names none, by the kind of its body."""
+    if isinstance(body, str):
+        return "text/plain; charset=utf-8"
+    if isinstance(body, bytes | bytearray | memoryview):
+        return "application/octet-stream"
+    return "application/json"
+
+
 def size_of(data: Data) -> int:
     """Return how many bytes a message has on the wire, its frame's head apart.
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from ..errors import ReplyError
 from ..types import Data, Query
+from .bodies import content_type
 from .snapshot import describe
 
 CLOSE_NORMAL = 1000
@@ -70,12 +71,26 @@ class Request(NamedTuple):
         return ", ".join(values) if values else None
 
 
+class Reply(NamedTuple):
+    """An HTTP response, ready to leave."""
+
+    status: int
+    headers: Headers
+    body: bytes
+
+
 class Refusal(NamedTuple):
     """A handshake or request that gets no further: an HTTP status and a text for the client."""
 
     status: int
     body: str
     headers: Headers = ()
+
+    def reply(self) -> Reply:
+        """Return the response that says so: plain text, unless its headers say otherwise."""
+        named = any(name == "content-type" for name, _ in self.headers)
+        kind = () if named else (("content-type", content_type(self.body)),)
+        return Reply(self.status, kind + self.headers, self.body.encode())
 
 
 class SessionView(Protocol):
@@ -167,14 +182,6 @@ class HttpRoute(Protocol):
     ) -> Reply | Refusal: ...
 
 
-class Reply(NamedTuple):
-    """An HTTP response, ready to leave."""
-
-    status: int
-    headers: Headers
-    body: bytes
-
-
 class Observer(Protocol):
     """Who writes down what happens on the wire, and lets other threads in."""
 
@@ -187,6 +194,12 @@ class Observer(Protocol):
     def note(self, kind: str, text: str, session: int = 0, path: str = "") -> None: ...
 
     def call(self, function: Callable[..., R], *args: Any) -> R: ...
+
+
+class FlowLoop(Protocol):
+    """The loop of a flow, as who may be in another one reaches it."""
+
+    async def run(self, function: Callable[..., Awaitable[R]], *args: Any) -> R: ...
 
 
 class Routes(Protocol):

@@ -14,7 +14,7 @@ from ..types import Query
 T = TypeVar("T")
 
 MAX_FIELDS = 1_000
-"""Fields of a query that are read."""
+"""Fields of a query or a form that are read."""
 
 
 class PathTemplate:
@@ -116,7 +116,7 @@ class PathTable(Generic[T]):
 
 
 def parse_query(raw: str) -> Query:
-    """Return one value as `str`, a repeated one as list of `str`, `{}` for nothing.
+    """Return the fields of a query, or of a form: one value as `str`, a repeated one as list.
 
     Raises:
         ValueError: more than a thousand fields.

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ..events import KINDS
+from ..wire.server import Options
 from .terminal import CommandError
 
 RUN_EPILOG = """\
@@ -143,12 +144,19 @@ def _add_serving(parser: argparse.ArgumentParser) -> None:
     add(
         "--max-message-size",
         type=_size,
-        default=2**20,
+        default=Options.max_message_size,
         metavar="BYTES",
-        help="larger messages close with 1009; 64K and 4M are understood (1M)",
+        help="larger messages close with 1009; 64K and 4M are understood "
+        f"({Options.max_message_size // 2**20}M)",
     )
     add("--page", action="store_true", help="answer GET / with routes, graph and a client")
-    add("--max-sessions", type=int, default=10_000, metavar="N", help="beyond: 503 (%(default)s)")
+    add(
+        "--max-sessions",
+        type=int,
+        default=Options.max_sessions,
+        metavar="N",
+        help="beyond: 503 (%(default)s)",
+    )
     for option, what in (
         ("--allowed-origin", "a web page that may connect, such as https://example.org"),
         ("--allowed-host", "a name this server is called by"),

@@ -9,7 +9,7 @@ import json
 from typing import Any
 from urllib.parse import urlencode
 
-from ..base.bodies import to_data
+from ..base.bodies import content_type, to_data
 from ..compare.answer import HttpAnswer
 from ..events import is_reply
 from ..io.format import Entry
@@ -37,11 +37,9 @@ def answered(entry: Entry) -> HttpAnswer:
     status, headers = 200, dict[str, Any]()
     if is_reply(told):
         status, headers, body = told["status"], told["headers"], told["body"]
-    usual = "text/plain" if isinstance(body, str) else "application/octet-stream"
-    usual = usual if isinstance(body, str | bytes) else "application/json"
     data = b"" if body is None and not entry.size else to_data(body)
     content = data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data
-    return HttpAnswer.of(status, headers.get("content-type", usual), content)
+    return HttpAnswer.of(status, headers.get("content-type") or content_type(body), content)
 
 
 def body_of(event: dict[str, Any]) -> bytes:

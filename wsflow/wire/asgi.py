@@ -24,7 +24,7 @@ Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 
-WINDOW = 64
+SEND_AHEAD = 64
 """Messages handed to the ASGI server ahead of what it has taken."""
 
 
@@ -153,7 +153,7 @@ class _AsgiTransport:
         size = len(data.encode() if isinstance(data, str) else data)
         key = "text" if isinstance(data, str) else "bytes"
         self._put({"type": "websocket.send", key: data})
-        if len(self._queue) >= WINDOW:
+        if len(self._queue) >= SEND_AHEAD:
             self.session.block()
         return size
 
@@ -200,7 +200,7 @@ class _AsgiTransport:
                 if message["type"] == "websocket.close":
                     self.session.lost(None)
                     return
-                if len(self._queue) == WINDOW // 2:
+                if len(self._queue) == SEND_AHEAD // 2:
                     self.session.unblock()
             await self._more.wait()
         self.session.lost(None, "", "connection dropped by the server")
@@ -208,16 +208,11 @@ class _AsgiTransport:
 
 async def _deny(scope: Message, send: Send, refusal: Refusal) -> None:
     if "websocket.http.response" in scope.get("extensions", {}):
-        headers = (("content-type", "text/plain; charset=utf-8"), *refusal.headers)
-        await send(
-            {
-                "type": "websocket.http.response.start",
-                "status": refusal.status,
-                "headers": _raw(headers),
-            }
-        )
-        body = refusal.body.encode()
-        await send({"type": "websocket.http.response.body", "body": body})
+        reply = refusal.reply()
+        kind = "websocket.http.response"
+        start = {"type": f"{kind}.start", "status": reply.status, "headers": _raw(reply.headers)}
+        await send(start)
+        await send({"type": f"{kind}.body", "body": reply.body})
     else:
         await send({"type": "websocket.close"})  # the server answers 403
 

@@ -28,13 +28,16 @@ from ..base.secrets import TOKEN_SUBPROTOCOL
 from ..base.urls import parse_query
 from ..errors import ClientGoneError
 from .policy import Policy
-from .session import Facts, Limits, Session
+from .session import DEFAULT_LIMITS, Facts, Limits, Session
 from .sessions import Sessions
+
+MAX_SESSIONS = 10_000
+"""Sessions at a time where nobody said otherwise."""
 
 MAX_PATH = 2048
 MAX_HEADERS = 100
 MAX_HEADER_BYTES = 16 * 1024
-MAX_BODY = 2**20
+MAX_BODY_BYTES = 2**20
 BODY_TIMEOUT = 30.0
 """Seconds a client may take to send a request's body."""
 
@@ -56,11 +59,11 @@ class Endpoint:
         observer: Observer,
         *,
         policy: Policy | None = None,
-        limits: Limits | None = None,
-        max_sessions: int = 10_000,
+        limits: Limits = DEFAULT_LIMITS,
+        max_sessions: int = MAX_SESSIONS,
     ) -> None:
         self.routes, self.sessions, self.observer = routes, sessions, observer
-        self.policy, self.limits, self.max_sessions = policy, limits or Limits(), max_sessions
+        self.policy, self.limits, self.max_sessions = policy, limits, max_sessions
 
     # ---- sockets
 
@@ -141,7 +144,7 @@ class Endpoint:
         except ClientGoneError:
             raise
         except Exception as error:  # noqa: BLE001 (a fault of ours: promise P25)
-            return _reply(self.fault(error))
+            return self.fault(error).reply()
 
     async def _answer(
         self,
@@ -151,18 +154,18 @@ class Endpoint:
     ) -> Reply:
         found = self._find(request)
         if isinstance(found, Refusal):
-            return _reply(self.refuse(request, found))
+            return self.refuse(request, found).reply()
         route, params = found
         with anyio.move_on_after(BODY_TIMEOUT) as reading:
-            body = await read_body(MAX_BODY)
+            body = await read_body(MAX_BODY_BYTES)
         verdict: Reply | Refusal
         if reading.cancelled_caught:
             verdict = Refusal(408, "the body took too long\n")
         elif body is None:
-            verdict = Refusal(413, f"the body is larger than {MAX_BODY} bytes\n")
+            verdict = Refusal(413, f"the body is larger than {MAX_BODY_BYTES} bytes\n")
         else:
             verdict = await route.requested(request, params, body, left)
-        return _reply(self.refuse(request, verdict)) if isinstance(verdict, Refusal) else verdict
+        return self.refuse(request, verdict).reply() if isinstance(verdict, Refusal) else verdict
 
     def _find(self, request: Request) -> tuple[HttpRoute, dict[str, str]] | Refusal:
         refusal = self._judge(request)
@@ -208,13 +211,6 @@ class Endpoint:
         text = f"{request.method} from {request.client} refused with {refusal.status}: "
         self.observer.note("drop", text + refusal.body.strip(), 0, unquote(request.path)[:200])
         return refusal
-
-
-def _reply(refusal: Refusal) -> Reply:
-    given = {name for name, _ in refusal.headers}
-    plain: Headers = (("content-type", "text/plain; charset=utf-8"),)
-    kind = () if "content-type" in given else plain
-    return Reply(refusal.status, kind + refusal.headers, refusal.body.encode())
 
 
 def _merged(headers: Headers) -> dict[str, str]:

@@ -2,15 +2,13 @@
 
 A handshake that comes whole and is granted is answered at once, which is twice as fast; everything
 else (requests, refusals, heads in crumbs) is Hypercorn's.
-Subclasses only, no monkeypatching; `tests/test_listener.py` fails when an overridden method of
+Subclasses only, no monkeypatching; `tests/wire/test_listener.py` fails when an overridden method of
 Hypercorn changes. HTTP/2 is not offered: it would let 50 sockets share one connection past any cap.
 """
 
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 import contextlib
 import http
 import socket
@@ -29,7 +27,6 @@ from hypercorn.events import Closed, Event, RawData, Updated
 from hypercorn.protocol.h11 import H11Protocol, H11WSConnection
 from hypercorn.typing import ConnectionState
 from hypercorn.utils import parse_socket_addr
-from websockets.utils import accept_key
 
 from ..base.interfaces import Refusal, Request
 from ..errors import ServeError
@@ -37,11 +34,12 @@ from .acceptor import BUSY, Acceptor
 from .connection import Batch, Connection
 from .deflate import DeflateConnection, negotiate
 from .endpoint import Admission, Endpoint
+from .handshake import asks_for_websocket, key_of, request_of, switching, whole_handshake
 
 HEADER_TIMEOUT = 5.0
 """Seconds a client may take for its request head; also how long an idle connection is kept."""
 
-GLANCE = 0.1
+GLANCE_SHARE = 0.1
 """The part of it we wait for a whole handshake, before Hypercorn takes over."""
 
 
@@ -176,7 +174,7 @@ class Listener:
 
     def _greeted(self, data: bytes, visitor: _Visitor) -> bool:
         """Answer a whole handshake, if it is to be granted; else leave everything as it is."""
-        asked = _handshake(data)
+        asked = whole_handshake(data)
         if asked is None:
             return False
         try:
@@ -192,7 +190,7 @@ class Listener:
 
     def judge(self, asked: Request, request: h11.Request) -> Verdict:
         """Decide on a handshake; once, for a refusal is also a row."""
-        key = _handshake_key(asked, request.http_version)
+        key = key_of(asked, request.http_version)
         try:
             if isinstance(key, Refusal):
                 return self.endpoint.refuse(asked, key)
@@ -230,15 +228,8 @@ class _Visitor(TCPServer):
 
     def asked(self, request: h11.Request) -> Request:
         """Return its request in our words."""
-        path, _, query = request.target.decode("latin1").partition("?")
-        return Request(
-            method=request.method.decode("ascii"),
-            path=path,
-            query=query,
-            headers=tuple((k.decode("latin1"), v.decode("latin1")) for k, v in request.headers),
-            client=self.client[0] if self.client else "",
-            local=self.server[0] if self.server else "",
-        )
+        client, server = self.client, self.server
+        return request_of(request, client[0] if client else "", server[0] if server else "")
 
     async def run(self) -> None:
         """As upstream, but with our HTTP/1.1 protocol and nothing else to negotiate."""
@@ -307,7 +298,7 @@ class _Visitor(TCPServer):
         self.handed_over = True
         connection, extension = self._connection(granted.asked, transport)
         session = self.listener.endpoint.open(granted.admission, connection)
-        transport.write(_switching(granted.key, session.subprotocol, extension))
+        transport.write(switching(granted.key, session.subprotocol, extension))
         buffer: bytearray = self.reader._buffer  # type: ignore[attr-defined]
         buffered = bytes(buffer)
         buffer.clear()
@@ -345,7 +336,7 @@ class _Http(H11Protocol):
     async def _create_stream(self, request: h11.Request) -> None:
         if self.refused:
             return
-        if not _asks_for_websocket(request):
+        if not asks_for_websocket(request):
             await super()._create_stream(request)
             return
         visitor = self.visitor
@@ -361,17 +352,13 @@ class _Http(H11Protocol):
         visitor.open(verdict, rest)
 
     async def _refuse(self, refusal: Refusal) -> None:
-        body = refusal.body.encode()
-        headers = [
-            (b"content-type", b"text/plain; charset=utf-8"),
-            (b"content-length", str(len(body)).encode()),
-            (b"connection", b"close"),
-        ]
-        given = [(k.encode(), v.encode()) for k, v in refusal.headers if k not in {"connection"}]
+        reply = refusal.reply()
+        headers = [*reply.headers, ("content-length", str(len(reply.body)))]
+        given = [(k.encode(), v.encode()) for k, v in headers if k != "connection"]
         await self._send_h11_event(
-            h11.Response(status_code=refusal.status, headers=headers + given)
+            h11.Response(status_code=reply.status, headers=[*given, (b"connection", b"close")])
         )
-        await self._send_h11_event(h11.Data(data=body))
+        await self._send_h11_event(h11.Data(data=reply.body))
         await self._send_h11_event(h11.EndOfMessage())
         await self.send(Closed())
 
@@ -388,7 +375,7 @@ def _config(certfile: str | None, keyfile: str | None) -> Config:
     config.errorlog = config.accesslog = None  # nothing is printed into somebody's cell
     config.alpn_protocols = ["http/1.1"]
     config.include_server_header = False
-    config.keep_alive_timeout = HEADER_TIMEOUT * (1 - GLANCE)
+    config.keep_alive_timeout = HEADER_TIMEOUT * (1 - GLANCE_SHARE)
     # one PEM file may hold both; without a keyfile Hypercorn would speak plain text
     config.certfile, config.keyfile = certfile, keyfile or certfile
     return config
@@ -397,59 +384,7 @@ def _config(certfile: str | None, keyfile: str | None) -> Config:
 async def _first_words(reader: asyncio.StreamReader) -> bytes:
     """Return what a client says first, if it says something soon."""
     try:
-        async with asyncio.timeout(HEADER_TIMEOUT * GLANCE):
+        async with asyncio.timeout(HEADER_TIMEOUT * GLANCE_SHARE):
             return await reader.read(2**16)
     except (TimeoutError, OSError):  # whoever reads next learns of the latter again
         return b""
-
-
-def _handshake(data: bytes) -> tuple[h11.Request, bytes] | None:
-    """Return a handshake that is there as a whole, and what follows it; None for anything else."""
-    end = data.find(b"\r\n\r\n")
-    if end < 0 or b"websocket" not in data[:end].lower():
-        return None
-    parser = h11.Connection(h11.SERVER)
-    parser.receive_data(data)
-    try:
-        event = parser.next_event()
-    except h11.RemoteProtocolError:
-        return None
-    if not isinstance(event, h11.Request) or not _asks_for_websocket(event):
-        return None
-    return event, parser.trailing_data[0]
-
-
-def _asks_for_websocket(request: h11.Request) -> bool:
-    headers = {name.lower(): value for name, value in request.headers}
-    tokens = [token.strip().lower() for token in headers.get(b"connection", b"").split(b",")]
-    upgrade = headers.get(b"upgrade", b"").strip().lower()
-    return request.method == b"GET" and b"upgrade" in tokens and upgrade == b"websocket"
-
-
-def _handshake_key(request: Request, version: bytes) -> str | Refusal:
-    """Return the client's key, or why this is no handshake (RFC 6455 section 4.2.1)."""
-    if version != b"1.1":
-        return Refusal(400, "a WebSocket handshake needs HTTP/1.1\n")
-    if request.header("sec-websocket-version") != "13":
-        wanted = (("sec-websocket-version", "13"),)
-        return Refusal(426, "this server speaks WebSocket version 13\n", wanted)
-    key = request.header("sec-websocket-key") or ""
-    try:
-        fits = len(base64.b64decode(key, validate=True)) == 16
-    except (binascii.Error, ValueError):
-        fits = False
-    return key if fits else Refusal(400, "Sec-WebSocket-Key must be 16 bytes in base64\n")
-
-
-def _switching(key: str, subprotocol: str | None, extension: str | None) -> bytes:
-    lines = [
-        "HTTP/1.1 101 Switching Protocols",
-        "upgrade: websocket",
-        "connection: Upgrade",
-        f"sec-websocket-accept: {accept_key(key)}",
-    ]
-    if subprotocol is not None:
-        lines.append(f"sec-websocket-protocol: {subprotocol}")
-    if extension is not None:
-        lines.append(f"sec-websocket-extensions: {extension}")
-    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin1")

@@ -12,10 +12,11 @@ import ipaddress
 import re
 from dataclasses import dataclass, field
 from typing import TypeAlias
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 from ..base.interfaces import Refusal, Request
 from ..base.secrets import TOKEN_SUBPROTOCOL
+from ..base.urls import parse_query
 from ..errors import ServeError, UnsafeBindError
 from ..types import texts
 
@@ -25,7 +26,7 @@ Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?")
 """Name or address, and port (RFC 9110 section 7.2)."""
 
-MAX_HOPS = 20
+MAX_FORWARDED = 20
 """Forwarded addresses that are looked at."""
 
 
@@ -108,7 +109,7 @@ class Policy:
         if nearest is None or not self._trusts(nearest):
             return request.client if nearest is None else str(nearest)
         chain = [nearest]
-        for hop in reversed(_forwarded(request)[-MAX_HOPS:]):
+        for hop in reversed(_forwarded(request)[-MAX_FORWARDED:]):
             address = _address(hop)
             if address is None:
                 break
@@ -224,9 +225,9 @@ def _raw(text: str) -> bytes:
 
 
 def _offered_tokens(request: Request) -> list[str]:
-    offered = []
+    offered: list[str] = []
     with contextlib.suppress(ValueError):  # too many fields: no token among them
-        offered += parse_qs(request.query, max_num_fields=1000).get("token", [])
+        offered += filter(None, texts(parse_query(request.query).get("token", ())))
     kind, _, credentials = (request.header("authorization") or "").partition(" ")
     if kind.lower() == "bearer":
         offered.append(credentials.strip())

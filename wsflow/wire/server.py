@@ -5,32 +5,28 @@ from __future__ import annotations
 import html
 import socket
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 import anyio
 import anyio.lowlevel
 
-from ..base.interfaces import CLOSE_GOING_AWAY
+from ..base.interfaces import CLOSE_GOING_AWAY, FlowLoop
 from ..errors import PortInUseError, ServeError, Spelled
-from .endpoint import Endpoint
+from .endpoint import MAX_SESSIONS, Endpoint
 from .policy import Policy, check_bind, networks
-from .session import Limits
+from .session import DEFAULT_LIMITS, Limits
 from .sessions import Sessions
 
-R = TypeVar("R")
-
-POLITE = 0.15
+STOP_ANSWER_TIMEOUT = 0.15
 """Seconds everybody gets to answer our Close frame; who has it and is mute is dropped then."""
 
-PATIENT = 4.0
+STOP_READ_TIMEOUT = 4.0
 """Seconds after which a client that does not even read is dropped (promise P13)."""
-
 
 BACKLOG = 64
 """Connections the system holds for us before we accept them (promise P11)."""
-
 
 MAX_PORT = 65535
 
@@ -50,9 +46,9 @@ class Options:
     host: str = "127.0.0.1"
     port: int = 0
     thread: bool = False
-    max_message_size: int = 2**20
-    max_backlog: int = 16 * 2**20
-    max_sessions: int = 10_000
+    max_message_size: int = DEFAULT_LIMITS.max_message_size
+    max_backlog: int = DEFAULT_LIMITS.max_backlog
+    max_sessions: int = MAX_SESSIONS
     compression: bool = False
     page: bool = False
     allowed_origins: tuple[str, ...] = ()
@@ -94,12 +90,6 @@ class Options:
         )
 
 
-class Home(Protocol):
-    """The flow's loop, as a server in it is reached from elsewhere."""
-
-    async def run(self, function: Callable[..., Awaitable[R]], *args: Any) -> R: ...
-
-
 class Server(Spelled):
     """A running server. `port`, `url` and `sessions` tell; `stop()` ends it."""
 
@@ -108,7 +98,7 @@ class Server(Spelled):
         options: Options,
         endpoint: Endpoint,
         app: Any,
-        home: Home,
+        home: FlowLoop,
         paths: Callable[[], list[str]],
     ) -> None:
         self.options, self._endpoint, self._home, self._paths = options, endpoint, home, paths
@@ -182,7 +172,8 @@ class Server(Spelled):
     async def _stop(self, code: int, reason: str) -> None:
         self._listener.close()
         self.sessions.close_all(code, reason)
-        for seconds, everybody in ((POLITE, False), (PATIENT - POLITE, True)):
+        rest = STOP_READ_TIMEOUT - STOP_ANSWER_TIMEOUT
+        for seconds, everybody in ((STOP_ANSWER_TIMEOUT, False), (rest, True)):
             with anyio.move_on_after(seconds):
                 await self.sessions.emptied()
             for session in self.sessions:

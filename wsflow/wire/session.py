@@ -44,6 +44,10 @@ class Limits:
     """A client not heard of for so long is dropped."""
 
 
+DEFAULT_LIMITS = Limits()
+"""What holds where nobody said otherwise: read by `serve` and the command line."""
+
+
 class Facts(NamedTuple):
     """What a handshake said, once the endpoint believed it."""
 

@@ -10,6 +10,7 @@ import pytest
 
 from tests.turns import turns
 from wsflow import Context, Flow, ManualClock, Server
+from wsflow.base import urls
 
 
 @pytest.fixture
@@ -488,3 +489,26 @@ async def test_who_leaves_before_the_answer_is_waited_for_no_longer(flow: Flow) 
     assert flow.log.tail(1)[0].error == "the client has left: nothing was sent"
     await turns()
     assert len(asyncio.all_tasks()) <= before
+
+
+# ---- one rule, one place
+
+
+@pytest.mark.parametrize("fields", ["a=1", "a=1&a=2", "a=&a", "&&a=1;b=2&=x", "%C3%BC=%zz+c&a"])
+async def test_a_form_is_read_as_a_query_is(
+    flow: Flow, web: httpx.AsyncClient, fields: str
+) -> None:
+    kept = keeping(flow, "/push")
+    form = {"content-type": "application/x-www-form-urlencoded"}
+    await web.post(f"/push?{fields}", content=fields, headers=form)
+    assert kept[0]["body"] == kept[0]["query"]
+
+
+async def test_fields_are_counted_by_one_limit(
+    flow: Flow, web: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(urls, "MAX_FIELDS", 2)
+    keeping(flow, "/push")
+    form = {"content-type": "application/x-www-form-urlencoded"}
+    for query, body in (("a=1&b=2&c=3", ""), ("", "a=1&b=2&c=3")):
+        assert (await web.post(f"/push?{query}", content=body, headers=form)).status_code == 400

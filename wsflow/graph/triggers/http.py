@@ -10,11 +10,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs
 
 import anyio
 
-from ...base.bodies import to_json
+from ...base.bodies import content_type, to_data
 from ...base.interfaces import Headers, Left, Refusal, Reply, Request
 from ...base.snapshot import describe, snapshot
 from ...base.urls import PathTemplate, parse_query
@@ -99,7 +98,7 @@ class RequestTrigger(Trigger):
     def _expire(self, answer: _Answer, port: str, scope: Scope, cause: int) -> None:
         why = f"no node answered within {self.timeout:g} s: the client got 504"
         self._drop(port, scope, cause, why)
-        answer.settle(Reply(504, _TEXT, b"no node answered this request in time\n"))
+        answer.settle(Refusal(504, "no node answered this request in time\n").reply())
 
     def _drop(self, port: str, scope: Scope, cause: int, why: str) -> None:
         place = self.host.place("drop", self.name, port, self.pattern)
@@ -213,11 +212,6 @@ class _Answer:
             self._there.set()
 
 
-_TEXT: Headers = (("content-type", "text/plain; charset=utf-8"),)
-_JSON: Headers = (("content-type", "application/json"),)
-_BYTES: Headers = (("content-type", "application/octet-stream"),)
-
-
 def _made(reply: Any) -> Reply:
     """Return the HTTP response for `{status, body, headers}`.
 
@@ -233,20 +227,17 @@ def _made(reply: Any) -> Reply:
     if type(status) is not int or not 200 <= status <= 599:
         raise ReplyError(f"an HTTP status is a number from 200 to 599, not {describe(status)}")
     body = reply.get("body", "")
-    if isinstance(body, str):
-        content, kind = body.encode(), _TEXT
-    elif isinstance(body, bytes | bytearray | memoryview):
-        content, kind = bytes(body), _BYTES
-    else:
-        content, kind = to_json(body).encode(), _JSON
+    data = to_data(body)
+    content = data.encode() if isinstance(data, str) else data
     headers = _headers(reply.get("headers") or {})
-    named = {name for name, _ in headers}
-    return Reply(status, headers + (() if "content-type" in named else kind), content)
+    if all(name != "content-type" for name, _ in headers):
+        headers += (("content-type", content_type(body)),)
+    return Reply(status, headers, content)
 
 
 def _told(made: Reply, body: Any) -> Any:
     """Return what the row says: the body, and with it status and headers where they are unusual."""
-    usual = made.status == 200 and made.headers in {_TEXT, _JSON, _BYTES}
+    usual = made.status == 200 and made.headers == (("content-type", content_type(body)),)
     if usual and not is_reply(body):
         return body
     return {"status": made.status, "headers": dict(made.headers), "body": body}
@@ -271,8 +262,7 @@ def _parsed(body: bytes, kind: str) -> Any:
     if kind == "application/json" or kind.endswith("+json"):
         return json.loads(body, parse_constant=_refuse_constant)
     if kind == "application/x-www-form-urlencoded":
-        fields = parse_qs(body.decode(), keep_blank_values=True, max_num_fields=1000)
-        return {key: values[0] if len(values) == 1 else values for key, values in fields.items()}
+        return parse_query(body.decode())
     if kind.startswith("text/") or not kind:
         return body.decode()
     return body

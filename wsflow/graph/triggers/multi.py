@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import anyio.to_thread
 
-from ...base.bodies import to_json
-from ...base.interfaces import Headers, Refusal
+from ...base.bodies import content_type, to_json
+from ...base.interfaces import Refusal
 from ...base.urls import PathTemplate
 from ...types import HttpEvent
 from ..schema import Schema
@@ -26,8 +26,6 @@ JUDGED = frozenset({"POST", "PUT", "PATCH"})
 
 LONG_BODY = 16 * 1024
 """Bytes of a body beyond which it is judged in a thread: that may take a while."""
-
-_JSON: Headers = (("content-type", "application/json"),)
 
 
 class MultiTrigger(RequestTrigger):
@@ -59,4 +57,5 @@ class MultiTrigger(RequestTrigger):
             reasons = judge(body)
         if not reasons:
             return None
-        return Refusal(422, to_json({"errors": reasons}), _JSON)
+        told = {"errors": reasons}
+        return Refusal(422, to_json(told), (("content-type", content_type(told)),))
