@@ -39,13 +39,13 @@ def bar(monkeypatch: pytest.MonkeyPatch) -> Bar:
     """The bar that is shown, after no time at all."""
     bar = Bar()
     monkeypatch.setattr(progress, "_bar", bar)
-    monkeypatch.setattr(progress, "PATIENCE", 0.0)
-    monkeypatch.setattr(progress, "BEAT", 0.001)
+    monkeypatch.setattr(progress, "BAR_DELAY", 0.0)
+    monkeypatch.setattr(progress, "BAR_INTERVAL", 0.001)
     return bar
 
 
 async def test_short_work_is_not_told_of(bar: Bar, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(progress, "PATIENCE", 60.0)
+    monkeypatch.setattr(progress, "BAR_DELAY", 60.0)
     await follow("replay", lambda: 0.5, anyio.lowlevel.checkpoint)
     assert bar.begun == []
 

@@ -46,4 +46,4 @@ async def echo() -> AsyncIterator[Echo]:
 @pytest.fixture
 def lingering(monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that goes on discarding for as long as a busy machine may need."""
-    monkeypatch.setattr(connection, "LINGER", 30.0)
+    monkeypatch.setattr(connection, "DISCARD_TIMEOUT", 30.0)

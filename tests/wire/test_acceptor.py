@@ -57,7 +57,7 @@ async def test_who_finds_room_is_let_in_and_does_not_block(door: Door) -> None:
 async def test_who_is_refused_hears_503_and_no_reset(
     door: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(acceptor, "LINGER", 30.0)
+    monkeypatch.setattr(acceptor, "REFUSED_TIMEOUT", 30.0)
     door.why = "the house is full"
     async with Raw.tcp(door.port) as raw:
         response = await raw.response()
@@ -72,7 +72,7 @@ async def test_who_is_refused_hears_503_and_no_reset(
 async def test_who_is_refused_and_stays_is_let_go(
     door: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(acceptor, "LINGER", 0.05)
+    monkeypatch.setattr(acceptor, "REFUSED_TIMEOUT", 0.05)
     door.why = "full"
     async with Raw.tcp(door.port) as raw:
         assert (await raw.response()).status == 503
@@ -82,7 +82,7 @@ async def test_who_is_refused_and_stays_is_let_go(
 async def test_only_so_many_of_the_refused_may_linger(
     door: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(acceptor, "LINGERERS", 3)
+    monkeypatch.setattr(acceptor, "MAX_REFUSED", 3)
     door.why = "full"
     async with contextlib.AsyncExitStack() as stack:
         peers = [await stack.enter_async_context(Raw.tcp(door.port)) for _ in range(10)]
@@ -134,7 +134,7 @@ async def test_closing_twice_is_harmless_and_frees_the_port() -> None:
 async def test_a_door_that_can_not_open_tries_again(
     code: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(acceptor, "PAUSE", 0.05)
+    monkeypatch.setattr(acceptor, "RETRY_PAUSE", 0.05)
     monkeypatch.setattr(Acceptor, "_hold_reserve", lambda self: None)
     faults = [1, 2, 3]
     accept = socket.socket.accept
@@ -277,7 +277,7 @@ async def test_p11_out_of_descriptors_by_clients_some_are_left_for_the_flow(
             await raw.send(handshake())
             if (await raw.response()).status == 101:
                 inside.append(raw)
-        assert 50 < len(inside) < 100 - acceptor.SPARE
+        assert 50 < len(inside) < 100 - acceptor.SPARE_DESCRIPTORS
         for raw in inside:
             await raw.send(text("still served"))
             assert (await raw.frame()).payload == b"still served"

@@ -347,7 +347,7 @@ async def test_a_client_that_half_closes_and_never_reads_keeps_no_descriptor(
     echo: Echo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection, "CLOSE_TIMEOUT", 0.2)
-    monkeypatch.setattr(connection, "LINGER", 0.2)
+    monkeypatch.setattr(connection, "DISCARD_TIMEOUT", 0.2)
     blob = frame(BINARY, bytes(LIMIT))
     async with Raw.websocket(echo.port, receive_buffer=4096) as raw:
         for _ in range(8):

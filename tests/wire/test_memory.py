@@ -17,7 +17,7 @@ from wsflow import (
     ReplyError,
     SessionClosedError,
 )
-from wsflow.wire.memory import INBOX
+from wsflow.wire.memory import MAX_INBOX
 
 
 @pytest.fixture
@@ -346,11 +346,11 @@ async def test_a_client_that_reads_late_gets_everything_in_order(
     flow: Flow, kept: dict[str, Context]
 ) -> None:
     client = await flow.client("/push/ann")
-    for n in range(3 * INBOX):
+    for n in range(3 * MAX_INBOX):
         assert kept["ann"].emit("response", {"body": str(n)}) == 1
     assert flow.sessions[0].backlog > 0
-    got = [await client.receive() for _ in range(3 * INBOX)]
-    assert got == [str(n) for n in range(3 * INBOX)]
+    got = [await client.receive() for _ in range(3 * MAX_INBOX)]
+    assert got == [str(n) for n in range(3 * MAX_INBOX)]
     assert flow.sessions[0].backlog == 0
 
 
@@ -359,8 +359,8 @@ async def test_a_client_that_never_reads_is_closed_with_1013(
 ) -> None:
     client, other = await flow.client("/push/ann"), await flow.client("/push/bob")
     body = "x" * 100_000
-    sent = sum(kept["ann"].emit("response", {"body": body}) for _ in range(INBOX + 500))
-    assert INBOX < sent < INBOX + 500
+    sent = sum(kept["ann"].emit("response", {"body": body}) for _ in range(MAX_INBOX + 500))
+    assert MAX_INBOX < sent < MAX_INBOX + 500
     assert client.closed is not None
     assert client.closed[0] == 1013
     kept["bob"].emit("response", {"body": "unaffected"})
@@ -372,7 +372,7 @@ async def test_a_client_that_never_reads_is_noticed_by_time(timed: Flow, clock: 
     kept: list[Context] = []
     timed.websocket("/").req >> timed.node(lambda ev, ctx: kept.append(ctx), name="keep")
     client = await timed.client("/")
-    for _ in range(INBOX + 1):
+    for _ in range(MAX_INBOX + 1):
         kept[0].emit("response", {"body": "x"})
     clock.advance(6)
     await timed.log.until(kind="close")
@@ -384,12 +384,12 @@ async def test_what_waits_when_the_server_ends_the_session_arrives_before_the_cl
     flow: Flow, kept: dict[str, Context]
 ) -> None:
     client = await flow.client("/push/ann")
-    for n in range(INBOX + 100):
+    for n in range(MAX_INBOX + 100):
         kept["ann"].emit("response", {"body": str(n)})
     kept["ann"].emit("response", {"end": True, "code": 4000})
     assert client.closed is None
     got = [message async for message in client]
-    assert got == [str(n) for n in range(INBOX + 100)]
+    assert got == [str(n) for n in range(MAX_INBOX + 100)]
     assert client.closed == (4000, "")
 
 

@@ -289,7 +289,8 @@ async def test_a_violation_after_our_own_close_keeps_our_code() -> None:
 async def test_who_goes_on_pouring_after_a_violation_is_cut_off_and_costs_no_memory(
     echo: Echo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connection, "LINGER", 3.0)  # a busy machine pours little in a second
+    # a busy machine pours little in a second
+    monkeypatch.setattr(connection, "DISCARD_TIMEOUT", 3.0)
     async with Raw.websocket(echo.port) as raw:
         await raw.send(frame(BINARY, b"", length=2**62))
         assert (await raw.closed()).code == 1009

@@ -13,10 +13,10 @@ from typing import Any, TypeAlias
 
 import anyio
 
-PATIENCE = 1.0
+BAR_DELAY = 1.0
 """Seconds of work nobody needs to be told of."""
 
-BEAT = 0.2
+BAR_INTERVAL = 0.2
 """Seconds between two looks."""
 
 Show: TypeAlias = Callable[[float], object]
@@ -26,12 +26,12 @@ async def follow(
     what: str, share: Callable[[], float], done: Callable[[], Awaitable[object]]
 ) -> None:
     """Wait for `done()`, and show meanwhile how much of the work is done (`share()`, 0 to 1)."""
-    if await _within(PATIENCE, done):
+    if await _within(BAR_DELAY, done):
         return
     with _bar(what) as show:
         while True:
             show(share())
-            if await _within(BEAT, done):
+            if await _within(BAR_INTERVAL, done):
                 return
 
 

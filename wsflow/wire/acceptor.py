@@ -13,19 +13,19 @@ import os
 import socket
 from collections.abc import Callable
 
-AT_ONCE = 64
+ACCEPTS_A_TURN = 64
 """Clients accepted before the others have a turn."""
 
-SPARE = 16
+SPARE_DESCRIPTORS = 16
 """Descriptors left to the flow's handlers: files, sockets of their own."""
 
-PAUSE = 0.5
+RETRY_PAUSE = 0.5
 """Seconds until we try again when not even the reserve helps."""
 
-LINGER = 1.0
+REFUSED_TIMEOUT = 1.0
 """Seconds a client that was refused may take to read why."""
 
-LINGERERS = 64
+MAX_REFUSED = 64
 """Of those that many at a time; others are closed at once."""
 
 SCARCE = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
@@ -84,7 +84,7 @@ class Acceptor:
         self._give_up_reserve()
 
     def _knock(self) -> None:
-        for _ in range(AT_ONCE):
+        for _ in range(ACCEPTS_A_TURN):
             try:
                 sock, _address = self._sock.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
@@ -106,10 +106,10 @@ class Acceptor:
     def _refuse(self, sock: socket.socket, why: str) -> None:
         """Answer 503 and FIN; then discard for a while, so that no RST overtakes the answer."""
         self._count(why)
-        if not self._answered(sock) or len(self._lingering) >= LINGERERS:
+        if not self._answered(sock) or len(self._lingering) >= MAX_REFUSED:
             sock.close()
             return
-        self._lingering[sock] = self._loop.call_later(LINGER, self._let_go, sock)
+        self._lingering[sock] = self._loop.call_later(REFUSED_TIMEOUT, self._let_go, sock)
         self._loop.add_reader(sock, self._discard, sock)
 
     def _dismiss(self, sock: socket.socket, why: str) -> None:
@@ -164,9 +164,9 @@ class Acceptor:
     def _scarce(self, sock: socket.socket) -> str | None:
         """The system gives the lowest number that is free: a high one says how few are left."""
         most = _most_descriptors()
-        if sock.fileno() < most - SPARE:
+        if sock.fileno() < most - SPARE_DESCRIPTORS:
             return None
-        return f"fewer than {SPARE} of {most} file descriptors are left"
+        return f"fewer than {SPARE_DESCRIPTORS} of {most} file descriptors are left"
 
     def _without_descriptors(self, error: OSError) -> bool:
         """Answer one newcomer with the reserve; False when there is nothing more to do now."""
@@ -174,7 +174,7 @@ class Acceptor:
         if error.errno not in SCARCE or self._reserve is None:
             self._count(why)
             self._loop.remove_reader(self._sock)  # it would call us again at once, and for ever
-            self._again = self._loop.call_later(PAUSE, self._try_again)
+            self._again = self._loop.call_later(RETRY_PAUSE, self._try_again)
             return False
         self._give_up_reserve()
         try:

@@ -22,14 +22,14 @@ from ..types import Data
 from .session import Session
 from .slow_path import MASKED, SlowPath, may_be_valid
 
-BUFFER = 256 * 1024
+BUFFER_BYTES = 256 * 1024
 
-TURN = 2**20
+TURN_BYTES = 2**20
 FRAME_COST = 2**10
 """Bytes one client's input may come to before everybody else has a turn, and what a frame counts
 beside its (inflated) payload: 1,024 small messages, about 6 ms."""
 
-CORK = 64 * 1024
+CORK_BYTES = 64 * 1024
 """Bytes of replies that are held back while the messages of one read are worked on."""
 
 CROWD = 16
@@ -42,10 +42,10 @@ CLOSE_TIMEOUT = 5.0
 STUCK_TIMEOUT = 2.0
 """The same for a client that does not read, and so will hardly see it."""
 
-LINGER = 1.0
+DISCARD_TIMEOUT = 1.0
 """Seconds we go on discarding input after both sides have closed (no RST over our Close)."""
 
-LARGE = 2**14
+LARGE_BYTES = 2**14
 """Bytes of a payload from which on a view is cheaper than a copy."""
 
 TEXT, BINARY = 0x81, 0x82  # FIN with opcodes 1 and 2: a whole message in one frame
@@ -70,7 +70,7 @@ class Batch:
     )
 
     def __init__(self) -> None:
-        self.view = memoryview(bytearray(BUFFER))
+        self.view = memoryview(bytearray(BUFFER_BYTES))
         self.reading = False
         self.more = False
         """Whether messages of this read follow the one that is worked on."""
@@ -206,7 +206,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def _read(self, data: bytes | bytearray) -> None:
         session, batch, max_size = self._session, self._batch, self._max_size
-        position, end, turn = 0, len(data), TURN
+        position, end, turn = 0, len(data), TURN_BYTES
         self._cut = 0
         while end - position >= 6:  # the shortest frame a client may send: header and mask
             if session.halted or turn <= 0:
@@ -243,7 +243,7 @@ class Connection(asyncio.BufferedProtocol):
                 self._cut = stop - position
                 break
             mask = data[start - 4 : start]
-            if length < LARGE:
+            if length < LARGE_BYTES:
                 payload = apply_mask(data[start:stop], mask)
             else:
                 payload = apply_mask(memoryview(data)[start:stop], mask)
@@ -336,7 +336,7 @@ class Connection(asyncio.BufferedProtocol):
         out = self._out  # as `write` does, without the call
         out.append(frame)
         self._out_size += len(frame)
-        if not batch.reading or self._out_size > CORK:
+        if not batch.reading or self._out_size > CORK_BYTES:
             self.flush()
         elif len(out) == 1:
             batch.wants(self)
@@ -347,7 +347,7 @@ class Connection(asyncio.BufferedProtocol):
         self._out.append(frame)
         self._out_size += len(frame)
         batch = self._batch
-        if not batch.reading or self._out_size > CORK:
+        if not batch.reading or self._out_size > CORK_BYTES:
             self.flush()
         elif len(self._out) == 1:
             batch.wants(self)
@@ -403,7 +403,7 @@ class Connection(asyncio.BufferedProtocol):
             self._transport.resume_reading()
         if self._transport.can_write_eof():
             self._transport.write_eof()
-            self._after(LINGER if self.writable else CLOSE_TIMEOUT)
+            self._after(DISCARD_TIMEOUT if self.writable else CLOSE_TIMEOUT)
         else:
             self._transport.close()
 

@@ -25,7 +25,7 @@ from .connection import BINARY, TEXT, Batch, Connection, framed
 
 NAME = ExtensionName("permessage-deflate")
 
-LEVEL, MEMORY = 1, 5
+ZLIB_LEVEL, ZLIB_MEMORY = 1, 5
 """zlib's: a megabyte of text takes about 10 ms, and 80 KB while it takes them."""
 
 RSV1 = 0x40
@@ -86,6 +86,6 @@ class DeflateConnection(Connection):
 
 
 def _packed(payload: bytes, head: int, bits: int) -> bytes:
-    engine = zlib.compressobj(LEVEL, zlib.DEFLATED, -bits, MEMORY)
+    engine = zlib.compressobj(ZLIB_LEVEL, zlib.DEFLATED, -bits, ZLIB_MEMORY)
     data = engine.compress(payload) + engine.flush(zlib.Z_SYNC_FLUSH)
     return framed(head | RSV1, data[:-4])  # RFC 7692 section 7.2.1

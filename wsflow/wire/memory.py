@@ -10,12 +10,12 @@ import json
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Mapping
 from types import TracebackType
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import anyio
 
 from ..base.bodies import size_of, to_json
-from ..base.interfaces import CLOSE_TOO_BIG, Refusal, Request
+from ..base.interfaces import CLOSE_TOO_BIG, FlowLoop, Refusal, Request
 from ..base.wake import Wakeup
 from ..errors import PathError, ReceiveTimeoutError, RefusedError, SessionClosedError, Spelled
 from ..types import Data
@@ -25,16 +25,11 @@ from .session import Session
 
 R = TypeVar("R")
 
-INBOX = 1024
+MAX_INBOX = 1024
 """Messages a client may leave unread before its session holds back."""
 
-KEEP = INBOX // 2
-
-
-class Home(Protocol):
-    """The flow's loop, as a client in any loop reaches it."""
-
-    async def run(self, function: Callable[..., Awaitable[R]], *args: Any) -> R: ...
+INBOX_LOW = MAX_INBOX // 2
+"""And how few are left when it goes on."""
 
 
 class Client(Spelled):
@@ -49,7 +44,7 @@ class Client(Spelled):
         self,
         endpoint: Endpoint,
         start: Callable[[], Awaitable[None]],
-        home: Home,
+        home: FlowLoop,
         path: str,
         headers: Mapping[str, str],
         peer: str,
@@ -217,7 +212,7 @@ class MemoryTransport(Loopback):
         size = size_of(data)
         self.inbox.append(data)
         self._news.ring()
-        if len(self.inbox) >= INBOX and not self._full:
+        if len(self.inbox) >= MAX_INBOX and not self._full:
             self._full = True
             self.session.block()
         return size
@@ -235,7 +230,7 @@ class MemoryTransport(Loopback):
         """Return the oldest unread message."""
         data = self.inbox.popleft()
         self._taken += 1
-        if self._full and len(self.inbox) <= KEEP:
+        if self._full and len(self.inbox) <= INBOX_LOW:
             self._full = False
             self.session.unblock()
         return data

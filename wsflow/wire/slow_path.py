@@ -25,7 +25,7 @@ _IN_THE_MIDDLE = "the client left in the middle of a message"
 _utf8 = codecs.getincrementaldecoder("utf-8")
 
 
-class Wire(Protocol):
+class FrameWriter(Protocol):
     """What is asked of the connection."""
 
     writable: bool
@@ -38,12 +38,20 @@ class Wire(Protocol):
 class SlowPath:
     """The protocol of one connection, made when its first frame of this kind comes or leaves."""
 
-    __slots__ = ("_decoder", "_extensions", "_library", "_max_size", "_session", "_wire", "message")
+    __slots__ = (
+        "_decoder",
+        "_extensions",
+        "_library",
+        "_max_size",
+        "_session",
+        "_writer",
+        "message",
+    )
 
     def __init__(
-        self, wire: Wire, session: Session, max_size: int, extensions: Sequence[Extension]
+        self, writer: FrameWriter, session: Session, max_size: int, extensions: Sequence[Extension]
     ) -> None:
-        self._wire, self._session = wire, session
+        self._writer, self._session = writer, session
         self._max_size, self._extensions = max_size, extensions
         self._library = self._rules()
         self.message: bytearray | None = None
@@ -149,9 +157,9 @@ class SlowPath:
         for data in self._library.data_to_send():
             if not data:
                 self.message = None
-                self._wire.finish()
-            elif self._wire.writable or self.closing:
-                self._wire.write(data)
+                self._writer.finish()
+            elif self._writer.writable or self.closing:
+                self._writer.write(data)
             # else: a pong to a client that does not read; RFC 6455 5.5.3 lets us skip it
 
 

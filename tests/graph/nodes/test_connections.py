@@ -7,7 +7,7 @@ import pytest
 
 from wsflow import Client, Context, Flow, ReplyError, WiringError
 from wsflow.graph.nodes.connections import LEFT, SLOW, UNKNOWN, Connections, Delivery
-from wsflow.wire.memory import INBOX
+from wsflow.wire.memory import MAX_INBOX
 
 
 @pytest.fixture
@@ -160,7 +160,7 @@ async def test_a_client_that_does_not_keep_up_is_missed_and_said_so(
 ) -> None:
     (_, bob), (ann, _) = await guests(flow, "ann", "bob")
     body, deliveries = "x" * 1_000_000, list[Delivery]()
-    while len(deliveries) < INBOX + 50 and manager.sessions[0] == ann:
+    while len(deliveries) < MAX_INBOX + 50 and manager.sessions[0] == ann:
         deliveries.append(manager.broadcast(body))
         await bob.receive()
     assert deliveries[-1].missed == {ann: SLOW}
