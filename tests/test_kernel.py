@@ -89,9 +89,19 @@ RESOURCES = """(__import__("threading").active_count(), len(__import__("asyncio"
 EVIL = "<img src=x onerror=alert(1)>"
 
 
-@pytest.fixture(params=VERSIONS)
+on_every_version = pytest.mark.parametrize("kernel", VERSIONS, indirect=True)
+"""Marks what depends on ipykernel: how cells are run and interrupted and how messages of widgets
+come in (one thread until 6.31, a second one for the shell channel since 7.0), which cell an output
+is given to, how a cell's id arrives, and how a kernel ends.
+
+All else happens between a cell's code and wsflow: the newest tells.
+"""
+
+
+@pytest.fixture
 async def kernel(request: pytest.FixtureRequest) -> AsyncIterator[Kernel]:
-    async with Kernel(request.param) as running:
+    """A kernel of the newest ipykernel, or of the one that was asked for."""
+    async with Kernel(getattr(request, "param", "newest")) as running:
         yield running
 
 
@@ -142,6 +152,7 @@ def bind(port: int) -> None:
 # ---- the story
 
 
+@on_every_version
 async def test_a_real_client_is_answered_while_no_cell_runs(kernel: Kernel) -> None:
     cells = await tell(kernel)
     async with await peer(kernel) as client:
@@ -166,6 +177,7 @@ async def test_the_frame_of_the_log_shows_its_rows_as_a_table(kernel: Kernel) ->
     assert "response" in kinds
 
 
+@on_every_version
 async def test_nothing_is_ever_printed(kernel: Kernel) -> None:
     await tell(kernel)
     await kernel.run("from asyncio import sleep", "sleep")
@@ -196,6 +208,7 @@ async def test_nothing_is_ever_printed(kernel: Kernel) -> None:
     assert kernel.logged() == ""
 
 
+@on_every_version
 async def test_all_cells_can_be_run_again_without_a_trace(kernel: Kernel) -> None:
     await tell(kernel)
     async with await peer(kernel) as client:
@@ -218,6 +231,7 @@ async def test_all_cells_can_be_run_again_without_a_trace(kernel: Kernel) -> Non
 # ---- a cell owns what it declares
 
 
+@on_every_version
 async def test_an_edited_handler_answers_on_the_socket_that_is_open(kernel: Kernel) -> None:
     await tell(kernel)
     async with await peer(kernel) as client:
@@ -333,6 +347,7 @@ async def test_the_same_name_is_the_same_running_flow(kernel: Kernel) -> None:
         assert await ask(client, "one") == ["ONE"]
 
 
+@on_every_version
 async def test_without_cell_ids_names_decide(kernel: Kernel) -> None:
     for _ in range(3):
         for source in STORY.values():
@@ -363,6 +378,7 @@ async def test_a_server_with_other_options_keeps_its_port_and_then_stays(kernel:
 # ---- interrupts and faults
 
 
+@on_every_version
 @pytest.mark.parametrize("source", [WAIT, NAP], ids=["awaiting", "blocking"])
 async def test_an_interrupt_ends_the_cell_and_nothing_else(kernel: Kernel, source: str) -> None:
     await tell(kernel)
@@ -381,6 +397,7 @@ async def test_an_interrupt_ends_the_cell_and_nothing_else(kernel: Kernel, sourc
     assert kernel.streams == []
 
 
+@on_every_version
 async def test_an_interrupted_serve_cell_leaves_no_half_server(kernel: Kernel) -> None:
     await tell(kernel)
     both = "server = await flow.serve(); import anyio; display('up'); await anyio.sleep(60)"
@@ -392,6 +409,7 @@ async def test_an_interrupted_serve_cell_leaves_no_half_server(kernel: Kernel) -
     assert await kernel.ports() == [await kernel.value("server.port")]
 
 
+@on_every_version
 async def test_a_start_that_was_interrupted_can_be_tried_again(kernel: Kernel) -> None:
     await tell(kernel, {name: STORY[name] for name in STORY if name != "serve"})
     await kernel.run(SLOW, "slow")
@@ -406,6 +424,7 @@ async def test_a_start_that_was_interrupted_can_be_tried_again(kernel: Kernel) -
         assert await ask(client, "one") == ["ONE"]
 
 
+@on_every_version
 async def test_an_interrupted_serving_block_stops_its_server(kernel: Kernel) -> None:
     await tell(kernel, {name: STORY[name] for name in STORY if name != "serve"})
     block = f"import anyio\nasync with flow.serving() as server:\n    {OPEN}"
@@ -420,6 +439,7 @@ async def test_an_interrupted_serving_block_stops_its_server(kernel: Kernel) -> 
     bind(port)
 
 
+@on_every_version
 @pytest.mark.parametrize("source", [BOOM, BOOM_LATER], ids=["def", "async def"])
 async def test_a_raising_handler_costs_an_error_row(kernel: Kernel, source: str) -> None:
     await tell(kernel)
@@ -440,6 +460,7 @@ async def test_a_raising_handler_costs_an_error_row(kernel: Kernel, source: str)
 # ---- the end of the kernel
 
 
+@on_every_version
 @pytest.mark.parametrize("end", ["restart", "shutdown"])
 async def test_clients_are_told_when_the_kernel_goes(kernel: Kernel, end: str) -> None:
     await tell(kernel)
@@ -453,6 +474,7 @@ async def test_clients_are_told_when_the_kernel_goes(kernel: Kernel, end: str) -
     assert kernel.logged() == ""
 
 
+@on_every_version
 async def test_a_kernel_that_restarts_while_a_cell_runs_still_tells_its_clients(
     kernel: Kernel,
 ) -> None:
@@ -481,6 +503,7 @@ async def test_a_stopped_flow_frees_its_port_and_serves_again(kernel: Kernel) ->
 # ---- a server of its own thread
 
 
+@on_every_version
 async def test_a_server_thread_answers_while_a_cell_blocks(kernel: Kernel) -> None:
     await tell(kernel, STORY | {"serve": "server = await flow.serve(thread=True)"})
     async with await peer(kernel) as client:
@@ -527,6 +550,7 @@ async def test_objects_at_the_end_of_a_cell_show_themselves(kernel: Kernel) -> N
     assert "shout" in flow["text/plain"]
 
 
+@on_every_version
 async def test_the_button_of_an_inject_sends_its_payload(kernel: Kernel) -> None:
     await tell(kernel)
     await kernel.run(
