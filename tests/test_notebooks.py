@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import json
+import warnings
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import pytest
+import pytest_asyncio
 from nbclient import NotebookClient
 
 NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
+
+
+def stem(path: Path) -> str:
+    return path.stem
 
 
 def read(path: Path) -> Any:
@@ -81,28 +89,6 @@ def streams(notebook: Any) -> list[str]:
     ]
 
 
-@pytest.mark.kernel
-@pytest.mark.timeout(300)
-@pytest.mark.filterwarnings("ignore::DeprecationWarning:zmq")  # pyzmq with asyncio on old ipykernel
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-async def test_a_notebook_runs_from_top_to_bottom_without_noise(path: Path) -> None:
-    notebook = read(path)
-    await NotebookClient(notebook, timeout=200, kernel_name="python3").async_execute()
-    assert streams(notebook) == [], "nothing is printed"
-    shown = "\n".join(outputs(notebook, "text/plain") + outputs(notebook, "text/markdown"))
-    for text in TOLD.get(path.stem, ()):
-        assert text in shown
-    if path.stem == "01-first-flow":
-        assert any("sequenceDiagram" in text for text in outputs(notebook, "text/vnd.mermaid"))
-        frames = [html for html in outputs(notebook, "text/html") if "Hello Bob!" in html]
-        assert len(frames) >= 1, "the conversation ends as a DataFrame"
-    if path.stem == "04-record-and-replay":
-        replays = [text for text in outputs(notebook, "text/plain") if text.startswith("<Replay ")]
-        verdicts = ["ok", "DIFFERENT", "DIFFERENT", "ok", "of", "DIFFERENT"]
-        assert [text.split()[1] for text in replays] == verdicts
-        assert [len(text.splitlines()) - 1 for text in replays] == [0, 2, 1, 0, 0, 2]
-
-
 PROBE = """
 import asyncio, gc, os, threading
 from pathlib import Path
@@ -126,41 +112,85 @@ there
 """What is open once a notebook has ended, without the workers that pools keep for a while."""
 
 
+class Reading:
+    """A notebook in a kernel of its own, that is run from top to bottom as often as one wants."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.notebook = path, read(path)
+        self._client = NotebookClient(self.notebook, timeout=200, kernel_name="python3")
+
+    @contextlib.asynccontextmanager
+    async def kernel(self) -> AsyncIterator[None]:
+        """Start its kernel; leaving ends it."""
+        async with self._client.async_setup_kernel():
+            yield
+
+    async def run(self) -> None:
+        """Run all its cells, one after the other."""
+        for index, cell in enumerate(self.notebook.cells):
+            await self._client.async_execute_cell(cell, index)
+
+    async def probe(self, most: dict[str, int]) -> dict[str, int]:
+        """Return what is open in its kernel."""
+        cell = nbformat.v4.new_code_cell(f"MOST = {most}\n{PROBE}")  # type: ignore[no-untyped-call]
+        self.notebook.cells.append(cell)
+        await self._client.async_execute_cell(cell, len(self.notebook.cells) - 1)
+        self.notebook.cells.pop()
+        told: dict[str, int] = ast.literal_eval(cell.outputs[0]["data"]["text/plain"])
+        return told
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=NOTEBOOKS, ids=stem)
+async def ran(request: pytest.FixtureRequest) -> AsyncIterator[Reading]:
+    """A notebook that was run once, in a kernel that had run nothing before it."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=DeprecationWarning, module="zmq")
+        reading = Reading(request.param)
+        async with reading.kernel():
+            await reading.run()
+            yield reading
+
+
 @pytest.mark.kernel
-@pytest.mark.filterwarnings("ignore::DeprecationWarning:zmq")
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.timeout(300)
+async def test_a_notebook_runs_from_top_to_bottom_without_noise(ran: Reading) -> None:
+    notebook = ran.notebook
+    assert any(cell.cell_type == "code" for cell in notebook.cells)
+    assert streams(notebook) == [], "nothing is printed"
+    shown = "\n".join(outputs(notebook, "text/plain") + outputs(notebook, "text/markdown"))
+    for text in TOLD.get(ran.path.stem, ()):
+        assert text in shown
+    if ran.path.stem == "01-first-flow":
+        assert any("sequenceDiagram" in text for text in outputs(notebook, "text/vnd.mermaid"))
+        frames = [html for html in outputs(notebook, "text/html") if "Hello Bob!" in html]
+        assert len(frames) >= 1, "the conversation ends as a DataFrame"
+    if ran.path.stem == "04-record-and-replay":
+        replays = [text for text in outputs(notebook, "text/plain") if text.startswith("<Replay ")]
+        verdicts = ["ok", "DIFFERENT", "DIFFERENT", "ok", "of", "DIFFERENT"]
+        assert [text.split()[1] for text in replays] == verdicts
+        assert [len(text.splitlines()) - 1 for text in replays] == [0, 2, 1, 0, 0, 2]
+
+
+@pytest.mark.kernel
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.timeout(1200)
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 async def test_p14_a_notebook_run_again_and_again_leaves_nothing_open(
-    path: Path, request: pytest.FixtureRequest
+    ran: Reading, long: bool
 ) -> None:
-    passes = 20 if request.config.getoption("--long") else 2
-    notebook = read(path)
-    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    client = NotebookClient(notebook, timeout=200, kernel_name="python3")
-    left: list[dict[str, int]] = []
-    async with client.async_setup_kernel():
-        for _ in range(passes):
-            for index, cell in enumerate(notebook.cells):
-                await client.async_execute_cell(cell, index)
-            most = left[0] if left else {"threads": 1000, "tasks": 1000}
-            left.append(await _probe(client, notebook, most))
-            assert streams(notebook) == []
-    assert len(code) > 0
+    """The first run is the one of the test before, in the same kernel."""
+    passes = 20 if long else 2
+    left = [await ran.probe({"threads": 1000, "tasks": 1000})]
+    for _ in range(passes - 1):
+        await ran.run()
+        left.append(await ran.probe(left[0]))
+        assert streams(ran.notebook) == []
     assert left[-1]["threads"] <= left[0]["threads"], left
     assert left[-1]["tasks"] <= left[0]["tasks"], left
     assert left[-1]["files"] <= left[min(1, passes - 2)]["files"] + 2, left
 
 
-async def _probe(client: NotebookClient, notebook: Any, most: dict[str, int]) -> dict[str, int]:
-    cell = nbformat.v4.new_code_cell(f"MOST = {most}\n{PROBE}")  # type: ignore[no-untyped-call]
-    notebook.cells.append(cell)
-    await client.async_execute_cell(cell, len(notebook.cells) - 1)
-    notebook.cells.pop()
-    told: dict[str, int] = ast.literal_eval(cell.outputs[0]["data"]["text/plain"])
-    return told
-
-
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=stem)
 def test_a_notebook_tells_what_one_will_be_able_to_do_and_has_at_most_fifteen_code_cells(
     path: Path,
 ) -> None:
@@ -169,7 +199,7 @@ def test_a_notebook_tells_what_one_will_be_able_to_do_and_has_at_most_fifteen_co
     assert sum(cell["cell_type"] == "code" for cell in cells) <= 15
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=stem)
 def test_a_committed_notebook_carries_no_outputs(path: Path) -> None:
     for cell in json.loads(path.read_text())["cells"]:
         assert not cell.get("outputs")
