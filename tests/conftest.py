@@ -62,16 +62,16 @@ async def timed(clock: ManualClock) -> AsyncIterator[Flow]:
     await flow.stop()
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser() -> AsyncIterator[Browser]:
-    """A Chromium for the tests of one file, which run in the loop of their module."""
+    """A Chromium for all tests of a worker that need one, in a loop that lasts as long."""
     from tests.panelpage import chromium  # and with it playwright, which only they need
 
     async with chromium() as running:
         yield running
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="session")
 async def stage() -> AsyncIterator[Flow]:
     """A flow with nothing in it for a page to show, in the loop of the browser."""
     from ipywidgets import Widget

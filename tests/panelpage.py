@@ -25,7 +25,7 @@ from wsflow.panel.widget import Panel
 EVERYWHERE_HERE = "--host-resolver-rules=MAP *.example.org 127.0.0.1"
 """Lets a page seem to come from another machine (see `shown`)."""
 
-in_browser = pytest.mark.asyncio(loop_scope="module")
+in_browser = pytest.mark.asyncio(loop_scope="session")
 """Marks a test that uses the `browser`: it runs in the loop of that."""
 
 SHELL = """<!doctype html><meta charset="utf-8"><title>panel</title>

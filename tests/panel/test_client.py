@@ -330,14 +330,14 @@ async def jupyter(base: str = "/") -> AsyncIterator[int]:
         yield server.sockets[0].getsockname()[1]
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="session")
 async def lab() -> AsyncIterator[str]:
     """The address of a page on this machine."""
     async with jupyter() as port:
         yield f"http://localhost:{port}/lab"
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="session")
 async def hub() -> AsyncIterator[str]:
     """The address of a page on another machine."""
     async with jupyter() as port:

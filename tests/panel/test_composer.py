@@ -369,7 +369,7 @@ def test_a_history_weighs_no_more_than_it_may() -> None:
 # ---- in a browser
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="session")
 async def talk(stage: Flow) -> Flow:
     """A flow whose clients wait for somebody to answer by hand."""
     stage.websocket("/chat/{room}")

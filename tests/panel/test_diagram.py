@@ -273,7 +273,7 @@ async def test_a_row_that_was_dropped_lights_nothing(flow: Flow, part: DiagramPa
 # ---- in a browser
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="session")
 async def lively(stage: Flow) -> Flow:
     """A flow of two functions."""
     stage.websocket("/chat/{room}").message >> shout

@@ -269,7 +269,7 @@ def test_nothing_a_client_sends_breaks_the_channel(flow: Flow, part: LogPart) ->
 # ---- in a browser
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="session")
 async def chat(stage: Flow) -> Flow:
     """A flow that shouts back, and cannot stand the word boom."""
     route = stage.websocket("/chat/{room}")

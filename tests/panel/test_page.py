@@ -20,7 +20,7 @@ from wsflow.panel.part import News, Part
 from wsflow.panel.parts import PART_CLASSES
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="session")
 async def chat(stage: Flow) -> Flow:
     """A flow that shouts back."""
     route = stage.websocket("/chat/{room}")

@@ -116,7 +116,7 @@ async def test_an_empty_flow_has_a_page_that_says_how_to_begin(flow: Flow) -> No
 # ---- in a browser
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="session")
 async def page(browser: Browser) -> AsyncIterator[Page]:
     """A page on which every error, dialog and foreign request fails the test."""
     page = await browser.new_page()
