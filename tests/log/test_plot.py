@@ -14,7 +14,7 @@ from tests.log.test_metrics import Told
 from wsflow import Flow, WsflowError
 from wsflow.errors import MissingPackageError
 from wsflow.log.metrics import Series, rates
-from wsflow.log.plot import busiest, picture, step_text, time_text, with_matplotlib, with_plotly
+from wsflow.log.plot import busiest, picture, step_text, time_text, with_matplotlib
 
 NODES = "abcdefgh"
 
@@ -103,19 +103,6 @@ def test_it_has_no_ground_of_its_own_and_no_black_text() -> None:
 def test_whatever_happened_can_be_drawn(rows: list[Told]) -> None:
     figure: Any = with_matplotlib(rates(rows), "rows")
     assert figure._repr_png_()[0]
-    assert with_plotly(rates(rows), "rows").to_json()
-
-
-def test_plotly_draws_the_same() -> None:
-    series = story()
-    drawn = with_plotly(series, "story <b>")
-    by_name = {trace.name: trace for trace in drawn.data}
-    assert list(by_name["in"].y) == series.received
-    assert list(by_name["errors"].y) == series.errors
-    assert list(by_name["sessions open"].y) == series.sessions
-    assert drawn.layout.paper_bgcolor == drawn.layout.plot_bgcolor == "rgba(0,0,0,0)"
-    assert drawn.layout.yaxis.title.text == "messages a second"
-    assert drawn.layout.title.text == "story &lt;b>"
 
 
 def test_an_empty_log_says_what_to_do(flow: Flow) -> None:
@@ -131,13 +118,8 @@ async def test_only_the_time_asked_for_is_drawn(flow: Flow) -> None:
         flow.log.plot(until="2020-01-01")
 
 
-def test_plotly_does_where_there_is_no_matplotlib_and_nothing_names_the_extra(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    there = {"plotly"}
-    monkeypatch.setattr(wsflow.log.plot, "find_spec", lambda name: name in there or None)
-    assert type(picture(story(), "story")).__module__.startswith("plotly.")
-    there.clear()
+def test_where_there_is_no_matplotlib_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wsflow.log.plot, "find_spec", lambda name: None)
     with pytest.raises(MissingPackageError, match=r"pip install 'wsflow\[plots\]'"):
         picture(story(), "story")
 

@@ -121,12 +121,12 @@ class Log(Spelled):
 
         Over time: messages a second in and out, the time handlers took by node (median, and dotted
         the slowest in twenty), errors and what was dropped, sessions open and messages unanswered.
-        It is a matplotlib `Figure`, to change or to `savefig`; where only plotly is installed, one
-        of plotly. `step` is the seconds a point stands for; a fitting one unless given.
+        It is a matplotlib `Figure`, to change or to `savefig`. `step` is the seconds a point stands
+        for; a fitting one unless given.
 
         Raises:
             WsflowError: the log is empty, or nothing lies between `since` and `until`.
-            MissingPackageError: there is neither: `pip install wsflow[plots]`.
+            MissingPackageError: it is not there: `pip install wsflow[plots]`.
         """
         from .metrics import rates
         from .plot import picture

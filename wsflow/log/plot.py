@@ -1,6 +1,6 @@
 """The log as a picture: what came and went, how long handlers took, what failed, who was there.
 
-Drawn with matplotlib, or with plotly where only that is installed; both are loaded on first use.
+Drawn with matplotlib, which is loaded on first use.
 On a light page and on a dark one alike: no ground of its own, grey text, colours that show on both.
 """
 
@@ -39,23 +39,21 @@ SCREEN = 100
 """Dots an inch of a screen; pictures have twice as many and are shown at half their size."""
 
 
-def picture(series: Series, title: str) -> Any:
-    """Return a figure of matplotlib, or of plotly when only that is installed.
+def picture(series: Series, title: str) -> Figure:
+    """Return a figure of matplotlib.
 
     Raises:
         WsflowError: there is nothing to draw.
-        MissingPackageError: neither is installed.
+        MissingPackageError: matplotlib is not installed.
     """
     if not len(series):
         raise WsflowError(
             "there is nothing to plot: the log is empty. Send something first, as in "
             "`await flow.client('/chat').send('hello')`"
         )
-    if find_spec("matplotlib") is not None:
-        return with_matplotlib(series, title)
-    if find_spec("plotly") is not None:
-        return with_plotly(series, title)
-    raise MissingPackageError("flow.log.plot()", "plots")
+    if find_spec("matplotlib") is None:
+        raise MissingPackageError("flow.log.plot()", "plots")
+    return with_matplotlib(series, title)
 
 
 def busiest(series: Series) -> list[str]:
@@ -250,55 +248,3 @@ def _time_axis(ax: Axes, series: Series) -> None:
     )
     ax.set_xlim(first, last)
     ax.set_xlabel(time_text(series), color=GREY, fontsize=9)
-
-
-# ---- plotly
-
-
-def with_plotly(series: Series, title: str) -> Any:
-    """Return the picture as a `plotly.graph_objects.Figure`; a notebook shows it."""
-    from plotly import graph_objects as go
-    from plotly.subplots import make_subplots
-
-    figure = make_subplots(4, 1, shared_xaxes=True, vertical_spacing=0.04, row_heights=SHARES)
-    at, ends = moments(series), moments(series, 1.0)
-
-    def line(row: int, x: Any, y: Any, name: str, hue: str, **more: Any) -> None:
-        style = {"color": hue} | more.pop("line", {})
-        mode = "lines" if len(x) > 30 else "lines+markers"
-        figure.add_trace(go.Scatter(x=x, y=y, name=name, mode=mode, line=style, **more), row, 1)
-
-    step = series.step
-    for counts, said, hue in ((series.received, "in", BLUE), (series.sent, "out", ORANGE)):
-        line(1, at, per_second(counts, step), said, hue, fill="tozeroy", fillcolor=f"{hue}1f")
-    for node, hue in zip(busiest(series), HUES, strict=False):
-        name = node.replace("<", "&lt;")  # plotly reads some HTML in names
-        for values, dash, said in (
-            (series.median[node], "solid", name),
-            (series.slow[node], "dot", f"{name}, slowest in 20"),
-        ):
-            ms = [None if one is None else one * 1000 for one in values]
-            line(2, at, ms, said, hue, line={"dash": dash})
-    for counts, said, hue in ((series.errors, "errors", RED), (series.dropped, "dropped", HUES[3])):
-        figure.add_trace(go.Bar(x=at, y=counts, name=said, marker_color=hue), 3, 1)
-    line(4, ends, series.sessions, "sessions open", GREEN, line={"shape": "hv"})
-    if any(series.unanswered):
-        line(4, ends, series.unanswered, "unanswered", ORANGE, line={"shape": "hv"})
-    figure.update_layout(
-        title={"text": title.replace("<", "&lt;"), "font": {"size": 14}},
-        height=720,
-        barmode="stack",
-        hovermode="x unified",
-        legend={"traceorder": "normal"},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        font={"color": GREY},
-    )
-    labels = ("messages a second", "handler time, ms", f"errors in {step_text(step)}", "open")
-    for row, label in enumerate(labels, 1):
-        figure.update_yaxes(title_text=label, row=row, col=1, gridcolor="rgba(128,128,128,.25)")
-    figure.update_yaxes(type="log", row=2, col=1)
-    figure.update_yaxes(rangemode="tozero")
-    figure.update_xaxes(showgrid=False)
-    figure.update_xaxes(title_text=time_text(series), row=4, col=1)
-    return figure
