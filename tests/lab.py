@@ -1,7 +1,7 @@
 """A real JupyterLab with a real Chromium: notebooks are opened and run as a person would.
 
-One Lab and one browser serve many notebooks, each in a page and a workspace of its own, so that Lab
-restores nothing of another. All its folders are temporary. Nothing here sleeps to synchronise.
+One Lab, one browser and one page serve many notebooks, one after the other. All its folders are
+temporary. Nothing here sleeps to synchronise.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -56,6 +56,11 @@ RUN_CELL = f"""async ([index, limit]) => {{ {SELECT}
     return await Promise.race([
         window.jupyterapp.commands.execute("notebook:run-cell").then(() => true),
         new Promise((resolve) => setTimeout(() => resolve(false), limit))]) }}"""
+OPEN_FILE = """async (path) => {
+    await window.jupyterapp.commands.execute("docmanager:open", { path, factory: "Notebook" }) }"""
+CLOSE_ALL = """() => {
+    for (const widget of [...window.jupyterapp.shell.widgets("main")]) widget.dispose() }"""
+"""Without a question about what is not saved."""
 START_CELL = (
     f"""(index) => {{ {SELECT} window.jupyterapp.commands.execute("notebook:run-cell") }}"""
 )
@@ -66,9 +71,13 @@ class CellError(AssertionError):
 
 
 class Lab:
-    """JupyterLab in a process of its own, with kernels of several ipykernels."""
+    """JupyterLab in a process of its own, with kernels of several ipykernels.
 
-    def __init__(self) -> None:
+    Which, is said at once: a page asks for the list of kernels when it is loaded.
+    """
+
+    def __init__(self, versions: Iterable[Version]) -> None:
+        self._versions = tuple(versions)
         self.folder = Path(tempfile.mkdtemp(prefix="lab-"))
         self.notebooks = self.folder / "notebooks"
         self.url = ""
@@ -87,6 +96,8 @@ class Lab:
 
     def _start(self) -> None:
         self.notebooks.mkdir()
+        for version in self._versions:
+            self._make_kernel(version)
         settings = self.folder / "settings"
         settings.mkdir()
         (settings / "overrides.json").write_text(json.dumps(SETTINGS))
@@ -143,29 +154,30 @@ class Lab:
 
     def write(self, name: str, cells: Sequence[str], version: Version = "newest") -> None:
         """Write a notebook whose kernel has this ipykernel."""
+        kernel = _kernel_name(version)
         notebook = {
             "cells": [_cell(number, source) for number, source in enumerate(cells)],
-            "metadata": {"kernelspec": self._kernel(version)},
+            "metadata": {
+                "kernelspec": {"name": kernel, "display_name": kernel, "language": "python"}
+            },
             "nbformat": 4,
             "nbformat_minor": 5,
         }
         (self.notebooks / name).write_text(json.dumps(notebook))
 
-    def _kernel(self, version: Version) -> Json:
-        """Make a kernelspec, once, and return how a notebook names it."""
-        name = f"ipykernel-{version}"
+    def _make_kernel(self, version: Version) -> None:
+        """Make the kernelspec that notebooks name."""
+        name = _kernel_name(version)
         folder = self.folder / "jupyter_data_dir" / "kernels" / name
-        if not folder.exists():
-            path = [str(one) for one in (package(version), ROOT) if one is not None]
-            folder.mkdir(parents=True)
-            spec = {
-                "argv": [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
-                "display_name": name,
-                "language": "python",
-                "env": {"PYTHONPATH": os.pathsep.join(path)},
-            }
-            (folder / "kernel.json").write_text(json.dumps(spec))
-        return {"name": name, "display_name": name, "language": "python"}
+        path = [str(one) for one in (package(version), ROOT) if one is not None]
+        folder.mkdir(parents=True)
+        spec = {
+            "argv": [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+            "display_name": name,
+            "language": "python",
+            "env": {"PYTHONPATH": os.pathsep.join(path)},
+        }
+        (folder / "kernel.json").write_text(json.dumps(spec))
 
     def read(self, name: str) -> Json:
         """Return a notebook as it was saved."""
@@ -201,17 +213,25 @@ class Notebook:
         self.dialogs: list[str] = []
         self.faults: list[str] = []
         """Errors that no script caught."""
-        page.on("request", lambda request: self.requests.append(request.url))
-        page.on("websocket", lambda socket: self.requests.append(socket.url))
-        page.on("pageerror", lambda error: self.faults.append(str(error)))
-        page.on("dialog", self._dialog)
+        self._hears: dict[Any, Callable[[Any], Any]] = {
+            "request": lambda request: self.requests.append(request.url),
+            "websocket": lambda socket: self.requests.append(socket.url),
+            "pageerror": lambda error: self.faults.append(str(error)),
+            "dialog": self._dialog,
+        }
+        for event, hear in self._hears.items():
+            page.on(event, hear)
 
     async def _dialog(self, dialog: Dialog) -> None:
         self.dialogs.append(dialog.message)
         await dialog.accept()
 
     async def open(self) -> Self:
-        """Open it in a workspace of its own, and wait for its kernel."""
+        """Open it, on a new page in a workspace of its own, and wait for its kernel."""
+        if self.page.url.startswith(self.lab.url):
+            await self.page.evaluate(OPEN_FILE, self.name)
+            await self._ready()
+            return self
         workspace = f"{Path(self.name).stem}"
         await self.page.goto(
             f"{self.lab.url}/lab/workspaces/{workspace}/tree/{self.name}?token={TOKEN}"
@@ -225,6 +245,13 @@ class Notebook:
         await self.page.evaluate("async () => { await window.jupyterapp.restored }")
         await self.page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=limit)
         await self.idle()
+
+    async def close(self) -> None:
+        """Close it and all that was opened beside it; the page stays for another."""
+        await self.page.evaluate(CLOSE_ALL)
+        await self.page.wait_for_selector(".jp-Notebook", state="detached", timeout=OPEN * 1000)
+        for event, hear in self._hears.items():
+            self.page.remove_listener(event, hear)
 
     async def idle(self) -> None:
         """Wait until the kernel idles."""
@@ -330,28 +357,44 @@ class Desk:
     def __init__(self, lab: Lab, browser: BrowserContext) -> None:
         self.lab, self.browser = lab, browser
         self._count = 0
+        self._page: Page | None = None
+        """A page of Lab with nothing open, which took seconds to load."""
 
     @contextlib.asynccontextmanager
     async def notebook(
-        self, *cells: str, version: Version = "newest", width: int = 1280, height: int = 900
+        self,
+        *cells: str,
+        version: Version = "newest",
+        width: int = 1280,
+        height: int = 900,
+        fresh: bool = False,
     ) -> AsyncIterator[Notebook]:
-        """Write a notebook and open it; leaving closes its page and ends its kernel."""
+        """Write a notebook and open it; leaving closes it and ends its kernel.
+
+        A `fresh` one gets a page of its own: for who loads it again or looks at all its requests.
+        """
         self._count += 1
         name = f"notebook-{self._count}.ipynb"
         self.lab.write(name, cells, version)
-        page = await self.browser.new_page()
+        page, self._page = (None if fresh else self._page), None
+        page = page or await self.browser.new_page()
         try:
             await page.set_viewport_size({"width": width, "height": height})
-            yield await Notebook(self.lab, page, name).open()
+            notebook = await Notebook(self.lab, page, name).open()
+            yield notebook
+            if not fresh:
+                await notebook.close()
+                self._page = page
         finally:
-            await page.close()
+            if self._page is not page:
+                await page.close()
             await asyncio.to_thread(self.lab.end_kernels)
 
 
 @contextlib.asynccontextmanager
-async def desk() -> AsyncIterator[Desk]:
-    """Run a Lab and a browser."""
-    async with Lab() as lab, async_playwright() as playwright:
+async def desk(*versions: Version) -> AsyncIterator[Desk]:
+    """Run a Lab with kernels of these versions (the newest, unless told), and a browser."""
+    async with Lab(versions or ("newest",)) as lab, async_playwright() as playwright:
         with tempfile.TemporaryDirectory(prefix="chromium-") as profile:
             browser = await playwright.chromium.launch_persistent_context(
                 profile, executable_path=chromium(), args=list(FLAGS)
@@ -385,6 +428,10 @@ def isolated(folder: Path) -> dict[str, str]:
         "PYTHONPATH": str(ROOT),
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",
     }
+
+
+def _kernel_name(version: Version) -> str:
+    return f"ipykernel-{version}"
 
 
 def _cell(number: int, source: str) -> Json:

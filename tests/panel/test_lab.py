@@ -54,7 +54,7 @@ SESSIONS = "flow.panel.sessions()"
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def lab() -> AsyncIterator[Desk]:
-    async with desk() as there:
+    async with desk(*VERSIONS) as there:
         yield there
 
 
@@ -70,10 +70,10 @@ What is done once a message has arrived is the same: the newest tells.
 
 @contextlib.asynccontextmanager
 async def chatting(
-    lab: Desk, *more: str, version: Version = "newest", panel: str = PANEL, **size: int
+    lab: Desk, *more: str, version: Version = "newest", panel: str = PANEL, **page: Any
 ) -> AsyncIterator[tuple[Notebook, int]]:
     """Open a notebook with a chat (cell 0) and its panel (cell 1), run both; give the port."""
-    async with lab.notebook(CHAT, panel, *more, version=version, **size) as notebook:
+    async with lab.notebook(CHAT, panel, *more, version=version, **page) as notebook:
         await notebook.run(0, 1)
         await expect(state(notebook)).to_have_text("running")
         yield notebook, int(await notebook.text(0))
@@ -318,7 +318,7 @@ async def test_a_cell_is_run_again_and_the_panel_goes_on(lab: Desk, version: Ver
 async def test_the_panel_comes_back_when_the_page_is_loaded_again(
     lab: Desk, version: Version
 ) -> None:
-    async with chatting(lab, version=version) as (notebook, port), peer(port):
+    async with chatting(lab, version=version, fresh=True) as (notebook, port), peer(port):
         await expect(sessions(notebook)).to_have_count(1)
         await notebook.save()
         await notebook.reload()
@@ -390,7 +390,7 @@ async def test_a_cell_that_blocks_is_named_while_it_does(lab: Desk, version: Ver
 
 
 async def test_the_page_asks_nobody_but_jupyter(lab: Desk) -> None:
-    async with chatting(lab) as (notebook, port), peer(port):
+    async with chatting(lab, fresh=True) as (notebook, port), peer(port):
         await expect(sessions(notebook)).to_have_count(1)
         for tab in await panel(notebook).get_by_role("tab").all():
             await tab.click()
@@ -433,7 +433,7 @@ async def test_what_a_client_says_stays_text_everywhere(lab: Desk) -> None:
     recordings = lab.lab.notebooks / "recordings"
     await asyncio.to_thread(recordings.mkdir, exist_ok=True)
     await asyncio.to_thread((recordings / f"{EVIL}.jsonl").write_text, EVIL)
-    async with chatting(lab, SHOW_EVIL, height=2000) as (notebook, port):
+    async with chatting(lab, SHOW_EVIL, height=2000, fresh=True) as (notebook, port):
         headers = {"X-Evil": EVIL, "Sec-WebSocket-Protocol": EVIL}
         async with peer(port, f"/chat/{evil}?name={evil}", additional_headers=headers) as client:
             await client.send(f"boom {EVIL}")
