@@ -15,7 +15,7 @@ from websockets.sync.server import ServerConnection
 
 from tests.chatting import Chat, differences, played, serving
 from tests.command import ask
-from tests.node import installed
+from tests.node import finds
 from wsflow import Flow
 from wsflow.compare.rules import Rules
 from wsflow.demo import chat_flow
@@ -87,9 +87,11 @@ server.on("connection", (socket, request) => {
 @pytest.fixture(scope="module")
 def node_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The chat in Node, with the package `ws`."""
-    folder = installed(tmp_path_factory.mktemp("node"), "ws@8")
+    folder = tmp_path_factory.mktemp("node")
     (folder / "chat.js").write_text(NODE)
-    process = subprocess.Popen(["node", "chat.js"], cwd=folder, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        ["node", "chat.js"], cwd=folder, env=finds("ws@8"), stdout=subprocess.PIPE, text=True
+    )
     assert process.stdout is not None
     yield f"ws://127.0.0.1:{process.stdout.readline().strip()}"
     process.kill()

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from jsonschema import Draft7Validator
 
-from tests.node import installed
+from tests.node import finds
 from tests.playing import recording_in_memory
 from wsflow import Context, Flow
 
@@ -138,9 +138,9 @@ async def test_operations_name_the_messages_of_each_direction(flow: Flow) -> Non
     assert answer["payload"]["properties"] == {"id": {"type": "integer"}}
 
 
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(200)  # npm fetches first
 async def test_the_official_parser_takes_it(flow: Flow, tmp_path: Path) -> None:
-    await anyio.to_thread.run_sync(installed, tmp_path, "@asyncapi/parser@3")
+    parser = await anyio.to_thread.run_sync(finds, "@asyncapi/parser@3")
     whole(flow)
     await talk(flow)
     (tmp_path / "flow.json").write_text(json.dumps(flow.to_asyncapi()))
@@ -155,7 +155,7 @@ async def test_the_official_parser_takes_it(flow: Flow, tmp_path: Path) -> None:
         });
         """
     )
-    done = await anyio.run_process(["node", "judge.js"], cwd=tmp_path)
+    done = await anyio.run_process(["node", "judge.js"], cwd=tmp_path, env=parser)
     assert done.stdout.decode().split("\n")[0] == f"{len(flow.to_asyncapi()['channels'])} channels"
 
 
