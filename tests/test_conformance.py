@@ -69,6 +69,7 @@ def faults(results: list[Any]) -> list[str]:
     ]
 
 
+@pytest.mark.slow
 @unclosed
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("group", GROUPS)

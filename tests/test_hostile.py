@@ -73,6 +73,7 @@ async def answered(raw: Raw) -> float:
 # ---- crowds
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 async def test_p11_3000_who_say_nothing_and_a_slowloris_are_gone_in_six_seconds(
     server: Server,

@@ -172,6 +172,7 @@ async def test_a_notebook_runs_from_top_to_bottom_without_noise(ran: Reading) ->
         assert [len(text.splitlines()) - 1 for text in replays] == [0, 2, 1, 0, 0, 2]
 
 
+@pytest.mark.slow
 @pytest.mark.kernel
 @pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.timeout(1200)

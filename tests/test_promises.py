@@ -304,6 +304,7 @@ async def test_p4_faults_in_callbacks_and_close_handlers_are_fenced_too(
         assert (await raw.frame()).payload == b"still here"
 
 
+@pytest.mark.slow
 async def test_p5_a_client_that_never_reads_delays_nobody_and_is_gone_in_ten_seconds(
     flow: Flow,
 ) -> None:

@@ -24,14 +24,13 @@ from wsflow import Context, Flow
 from wsflow.base.interfaces import Request
 from wsflow.wire.connection import Batch, Connection
 
-pytestmark = pytest.mark.serial
-
 MIB = 2**20
 
 
 # ---- many sessions
 
 
+@pytest.mark.serial
 @pytest.mark.timeout(300)
 def test_p12_thousands_of_idle_sessions_are_held_and_answered(long: bool) -> None:
     count = 10_000 if long else 2_000
@@ -68,6 +67,7 @@ class Hole(Wire):
     def write(self, data: bytes) -> None: ...
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("size", [64, 5000])
 async def test_p28_a_million_events_stay_within_the_log_s_bounds(size: int) -> None:
@@ -187,6 +187,8 @@ def slope(seen: list[tuple[float, int]]) -> float:
     )
 
 
+@pytest.mark.slow
+@pytest.mark.serial
 @pytest.mark.timeout(800)
 async def test_p30_a_soak_leaves_nothing_behind(long: bool) -> None:
     seconds = 600 if long else 10

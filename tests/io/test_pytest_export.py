@@ -60,7 +60,17 @@ def environment() -> dict[str, str]:
 
 
 def run(project: Path, test: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(test)]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:hypothesispytest",
+        str(test),
+    ]
     return subprocess.run(
         command, cwd=project, env=environment(), capture_output=True, text=True, check=False
     )

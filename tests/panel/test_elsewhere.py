@@ -29,7 +29,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from tests.lab import end, isolated
 from tests.panelpage import chromium
 
-pytestmark = [pytest.mark.kernel, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.kernel, pytest.mark.slow, pytest.mark.timeout(300)]
 
 START = 90.0
 """Seconds until a program must answer."""

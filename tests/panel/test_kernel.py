@@ -127,6 +127,7 @@ async def test_a_panel_of_a_flow_in_a_thread_answers_while_a_cell_awaits(kernel:
     assert page.latest("status")["flow"] == "chat"
 
 
+@pytest.mark.slow
 async def test_under_load_a_page_is_told_ten_times_a_second_and_what_was_skipped() -> None:
     """Promise P17: rows told and rows skipped add up to all there were, else this raises."""
     figures = await panel.measure("newest", events=10_000, rounds=1, seconds=2)

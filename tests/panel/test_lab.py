@@ -24,6 +24,7 @@ from tests.lab import Desk, Notebook, desk
 
 pytestmark = [
     pytest.mark.kernel,
+    pytest.mark.slow,
     pytest.mark.asyncio(loop_scope="session"),
     pytest.mark.timeout(180),
 ]

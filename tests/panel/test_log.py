@@ -331,6 +331,7 @@ async def test_nothing_moves_under_a_reader_until_she_asks_for_what_is_new(
         await expect(rows(page)).to_have_count(MAX_ROWS)
 
 
+@pytest.mark.slow
 @in_browser
 async def test_a_paused_page_stands_still_and_loses_nothing(browser: Browser, chat: Flow) -> None:
     async with shown(browser, chat, "log") as (page, _):

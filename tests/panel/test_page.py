@@ -267,6 +267,7 @@ async def test_a_page_the_kernel_forgot_asks_again(browser: Browser, chat: Flow)
 
 @in_browser
 @pytest.mark.timeout(120)
+@pytest.mark.slow
 async def test_a_silent_kernel_is_called_disconnected_until_it_speaks(
     browser: Browser, chat: Flow
 ) -> None:

@@ -138,6 +138,7 @@ async def test_operations_name_the_messages_of_each_direction(flow: Flow) -> Non
     assert answer["payload"]["properties"] == {"id": {"type": "integer"}}
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(200)  # npm fetches first
 async def test_the_official_parser_takes_it(flow: Flow, tmp_path: Path) -> None:
     parser = await anyio.to_thread.run_sync(finds, "@asyncapi/parser@3")

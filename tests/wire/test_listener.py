@@ -503,6 +503,7 @@ async def test_three_hundred_knocks_at_once_are_all_answered(server: Server) -> 
     assert got == [str(number).encode() for number in range(300)]
 
 
+@pytest.mark.slow
 async def test_the_silent_and_the_slow_are_gone_in_six_seconds(server: Server) -> None:
     async def silent(said: bytes = b"") -> float:
         async with Raw.tcp(server.port) as raw:
