@@ -10,7 +10,9 @@ import anyio
 import pytest
 
 import wsflow
-from tests.course.tasks import NOTEBOOK, TASKS, Mistake, Task, echo, echo_not_wired, notebook, write
+from tests.course.exercises.echo import echo, echo_not_wired
+from tests.course.task import Mistake, Task
+from tests.course.tasks import NOTEBOOK, TASKS, notebook, write
 from wsflow import Context, Flow, Recording, RecordingError, WsflowError, check
 from wsflow.course.exercise import SHIPPED, Exercise, exercises, make_exercise
 from wsflow.types import MessageEvent
