@@ -1,6 +1,7 @@
 """The panel where there is no Lab: in voila and in marimo, each a process, with a real Chromium.
 
-`--long` runs it where they are installed; wsflow depends on neither, not even for its tests.
+`--long` runs it where they are installed, as a stage of `.ci/run` does; wsflow depends on neither,
+not even for its tests.
 
 What is judged of requests: voila and marimo may ask other hosts for things of their own (icons,
 fonts), so the page with a panel is held against one that the same program makes of a widget of one
@@ -27,6 +28,7 @@ from playwright.async_api import Locator, Page, Route, expect
 from websockets.asyncio.client import ClientConnection, connect
 
 from tests.lab import end, isolated
+from tests.needs import missing
 from tests.panelpage import chromium
 
 pytestmark = [pytest.mark.kernel, pytest.mark.slow, pytest.mark.timeout(300)]
@@ -86,8 +88,8 @@ def show(request: pytest.FixtureRequest, long: bool) -> Show:
     if not long:
         pytest.skip("takes a minute: --long")
     chosen: Show = request.param
-    if find_spec(chosen.__name__) is None:  # a skip in CI, too: no extra of ours brings it
-        pytest.skip(f"pip install {chosen.__name__}")
+    if find_spec(chosen.__name__) is None:
+        missing(f"pip install {chosen.__name__}")
     return chosen
 
 
