@@ -7,6 +7,7 @@ gets a line for each new module, or a test below fails.
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from graphlib import CycleError, TopologicalSorter
@@ -155,6 +156,16 @@ def test_asyncio_is_named_only_where_the_socket_and_the_owner_are(name: str) -> 
     assert ("asyncio" in names) == (name in ASYNCIO)
 
 
+LONGEST_MODULE = 450
+"""Lines; the files of this field that people complain about are longer."""
+
+
+def test_no_module_is_long() -> None:
+    files = [path for kind in ("py", "js", "css") for path in HOUSE.rglob(f"*.{kind}")]
+    lengths = {path.name: len(path.read_text().splitlines()) for path in files}
+    assert {name: lines for name, lines in lengths.items() if lines > LONGEST_MODULE} == {}
+
+
 def test_no_module_is_a_drawer() -> None:
     drawers = {"utils", "helpers", "common", "core", "misc", "manager"}
     assert not drawers & {part for name in MODULES for part in name.split(".")}
@@ -163,6 +174,52 @@ def test_no_module_is_a_drawer() -> None:
 def test_no_module_hides_a_public_function() -> None:
     public = {"recordings", "exercises", "check", "tap", "watch", "outside", "help"}
     assert not public & {package(name) for name in MODULES}
+
+
+MAP = (HOUSE / "README.md").read_text()
+
+
+def _first_sentences(path: Path) -> str:
+    """Return the first paragraph of a module's docstring, or the first comment of an ES module."""
+    if path.suffix == ".js":
+        lines = path.read_text().splitlines()
+        return next(line.removeprefix("// ") for line in lines if line.startswith("// "))
+    told = ast.get_docstring(ast.parse(path.read_text())) or ""
+    return told.partition("\n\n")[0].replace("\n", " ")
+
+
+def _rooms() -> dict[str, list[str]]:
+    """Return what the map has to say: the heading of each folder, and the lines under it."""
+    folders = sorted({path.parent for path in HOUSE.rglob("*.py")})
+    rooms = {}
+    for folder in folders:
+        name = folder.relative_to(HOUSE).as_posix()
+        heading = "### The root" if name == "." else f"### `{name}/`"
+        files = [path for path in sorted(folder.glob("*.py")) if path.stem != "__init__"]
+        files += sorted(folder.glob("*.js"))
+        rooms[heading] = [
+            _first_sentences(folder / "__init__.py"),
+            *(f"- `{path.name.removesuffix('.py')}`: {_first_sentences(path)}" for path in files),
+        ]
+    return rooms
+
+
+@pytest.mark.parametrize(("heading", "lines"), _rooms().items())
+def test_the_map_has_each_file_in_its_own_words(heading: str, lines: list[str]) -> None:
+    _, _, rest = MAP.partition(f"{heading}\n")
+    under = re.split(r"(?m)^##", rest)[0].split("\n")
+    assert [line for line in under if line] == lines
+
+
+def test_the_map_has_no_folder_that_is_not_there() -> None:
+    assert set(re.findall(r"(?m)^### (?:The root|`.*/`)$", MAP)) == set(_rooms())
+
+
+@pytest.mark.parametrize(
+    "place", sorted(set(re.findall(r"`((?:[a-z_]+/)+[a-z_]+(?:\.js)?)`", MAP)))
+)
+def test_what_the_map_leads_to_is_there(place: str) -> None:
+    assert (HOUSE / place).exists() or (HOUSE / f"{place}.py").exists()
 
 
 def test_importing_wsflow_is_light() -> None:

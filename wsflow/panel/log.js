@@ -1,4 +1,5 @@
-import { h, write, plain, bytes, count, clock } from "./dom.js";
+import { h, write, plain, count, clock } from "./dom.js";
+import { chip, finish, rowDetails } from "./row.js";
 
 // The log: follows while its end is in sight and nobody reads in it, else stands still and counts.
 export function logPart(bus, root) {
@@ -37,13 +38,11 @@ export function logPart(bus, root) {
     "aria-label": "Rows of the log. Arrow keys move from row to row, Enter opens one, Escape closes it.",
     onkeydown: key }, table, empty);
   const newest = h("button", { type: "button", className: "wf-button wf-small wf-newest", hidden: true, onclick: toNewest });
-  const detail = h("section", { className: "wf-detail", "aria-label": "One row", hidden: true, onkeydown: (event) => {
-    if (event.key === "Escape") finish(event, close);
-  } });
+  const details = rowDetails(bus, open, close);
   root.append(
     h("div", { className: "wf-tools" }, pause, where, session,
       h("label", { className: "wf-check", title: "Show only rows of the session that is selected in the table" }, tied, "selected only"), words),
-    offered, chips, scroll, h("div", { className: "wf-foot" }, note, newest), detail);
+    offered, chips, scroll, h("div", { className: "wf-foot" }, note, newest), details.element);
 
   function field(hint, label) {
     return h("input", { type: "search", placeholder: hint, "aria-label": label, spellcheck: false, oninput: chooseSoon, size: 12 });
@@ -85,12 +84,6 @@ export function logPart(bus, root) {
     row.dataset.kind = kind;
     if (error) table.dataset.errors = "";
     return { seq, row };
-  }
-
-  function chip(kind) {
-    const mark = h("span", { className: "wf-chip" }, kind);
-    mark.dataset.kind = kind;
-    return mark;
   }
 
   function gap(size) {
@@ -334,12 +327,6 @@ export function logPart(bus, root) {
   }
 
   // ---- the keyboard
-  function finish(event, act) {
-    event.preventDefault();
-    event.stopPropagation(); // Jupyter would take it for a command
-    act();
-  }
-
   function key(event) {
     const all = rows.map((one) => one.row);
     const at = all.indexOf(event.target);
@@ -368,76 +355,17 @@ export function logPart(bus, root) {
     mark();
     sync();
     bus.ask("log", "details", { seq }).then(
-      (told) => opened === seq && show(told),
-      (error) => {
-        if (opened !== seq) return;
-        bus.trace(null);
-        detail.replaceChildren(head([h("strong", {}, `row ${count(seq)}`)]), h("p", { className: "wf-empty" }, error.message));
-        detail.hidden = false;
-      },
+      (told) => opened === seq && details.show(told),
+      (error) => opened === seq && details.fail(seq, error.message),
     );
   }
 
   function close() {
     if (opened === null) return;
-    const inside = detail.contains(active());
     opened = null;
     mark();
-    detail.hidden = true;
-    detail.replaceChildren();
-    bus.trace(null);
-    if (inside) scroll.focus({ preventScroll: true });
+    if (details.clear()) scroll.focus({ preventScroll: true });
     sync();
-  }
-
-  function head(facts) {
-    const where = bus.has("diagram") && h("button", { type: "button", className: "wf-button wf-small", onclick: () => bus.show("diagram") }, "In the diagram");
-    return h("header", { className: "wf-tools" }, ...facts, h("span", { className: "wf-close" }), where || null,
-      h("button", { type: "button", className: "wf-button wf-small", "aria-label": "Close the details", onclick: close }, "Close"));
-  }
-
-  function show(told) {
-    const place = placed(told.node, told.port);
-    const facts = [["", `row ${count(told.seq)}`], ["", clock(told.time)], ["session", told.session], ["peer", told.peer], ["path", told.path],
-      ["size", told.size ? bytes(told.size) : ""], ["after", told.elapsed === null ? "" : `${span(told.elapsed * 1000)} in the handler`]];
-    const pieces = facts.filter(([, value]) => value).map(([name, value]) => h("span", { className: "wf-fact" }, name ? `${name} ` : "", h("b", {}, plain(value))));
-    const data = h("div", { className: "wf-half" });
-    if (told.error) data.append(h("h4", {}, "Error"), h("pre", { className: "wf-pre wf-mistake", tabIndex: 0 }, visiblePre(told.error)));
-    data.append(h("h4", {}, { json: "Data", text: "Data", hex: "Data, in hexadecimal", none: "Data" }[told.form]));
-    if (told.form === "none") data.append(h("p", { className: "wf-empty" }, "This row carries none."));
-    else data.append(h("pre", { className: "wf-pre", tabIndex: 0 }, visiblePre(told.text)));
-    if (told.cut) data.append(h("p", { className: "wf-hint" }, `cut: the first 64 KB of ${bytes(told.size)}`));
-    const tree = h("ol", { className: "wf-tree" }, ...told.trace.map((line) => branch(line, told.seq)));
-    const story = h("div", { className: "wf-half" }, h("h4", {}, "Trace"));
-    if (told.lost) story.append(h("p", { className: "wf-hint" }, `What led here, row ${count(told.lost)}, was dropped from the log.`));
-    story.append(tree);
-    if (told.trace.length < told.of) story.append(h("p", { className: "wf-hint" }, `${count(told.trace.length)} of ${count(told.of)} rows: flow.log.trace(${told.trace[0][0]}) has all of them`));
-    const focused = detail.contains(active());
-    detail.replaceChildren(head([chip(told.kind), h("strong", {}, plain(place)), ...pieces]), h("div", { className: "wf-halves" }, data, story));
-    detail.hidden = false;
-    if (focused) detail.querySelector('[aria-current="true"]')?.focus();
-    bus.trace({ seq: told.seq, steps: told.trace.map((line) => [line[4], line[5], line[6]]) });
-  }
-
-  function branch([seq, depth, since, after, kind, node, port, who, data, error], current) {
-    const place = placed(node, port);
-    const button = h("button", { type: "button", className: "wf-branch", "aria-current": String(seq === current), onclick: () => open(seq),
-      title: `row ${seq}, ${span(since)} since the first`, style: `padding-left: ${6 + depth * 16}px` },
-      chip(kind), h("span", { className: "wf-place" }, plain(place)),
-      h("span", { className: error ? "wf-gist wf-mistake" : "wf-gist" }, plain(error || data)),
-      h("span", { className: "wf-after" }, depth || after ? `+${span(after)}` : ""));
-    return h("li", {}, button);
-  }
-
-  function span(milliseconds) {
-    if (milliseconds < 0.95) return `${Math.round(milliseconds * 1000)} µs`;
-    if (milliseconds < 1000) return `${milliseconds.toFixed(milliseconds < 10 ? 1 : 0)} ms`;
-    return `${(milliseconds / 1000).toFixed(milliseconds < 10000 ? 2 : 1)} s`;
-  }
-
-  // Lines stay lines; what else hides or draws over its neighbours becomes its escape.
-  function visiblePre(text) {
-    return text.split("\n").map(plain).join("\n");
   }
 
   // ---- the bus
@@ -480,9 +408,4 @@ export function logPart(bus, root) {
     window.removeEventListener("pointerup", released);
     window.removeEventListener("pointercancel", released);
   };
-}
-
-// Node and port as the user writes them; what belongs to no node has only a port.
-function placed(node, port) {
-  return [node, port].filter(Boolean).join(".");
 }
