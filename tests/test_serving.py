@@ -9,12 +9,12 @@ from wsflow.serving import served_by
 
 async def test_a_client_in_memory_starts_the_flow_and_stop_ends_it(flow: Flow) -> None:
     flow.websocket("/")
-    assert not flow.running
+    seen = [flow.running]
     client = await flow.client("/")
-    assert flow.running
+    seen.append(flow.running)
     assert flow.server is None
     await flow.stop()
-    assert not flow.running
+    assert [*seen, flow.running] == [False, True, False]
     assert client.closed == (1001, "flow stopped")
 
 
