@@ -65,7 +65,7 @@ async def timed(clock: ManualClock) -> AsyncIterator[Flow]:
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser() -> AsyncIterator[Browser]:
     """A Chromium for all tests of a worker that need one, in a loop that lasts as long."""
-    from tests.panelpage import chromium  # and with it playwright, which only they need
+    from tests.browser.panel_page import chromium  # and with it playwright, which only they need
 
     async with chromium() as running:
         yield running

@@ -406,10 +406,10 @@ document.title = "whiteboard, done";
 
 
 async def capture_whiteboard(server: Server) -> dict[str, Any]:
-    from tests import browser  # and with it playwright, which only this needs
+    from tests.browser import har  # and with it playwright, which only this needs
 
     url = server.url.replace("ws://", "http://") + "/"
-    return await browser.visit(url, "document.title == 'whiteboard, done'")
+    return await har.visit(url, "document.title == 'whiteboard, done'")
 
 
 # ---- all of them

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tests.fuzz import CORPUS, stream_of
-from tests.fuzzing import LIMIT, compare
-from tests.raw import BINARY, CLOSE, CONT, PING, PONG, TEXT, close, frame, text
+from tests.fuzz.__main__ import CORPUS, stream_of
+from tests.fuzz.judge import LIMIT, compare
+from tests.peers.raw import BINARY, CLOSE, CONT, PING, PONG, TEXT, close, frame, text
 
 lengths = st.sampled_from([0, 1, 125, 126, 127, LIMIT - 1, LIMIT, LIMIT + 1])
 payloads = (

@@ -17,9 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.beats import Beats
-from tests.footprint import forget_peak, memory, peak
-from tests.raw import (
+from tests.peers.raw import (
     BINARY,
     CONT,
     TEXT,
@@ -32,6 +30,8 @@ from tests.raw import (
     request,
     text,
 )
+from tests.process.beats import Beats
+from tests.process.memory import forget_peak, memory, peak
 from wsflow import Context, Flow
 from wsflow.log import session_log as observer
 from wsflow.wire.server import Server

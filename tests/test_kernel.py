@@ -13,7 +13,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus
 
-from tests.kernel import VERSIONS, Cell, CellError, Kernel
+from tests.jupyter.kernel import VERSIONS, Cell, CellError, Kernel
 
 pytestmark = [pytest.mark.kernel, pytest.mark.timeout(120)]
 

@@ -18,8 +18,7 @@ import httpx
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 
-from tests.beats import Beats
-from tests.raw import (
+from tests.peers.raw import (
     CLOSE,
     TEXT,
     Raw,
@@ -31,6 +30,7 @@ from tests.raw import (
     request,
     text,
 )
+from tests.process.beats import Beats
 from wsflow import Context, Flow, ManualClock, PathError, ReplyError, Row, UnsafeBindError
 from wsflow.graph.nodes.connections import Connections
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.recorded import EVIL, STORY, header, made, opened, row
+from tests.recorded.by_hand import EVIL, STORY, header, made, opened, row
 from wsflow.errors import MissingPackageError, RecordingError
 from wsflow.recording import Recording
 

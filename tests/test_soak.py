@@ -15,11 +15,11 @@ from typing import Any, cast
 import pytest
 
 from tests.bench.load import upgraded
-from tests.crowding import Crowded, crowded, more_descriptors
-from tests.footprint import memory
-from tests.fuzzing import Wire
+from tests.fuzz.judge import Wire
 from tests.needs import missing
-from tests.raw import BINARY, PING, TEXT, Raw, close, eventually, frame, handshake, text
+from tests.peers.raw import BINARY, PING, TEXT, Raw, close, eventually, frame, handshake, text
+from tests.process.crowd import Crowded, crowded, more_descriptors
+from tests.process.memory import memory
 from wsflow import Context, Flow
 from wsflow.base.interfaces import Request
 from wsflow.wire.connection import Batch, Connection

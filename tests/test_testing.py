@@ -17,7 +17,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 import wsflow.testing
-from tests.raw import eventually
+from tests.peers.raw import eventually
 from wsflow import Context, Flow, RefusedError, WsflowError
 from wsflow.testing import Serve, assert_replies, connect, connect_sync
 

@@ -9,7 +9,7 @@ from types import TracebackType
 import pytest
 import pytest_asyncio
 
-from tests.kernel import Cell, Kernel
+from tests.jupyter.kernel import Cell, Kernel
 from wsflow import Flow, WiringError
 from wsflow.tracebacks import OURS, is_ours, theirs, told
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import anyio
 
-from tests.turns import turns
+from tests.process.turns import turns
 from wsflow.base.wake import Wakeup, threadsafe_wakeup
 
 

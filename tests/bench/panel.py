@@ -19,8 +19,8 @@ from pathlib import Path
 from statistics import median
 
 from tests.bench.load import FIN_TEXT, READ_SIZE, BenchError, frame, upgraded
-from tests.kernel import Kernel, Version
-from tests.kernelpage import KernelPage, comm_of
+from tests.jupyter.kernel import Kernel, Version
+from tests.jupyter.kernel_page import KernelPage, comm_of
 
 CLIENTS = 20
 TICK = 0.02

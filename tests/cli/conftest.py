@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.command import ECHO
+from tests.process.command import ECHO
 
 
 @pytest.fixture

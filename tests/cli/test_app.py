@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.command import ECHO, Running, ask, write
+from tests.process.command import ECHO, Running, ask, write
 from wsflow.cli import app
 from wsflow.cli import main as cli
 

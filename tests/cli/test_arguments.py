@@ -7,7 +7,7 @@ import textwrap
 
 import pytest
 
-from tests.command import ask
+from tests.process.command import ask
 from wsflow.cli import arguments
 
 

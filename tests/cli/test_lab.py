@@ -22,7 +22,7 @@ from typing import Any, Self
 
 import pytest
 
-from tests.command import WSFLOW, is_free
+from tests.process.command import WSFLOW, is_free
 from wsflow.cli import arguments, lab
 from wsflow.cli import main as cli
 from wsflow.cli.terminal import CommandError

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import wsflow
-from tests.command import ask
+from tests.process.command import ask
 
 
 def test_the_version_of_command_and_module() -> None:

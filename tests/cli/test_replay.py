@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from tests.chatting import Chat, record_chat
-from tests.command import WSFLOW, colourless, write
+from tests.peers.chat import Chat, record_chat
+from tests.process.command import WSFLOW, colourless, write
 from wsflow.cli import main as cli
 from wsflow.cli.replay import ANSWER_LENGTH, _bracket, marked, show
 from wsflow.compare.answer import Answer, Pair, Tally

@@ -17,7 +17,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 import wsflow
-from tests.command import Running, ask, colourless, is_free, write
+from tests.process.command import Running, ask, colourless, is_free, write
 from wsflow.recording import Recording
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.turns import turns
+from tests.process.turns import turns
 from wsflow import Client, Context, Flow, WsflowError
 from wsflow.graph.freeze import Freeze
 

@@ -6,7 +6,7 @@ import anyio
 import anyio.lowlevel
 
 from tests.graph.conftest import errors
-from tests.turns import turns
+from tests.process.turns import turns
 from wsflow import Context, Flow
 
 # ---- the order of things

@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from tests.graph.conftest import later, shouting, started
-from tests.turns import turns
+from tests.process.turns import turns
 from wsflow import (
     Context,
     Flow,

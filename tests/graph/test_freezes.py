@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.graph.conftest import later, started
-from tests.turns import turns
+from tests.process.turns import turns
 from wsflow import (
     Flow,
     SessionClosedError,

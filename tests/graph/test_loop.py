@@ -12,7 +12,7 @@ import anyio
 import pytest
 
 import wsflow.graph.loop
-from tests.turns import turns
+from tests.process.turns import turns
 from wsflow import Flow, NotRunningError
 from wsflow.graph.loop import LoopOwner
 

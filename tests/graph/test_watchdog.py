@@ -18,7 +18,7 @@ import anyio.lowlevel
 import pytest
 
 import wsflow.graph.watchdog
-from tests.kernel import Kernel
+from tests.jupyter.kernel import Kernel
 from wsflow import Flow, ManualClock, NotRunningError
 from wsflow.graph.watchdog import Blocked, Watch, Watchdog, located, written
 from wsflow.replay.virtual_time import VirtualClock, VirtualLoop

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.recorded import STORY, header, made
+from tests.recorded.by_hand import STORY, header, made
 from wsflow.recording import Damage, Info, Recording
 
 

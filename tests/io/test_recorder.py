@@ -21,8 +21,8 @@ from websockets.asyncio.client import connect
 from websockets.typing import Subprotocol
 
 from tests.needs import missing
-from tests.raw import eventually, open_files
-from tests.recorded import in_order, read
+from tests.peers.raw import eventually, open_files
+from tests.recorded.by_hand import in_order, read
 from wsflow import Context, Flow
 from wsflow.base.secrets import REDACTED
 from wsflow.base.snapshot import snapshot

@@ -17,7 +17,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from tests.recorded import in_order, read
+from tests.recorded.by_hand import in_order, read
 from wsflow.recording import Recording
 
 ROOT = Path(__file__).parents[2]

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.recorded import DTYPES, EVIL, STORY, header, made
+from tests.recorded.by_hand import DTYPES, EVIL, STORY, header, made
 from wsflow import Flow
 from wsflow.io.folder import create
 from wsflow.io.format import FORMAT, write_object

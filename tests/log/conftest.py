@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.logged import know, put
+from tests.log.logged import know, put
 from wsflow import ManualClock
 from wsflow.log.log import Log
 from wsflow.log.store import Store

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.logged import EVIL, know, put
+from tests.log.logged import EVIL, know, put
 from wsflow import Flow
 from wsflow.log.log import Log
 from wsflow.log.store import Store

@@ -8,8 +8,8 @@ import anyio
 import numpy as np
 import pytest
 
-from tests.logged import EVIL, know, put
-from tests.turns import turns
+from tests.log.logged import EVIL, know, put
+from tests.process.turns import turns
 from wsflow import Context, Flow, ReceiveTimeoutError, Row, WsflowError
 from wsflow.log.log import Log
 from wsflow.log.store import Store

@@ -9,7 +9,7 @@ import pytest
 from matplotlib.colors import to_hex
 
 import wsflow.log.plot
-from tests.kernel import Kernel
+from tests.jupyter.kernel import Kernel
 from tests.log.test_metrics import Told
 from wsflow import Flow, WsflowError
 from wsflow.errors import MissingPackageError

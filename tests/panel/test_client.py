@@ -13,7 +13,7 @@ import pytest_asyncio
 import trustme
 from playwright.async_api import Browser, Locator, Page, expect
 
-from tests.panelpage import in_browser, shown
+from tests.browser.panel_page import in_browser, shown
 from wsflow import Flow, RefusedError, WsflowError
 from wsflow.graph.triggers.websocket import WebSocketTrigger
 from wsflow.panel.client import MAX_AHEAD, MAX_CLIENTS, MAX_MESSAGES, MAX_QUEUE, ClientPart

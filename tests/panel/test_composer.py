@@ -11,7 +11,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, Locator, Page, expect
 from websockets.asyncio.client import connect
 
-from tests.panelpage import in_browser, shown
+from tests.browser.panel_page import in_browser, shown
 from wsflow import Client, Flow, ReceiveTimeoutError, ReplyError, WsflowError
 from wsflow.graph.triggers.websocket import WebSocketTrigger
 from wsflow.panel.composer import MAX_HISTORY, ComposerPart, History

@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Locator, Page, expect
 
-from tests.panelpage import in_browser, shown
+from tests.browser.panel_page import in_browser, shown
 from wsflow import Flow
 from wsflow.graph.triggers.websocket import WebSocketTrigger
 from wsflow.host import FlowHost

@@ -27,9 +27,9 @@ import pytest
 from playwright.async_api import Locator, Page, Route, expect
 from websockets.asyncio.client import ClientConnection, connect
 
-from tests.lab import end, isolated
+from tests.browser.panel_page import chromium
+from tests.jupyter.lab import end, isolated
 from tests.needs import missing
-from tests.panelpage import chromium
 
 pytestmark = [pytest.mark.kernel, pytest.mark.slow, pytest.mark.timeout(300)]
 

@@ -8,7 +8,7 @@ from typing import Any
 import anyio
 from playwright.async_api import Browser, expect
 
-from tests.panelpage import in_browser, shown
+from tests.browser.panel_page import in_browser, shown
 from wsflow import Flow
 from wsflow.panel.freezer import FreezerPart
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from tests.turns import turns
+from tests.process.turns import turns
 from wsflow import Flow, WsflowError
 from wsflow.panel import freezes
 from wsflow.panel.freezer import FreezerPart

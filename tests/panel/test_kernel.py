@@ -8,8 +8,8 @@ import pytest
 from websockets.asyncio.client import connect
 
 from tests.bench import panel
-from tests.kernel import VERSIONS, Kernel
-from tests.kernelpage import KernelPage, comm_of
+from tests.jupyter.kernel import VERSIONS, Kernel
+from tests.jupyter.kernel_page import KernelPage, comm_of
 
 pytestmark = [pytest.mark.kernel, pytest.mark.timeout(120)]
 

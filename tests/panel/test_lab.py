@@ -1,6 +1,6 @@
 """The panel end to end: a real JupyterLab, a real Chromium, real kernels, real clients.
 
-`python -m tests.screenshots` makes pictures of it for people to look at.
+`python -m tests.jupyter.screenshots` makes pictures of it for people to look at.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from playwright.async_api import Locator, expect
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus
 
-from tests.kernel import Version
-from tests.lab import Desk, Notebook, desk
+from tests.jupyter.kernel import Version
+from tests.jupyter.lab import Desk, Notebook, desk
 
 pytestmark = [
     pytest.mark.kernel,

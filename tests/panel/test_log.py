@@ -11,8 +11,8 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Locator, Page, expect
 
+from tests.browser.panel_page import in_browser, shown, top
 from tests.panel.rows import EVIL, seqs, tell
-from tests.panelpage import in_browser, shown, top
 from wsflow import Flow, WsflowError
 from wsflow.panel import log
 from wsflow.panel.log import BURST_ROWS, FILTERED_ROWS, MAX_ROWS, LogPart

@@ -12,8 +12,8 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Locator, Page, expect
 
+from tests.browser.panel_page import in_browser, shown, top
 from tests.panel.wire import EVIL, Wire
-from tests.panelpage import in_browser, shown, top
 from wsflow import Client, Flow, WsflowError
 from wsflow.panel import page as pages
 from wsflow.panel.part import News, Part

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.panel.viewer import Viewer, changed, chosen, polled, shouting, talk, threads
-from tests.playing import Script, tell
+from tests.recorded.playing import Script, tell
 from wsflow import Flow, RecordingError, WsflowError
 from wsflow.panel import playback
 

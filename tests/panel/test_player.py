@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser, expect
 
+from tests.browser.panel_page import in_browser, shown
 from tests.panel.viewer import changed, shouting
-from tests.panelpage import in_browser, shown
-from tests.playing import Script, tell
+from tests.recorded.playing import Script, tell
 from wsflow import Flow
 
 EVIL = "<img src=x onerror=alert(1)>"

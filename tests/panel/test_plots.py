@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, expect
 
+from tests.browser.panel_page import in_browser, shown
 from tests.panel.rows import SECOND, START, Told
-from tests.panelpage import in_browser, shown
-from tests.playing import tell
+from tests.recorded.playing import tell
 from wsflow import Flow
 from wsflow.panel.plots import PlotsPart
 from wsflow.panel.rates import KEPT_SECONDS

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.panel.viewer import Viewer, polled, talk, threads
-from tests.playing import Script
+from tests.recorded.playing import Script
 from wsflow import Flow, RecordingError
 from wsflow.panel import recordings
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from playwright.async_api import Browser, expect
 
+from tests.browser.panel_page import in_browser, shown
 from tests.panel.wire import Wire, connected
-from tests.panelpage import in_browser, shown
-from tests.playing import hear, open_client
+from tests.recorded.playing import hear, open_client
 from wsflow import Flow
 
 

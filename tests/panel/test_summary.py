@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.playing import Script
+from tests.recorded.playing import Script
 from wsflow.panel.summary import BINS, MAX_LINES, Summary
 
 

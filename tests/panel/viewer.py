@@ -9,7 +9,7 @@ from typing import Any
 
 import anyio
 
-from tests.playing import tell
+from tests.recorded.playing import tell
 from wsflow import Flow
 from wsflow.panel.player import PlayerPart
 

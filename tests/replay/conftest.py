@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.chatting import record_chat
-from tests.playing import (
+from tests.peers.chat import record_chat
+from tests.recorded.playing import (
     Script,
 )
-from tests.visits import Visits
+from tests.replay.visits import Visits
 from wsflow import Context, Flow, Recording
 from wsflow.types import MessageEvent
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.sandboxed import BEGAN, facts, played, rooms
+from tests.replay.sandboxed import BEGAN, facts, played, rooms
 from wsflow import Flow
 from wsflow.log.log import Log
 from wsflow.replay.sandbox import Sandbox

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from tests.replay.visits import Visits, echo
 from tests.samples import FOLDER, chat
-from tests.visits import Visits, echo
 from wsflow import Flow, Recording, ReplayError
 from wsflow.replay.crowd import ghosts
 from wsflow.replay.crowd_report import CrowdReport

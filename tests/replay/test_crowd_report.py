@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.visits import Visits
+from tests.replay.visits import Visits
 from wsflow import Flow
 from wsflow.replay.crowd import ghosts
 from wsflow.replay.crowd_report import CrowdReport, Ghost, Visit

@@ -10,8 +10,8 @@ import anyio.to_thread
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
+from tests.replay.visits import Visits, echo
 from tests.samples import FOLDER, chat, countdown
-from tests.visits import Visits, echo
 from wsflow import Context, Flow, Recording
 from wsflow.replay.crowd import ghosts
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.playing import (
+from tests.recorded.playing import (
     hear,
     open_client,
     record,

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from websockets.sync.server import ServerConnection
 
-from tests.chatting import Chat, differences, played, serving
-from tests.command import ask
-from tests.node import finds
+from tests.peers.chat import Chat, differences, played, serving
+from tests.peers.node import finds
+from tests.process.command import ask
 from wsflow import Flow
 from wsflow.compare.rules import Rules
 from wsflow.demo import chat_flow

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from websockets.sync.server import ServerConnection
 
-from tests.chatting import differences, played, serving
+from tests.peers.chat import differences, played, serving
 from wsflow import Flow
 from wsflow.graph.context import Context
 from wsflow.recording import Recording

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.playing import (
+from tests.recorded.playing import (
     Script,
     assert_same,
     record,

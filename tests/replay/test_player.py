@@ -12,7 +12,7 @@ import anyio
 import anyio.to_thread
 import pytest
 
-from tests.playing import (
+from tests.recorded.playing import (
     EVERY_SPEED,
     Script,
     Talk,

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.sandboxed import BEGAN, facts, played, rooms
+from tests.replay.sandboxed import BEGAN, facts, played, rooms
 from wsflow import Context, Flow
 from wsflow.compare.answer import EARLIER, NOBODY, HttpAnswer
 from wsflow.errors import ReplayError

@@ -10,8 +10,8 @@ import httpx
 import pytest
 from jsonschema import Draft7Validator
 
-from tests.node import finds
-from tests.playing import recording_in_memory
+from tests.peers.node import finds
+from tests.recorded.playing import recording_in_memory
 from wsflow import Context, Flow
 
 OFFICIAL = Path(__file__).parents[1] / "data" / "asyncapi-3.0.0.json.gz"

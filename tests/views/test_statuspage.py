@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
-from tests.panelpage import in_browser
+from tests.browser.panel_page import in_browser
 from wsflow import Context, Flow, Server
 
 pytestmark = in_browser

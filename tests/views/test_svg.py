@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.playing import tell
+from tests.recorded.playing import tell
 from wsflow import Flow
 from wsflow.views import layout, svg
 from wsflow.views.svg import MAX_NODES, TITLE_LENGTH, Drawing

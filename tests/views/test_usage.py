@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-from tests.playing import recording_in_memory
+from tests.recorded.playing import recording_in_memory
 from wsflow import Flow, Recording
 from wsflow.views.usage import Sorting, Usage, usage
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.echoing import Echo
+from tests.wire.echoing import Echo
 from wsflow import Context, Flow
 from wsflow.wire import connection
 

@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from tests.beats import Beats
-from tests.raw import Raw, close, descriptors, eventually, handshake, text
+from tests.peers.raw import Raw, close, descriptors, eventually, handshake, text
+from tests.process.beats import Beats
 from wsflow import Context, Flow
 from wsflow.wire import acceptor
 from wsflow.wire.acceptor import Acceptor

@@ -15,8 +15,8 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Origin, Subprotocol
 
-from tests.raw import Raw, handshake, request
-from tests.turns import turns
+from tests.peers.raw import Raw, handshake, request
+from tests.process.turns import turns
 from wsflow import Context, Flow
 from wsflow.base import interfaces
 from wsflow.wire.asgi import SEND_AHEAD, AsgiApp, Message, Receive, Send

@@ -18,8 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from websockets.asyncio.client import connect
 
-from tests.echoing import LIMIT, Echo
-from tests.raw import (
+from tests.peers.raw import (
     BINARY,
     CLOSE,
     PING,
@@ -36,6 +35,7 @@ from tests.raw import (
     masked,
     text,
 )
+from tests.wire.echoing import LIMIT, Echo
 from wsflow import Context, Flow, ManualClock, Row
 from wsflow.wire import connection
 from wsflow.wire.connection import CROWD

@@ -15,8 +15,20 @@ from hypothesis import strategies as st
 from websockets.asyncio.client import connect
 from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 
-from tests.footprint import forget_peak, memory, peak
-from tests.raw import BINARY, CONT, PING, PONG, TEXT, Frame, Raw, close, frame, handshake, text
+from tests.peers.raw import (
+    BINARY,
+    CONT,
+    PING,
+    PONG,
+    TEXT,
+    Frame,
+    Raw,
+    close,
+    frame,
+    handshake,
+    text,
+)
+from tests.process.memory import forget_peak, memory, peak
 from wsflow import Context, Flow
 from wsflow.wire import deflate
 from wsflow.wire.deflate import negotiate

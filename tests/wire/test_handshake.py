@@ -3,8 +3,8 @@
 import h11
 import pytest
 
-from tests.echoing import Echo
-from tests.raw import Raw, handshake, request, text
+from tests.peers.raw import Raw, handshake, request, text
+from tests.wire.echoing import Echo
 from wsflow.base.interfaces import Refusal
 from wsflow.wire.handshake import key_of, request_of, switching, whole_handshake
 

@@ -24,8 +24,7 @@ import trustme
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from tests.beats import Beats
-from tests.raw import (
+from tests.peers.raw import (
     BINARY,
     PING,
     Raw,
@@ -37,6 +36,7 @@ from tests.raw import (
     request,
     text,
 )
+from tests.process.beats import Beats
 from wsflow import Context, Flow, Row, ServeError, Server
 from wsflow.wire import listener
 

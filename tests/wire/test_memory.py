@@ -6,7 +6,7 @@ from typing import Any
 import anyio
 import pytest
 
-from tests.turns import turns
+from tests.process.turns import turns
 from wsflow import (
     Client,
     Context,

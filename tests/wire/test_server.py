@@ -24,8 +24,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect as connect_in_thread
 
-from tests.beats import Beats
-from tests.raw import (
+from tests.peers.raw import (
     BINARY,
     Raw,
     close,
@@ -37,6 +36,7 @@ from tests.raw import (
     request,
     text,
 )
+from tests.process.beats import Beats
 from wsflow import (
     Context,
     Flow,

@@ -3,7 +3,7 @@
 import anyio
 import pytest
 
-from tests.turns import turns
+from tests.process.turns import turns
 from wsflow import Flow, WsflowError
 
 

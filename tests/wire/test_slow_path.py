@@ -10,9 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.beats import Beats
-from tests.echoing import LIMIT, Echo
-from tests.raw import (
+from tests.peers.raw import (
     BINARY,
     CLOSE,
     CONT,
@@ -26,6 +24,8 @@ from tests.raw import (
     frame,
     text,
 )
+from tests.process.beats import Beats
+from tests.wire.echoing import LIMIT, Echo
 from wsflow import Context, Flow
 from wsflow.wire import connection
 

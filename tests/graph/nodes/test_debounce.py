@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.playing import Script
-from tests.turns import turns
+from tests.process.turns import turns
+from tests.recorded.playing import Script
 from wsflow import Context, Flow, HandlerError, ManualClock, WiringError
 from wsflow.graph.nodes.debounce import Debounce
 

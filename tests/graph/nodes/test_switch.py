@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.playing import recording_in_memory
+from tests.recorded.playing import recording_in_memory
 from wsflow import Context, Flow, WiringError
 from wsflow.graph.nodes.switch import Switch
 

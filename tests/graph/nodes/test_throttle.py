@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.playing import recording_in_memory, tell
+from tests.recorded.playing import recording_in_memory, tell
 from wsflow import Context, Flow, ManualClock, WiringError
 from wsflow.graph.nodes.throttle import Throttle
 

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.turns import turns
+from tests.process.turns import turns
 from wsflow import Context, Flow, ManualClock, Server
 from wsflow.base import urls
 

@@ -8,8 +8,8 @@ from typing import Any
 import anyio.to_thread
 import pytest
 
-from tests.playing import recording_in_memory
-from tests.turns import turns
+from tests.process.turns import turns
+from tests.recorded.playing import recording_in_memory
 from wsflow import Context, Flow, NotRunningError, Recording, WiringError
 from wsflow.replay.live import replay_to
 from wsflow.replay.player import BY_ITSELF

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.playing import Script, recording_in_memory
-from tests.turns import turns
+from tests.process.turns import turns
+from tests.recorded.playing import Script, recording_in_memory
 from wsflow import Context, Flow, ManualClock, Recording, WiringError
 from wsflow.errors import HandlerError
 

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from tests.footprint import memory
-from tests.raw import open_files
+from tests.peers.raw import open_files
+from tests.process.memory import memory
 
 
 class Holding(NamedTuple):
@@ -43,7 +43,7 @@ class Crowded:
 @contextmanager
 def crowded(**options: Any) -> Iterator[Crowded]:
     """Run an echo; what it complains of is an error here."""
-    command = [sys.executable, "-m", "tests.crowding", json.dumps(options)]
+    command = [sys.executable, "-m", "tests.process.crowd", json.dumps(options)]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:

@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from tests.kernel import ROOT
+from tests.jupyter.kernel import ROOT
 from tests.needs import missing, node
 
 QUIET = ("--silent", "--no-audit", "--no-fund")

@@ -1,9 +1,9 @@
 """The fuzzer: `python -m tests.fuzz [SECONDS] [FOLDER]`, from the root of the repository.
 
-Looks for bytes on which a connection and its judge (`fuzzing.py`) differ, or that raise. Guided by
+Looks for bytes on which a connection and its judge (`judge.py`) differ, or that raise. Guided by
 coverage: atheris (`pip install atheris`), which has no wheel for every Python. What it found worth
-keeping it writes to FOLDER (tests/corpus), a byte of which says how the stream is cut; every file
-there is played again by the tests.
+keeping it writes to FOLDER (`corpus` beside this file), a byte of which says how the stream is cut;
+every file there is played again by the tests.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ async def main(arguments: list[str]) -> None:
     import atheris
 
     with atheris.instrument_imports(include=["wsflow.wire.connection", "wsflow.wire.deflate"]):
-        from tests.fuzzing import compare
+        from tests.fuzz.judge import compare
 
     def once(data: bytes) -> None:
         stream, pieces, deflate = stream_of(data)

@@ -24,8 +24,8 @@ from urllib.parse import urlsplit
 
 from playwright.async_api import BrowserContext, Dialog, Locator, Page, async_playwright
 
-from tests.browser import FLAGS
-from tests.kernel import ROOT, Version, package
+from tests.browser.har import FLAGS
+from tests.jupyter.kernel import ROOT, Version, package
 from tests.needs import chromium
 
 Json = dict[str, Any]

@@ -28,7 +28,7 @@ from tests.needs import missing
 Version = Literal["6.31.0", "7.1.0", "newest"]
 VERSIONS: tuple[Version, ...] = get_args(Version)
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 OUTPUTS = {"stream", "execute_result", "display_data", "update_display_data", "error"}
 SPEC = "under-test"
 LISTENING = """[connection.laddr.port

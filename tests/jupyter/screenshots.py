@@ -1,7 +1,7 @@
-"""Pictures of wsflow in JupyterLab, for people to look at: `python -m tests.screenshots FOLDER`.
+"""Pictures of wsflow in JupyterLab: `python -m tests.jupyter.screenshots FOLDER`.
 
-Every tab of the panel, light and dark, at about 800 and 1600 pixels, and those that stand in the
-README: the panel and the first notebook.
+For people to look at: every tab of the panel, light and dark, at about 800 and 1600 pixels, and
+those that stand in the README, of the panel and of the first notebook.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from pathlib import Path
 from playwright.async_api import FloatRect, Locator
 from websockets.asyncio.client import ClientConnection, connect
 
-from tests.kernel import ROOT
-from tests.lab import CURRENT, Desk, Notebook, desk
+from tests.jupyter.kernel import ROOT
+from tests.jupyter.lab import CURRENT, Desk, Notebook, desk
 
 WIDTHS = {"narrow": 1232, "wide": 2032}
 """Of the window; Lab leaves some 430 pixels less for what a cell shows."""
@@ -157,7 +157,9 @@ async def take(folder: Path, widths: Iterable[str]) -> None:
 
 def main() -> None:
     """Take them all into a folder."""
-    parser = argparse.ArgumentParser(prog="python -m tests.screenshots", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.jupyter.screenshots", description=__doc__
+    )
     parser.add_argument("folder", type=Path)
     parser.add_argument("--readme", action="store_true", help="only those for the README")
     options = parser.parse_args()

@@ -135,7 +135,7 @@ class Capture:
             "title": title or url,
             "pageTimings": {"onContentLoad": -1, "onLoad": -1},
         }
-        creator = {"name": "wsflow tests/browser.py, Chromium", "version": self._version}
+        creator = {"name": "wsflow tests/browser/har.py, Chromium", "version": self._version}
         return {"log": {"version": "1.2", "creator": creator, "pages": [page], "entries": entries}}
 
 

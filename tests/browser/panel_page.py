@@ -17,7 +17,7 @@ import pytest
 from playwright.async_api import Browser, Locator, Page, async_playwright
 
 from tests import needs
-from tests.browser import FLAGS
+from tests.browser.har import FLAGS
 from wsflow import Flow
 from wsflow.panel import bundle
 from wsflow.panel.widget import Panel

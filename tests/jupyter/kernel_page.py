@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from tests.kernel import Cell, Kernel
+from tests.jupyter.kernel import Cell, Kernel
 
 Json = Mapping[str, Any]
 

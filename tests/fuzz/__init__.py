@@ -1,0 +1,1 @@
+"""Bytes that nobody would send, ours and another parser side by side."""

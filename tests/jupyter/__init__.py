@@ -1,0 +1,1 @@
+"""Kernels and JupyterLab, real ones, driven as a person would."""

@@ -1,0 +1,1 @@
+"""The other end of a connection, of another make than wsflow."""

@@ -1,0 +1,1 @@
+"""Recordings to read and to replay: of flows that were played, and written by hand."""
