@@ -1,4 +1,4 @@
-"""A wakeup wakes all who wait at that moment; a waker wakes from any thread."""
+"""A wakeup wakes all who wait at that moment; one of them from any thread."""
 
 import asyncio
 from typing import Any

@@ -275,7 +275,7 @@ def talk(stage: Flow) -> Flow:
     return stage
 
 
-def guest(page: Page, name: str = "alice") -> Locator:
+def card(page: Page, name: str = "alice") -> Locator:
     return page.get_by_role("region", name=f"Client {name}")
 
 
@@ -283,14 +283,14 @@ def button(inside: Page | Locator, name: str) -> Locator:
     return inside.get_by_role("button", name=name, exact=True)
 
 
-def lines(guest: Locator) -> Locator:
-    return guest.get_by_role("log").locator("li:not(.wf-empty)")
+def lines(card: Locator) -> Locator:
+    return card.get_by_role("log").locator("li:not(.wf-empty)")
 
 
-async def says(guest: Locator, text: str, kind: str = "text") -> None:
-    await guest.get_by_label("What the message is").select_option(kind)
-    await guest.get_by_role("textbox", name="Message of").fill(text)
-    await guest.get_by_role("textbox", name="Message of").press("Enter")
+async def says(card: Locator, text: str, kind: str = "text") -> None:
+    await card.get_by_label("What the message is").select_option(kind)
+    await card.get_by_role("textbox", name="Message of").fill(text)
+    await card.get_by_role("textbox", name="Message of").press("Enter")
 
 
 @contextlib.asynccontextmanager
@@ -349,7 +349,7 @@ async def test_a_page_on_this_machine_goes_straight_to_the_port(
     browser: Browser, talk: Flow, lab: str
 ) -> None:
     async with talk.serving(), shown(browser, talk, "client", at=lab) as (page, _):
-        alice = guest(page)
+        alice = card(page)
         await alice.get_by_label("room").fill("red room/ü")
         await button(alice, "Connect").click()
         await expect(alice.get_by_role("status").first).to_have_text("direct")
@@ -378,8 +378,8 @@ async def test_the_token_is_brought_along(
     browser: Browser, talk: Flow, token: str, lab: str
 ) -> None:
     async with talk.serving(token=token), shown(browser, talk, "client", at=lab) as (page, _):
-        await button(guest(page), "Connect").click()
-        await expect(guest(page).get_by_role("status").first).to_have_text("direct")
+        await button(card(page), "Connect").click()
+        await expect(card(page).get_by_role("status").first).to_have_text("direct")
         assert len(talk.sessions) == 1
 
 
@@ -389,20 +389,20 @@ async def test_a_client_is_told_at_once_where_a_server_is_that_moved(
 ) -> None:
     async with shown(browser, talk, "client", at=lab) as (page, _):
         await expect(page.get_by_text("The flow does not run.")).to_be_visible()
-        await button(guest(page), "Connect").click()
-        await expect(guest(page)).to_contain_text("Run  await flow.serve()  in a cell.")
+        await button(card(page), "Connect").click()
+        await expect(card(page)).to_contain_text("Run  await flow.serve()  in a cell.")
         first = await talk.serve()
         await expect(page.locator(".wf-client > .wf-tools")).to_contain_text(first.url)
-        await button(guest(page), "Connect").click()
-        await expect(button(guest(page), "Disconnect")).to_be_visible()
+        await button(card(page), "Connect").click()
+        await expect(button(card(page), "Disconnect")).to_be_visible()
         await first.stop()
-        await expect(lines(guest(page)).last).to_contain_text("closed: 1001 server stopped")
+        await expect(lines(card(page)).last).to_contain_text("closed: 1001 server stopped")
         second = await talk.serve()
         assert second.port != first.port
         await expect(page.locator(".wf-client > .wf-tools")).to_contain_text(second.url)
-        await button(guest(page), "Connect").click()
-        await says(guest(page), "there you are")
-        await expect(lines(guest(page)).last).to_contain_text("there you are")
+        await button(card(page), "Connect").click()
+        await says(card(page), "there you are")
+        await expect(lines(card(page)).last).to_contain_text("there you are")
 
 
 @in_browser
@@ -411,7 +411,7 @@ async def test_a_page_from_elsewhere_takes_the_channel(
 ) -> None:
     await talk.start()
     async with shown(browser, talk, "client", at=hub) as (page, _):
-        alice = guest(page)
+        alice = card(page)
         await button(alice, "Connect").click()
         await expect(alice.get_by_role("status").first).to_have_text("channel")
         (session,) = talk.sessions
@@ -442,13 +442,13 @@ async def test_several_clients_talk_side_by_side_and_leave_with_their_page(
     async with shown(browser, talk, "client") as (page, _):
         await button(page, "Add a client").click()
         for name in ("alice", "bob"):
-            await button(guest(page, name), "Connect").click()
-            await says(guest(page, name), f"I am {name}")
+            await button(card(page, name), "Connect").click()
+            await says(card(page, name), f"I am {name}")
         for name in ("alice", "bob"):
-            await expect(lines(guest(page, name))).to_have_count(3)
-            await expect(lines(guest(page, name)).last).to_contain_text(f"I am {name}")
-        await button(guest(page, "bob"), "Remove bob").click()
-        await expect(guest(page, "bob")).to_have_count(0)
+            await expect(lines(card(page, name))).to_have_count(3)
+            await expect(lines(card(page, name)).last).to_contain_text(f"I am {name}")
+        await button(card(page, "bob"), "Remove bob").click()
+        await expect(card(page, "bob")).to_have_count(0)
         await page.evaluate("window.leave()")
         with anyio.fail_after(20):
             while len(codes) < 2:
@@ -461,15 +461,15 @@ async def test_a_path_nobody_answers_is_refused_with_the_routes(
     browser: Browser, talk: Flow, lab: str
 ) -> None:
     async with talk.serving(), shown(browser, talk, "client", at=lab) as (page, _):
-        path = guest(page).get_by_role("combobox", name="Path")
+        path = card(page).get_by_role("combobox", name="Path")
         await path.fill("/nowhere")
         await path.press("Enter")
-        await expect(guest(page)).to_contain_text("refused with 404")
-        await expect(guest(page)).to_contain_text("routes: /chat/{room}")
+        await expect(card(page)).to_contain_text("refused with 404")
+        await expect(card(page)).to_contain_text("routes: /chat/{room}")
         await path.fill("/chat/{room}")
-        await guest(page).get_by_label("room").fill("")
-        await button(guest(page), "Connect").click()
-        await expect(guest(page)).to_contain_text("the path needs a value for room")
+        await card(page).get_by_label("room").fill("")
+        await button(card(page), "Connect").click()
+        await expect(card(page)).to_contain_text("the path needs a value for room")
 
 
 @in_browser
@@ -478,7 +478,7 @@ async def test_a_transcript_keeps_the_last_two_hundred_and_what_is_read_stays(
 ) -> None:
     await talk.start()
     async with shown(browser, talk, "client") as (page, _):
-        alice = guest(page)
+        alice = card(page)
         await button(alice, "Connect").click()
         await expect(button(alice, "Disconnect")).to_be_visible()
         session = talk.sessions[0]
@@ -516,7 +516,7 @@ async def test_a_page_from_elsewhere_goes_through_jupyters_proxy_where_there_is_
             " { id: 'jupyter-config-data', type: 'application/json', textContent: text }))",
             config,
         )
-        alice = guest(page)
+        alice = card(page)
         path = alice.get_by_role("combobox", name="Path")
         await path.fill("/nowhere")
         await path.press("Enter")
@@ -547,8 +547,8 @@ async def test_a_proxy_that_does_not_answer_leaves_the_channel(
             "document.body.append(Object.assign(document.createElement('script'),"
             " { id: 'jupyter-config-data', type: 'x', textContent: '{\"baseUrl\": \"/none/\"}' }))"
         )
-        await button(guest(page), "Connect").click()
-        await expect(guest(page).get_by_role("status").first).to_have_text("channel")
+        await button(card(page), "Connect").click()
+        await expect(card(page).get_by_role("status").first).to_have_text("channel")
 
 
 @in_browser
@@ -565,10 +565,10 @@ async def test_a_server_with_a_certificate_is_reached_where_the_browser_trusts_i
         talk.serving(certfile=str(cert), keyfile=str(key)),
         shown(browser, talk, "client", **options) as (page, _),
     ):
-        await button(guest(page), "Connect").click()
-        await expect(guest(page).get_by_role("status").first).to_have_text(via)
-        await says(guest(page), "hello")
-        await expect(lines(guest(page)).last).to_contain_text("hello")
+        await button(card(page), "Connect").click()
+        await expect(card(page).get_by_role("status").first).to_have_text(via)
+        await says(card(page), "hello")
+        await expect(lines(card(page)).last).to_contain_text("hello")
 
 
 @in_browser
@@ -577,7 +577,7 @@ async def test_a_page_the_kernel_forgot_says_that_its_clients_are_gone(
 ) -> None:
     await talk.start()
     async with shown(browser, talk, "client") as (page, panel):
-        alice = guest(page)
+        alice = card(page)
         await button(alice, "Connect").click()
         await expect(button(alice, "Disconnect")).to_be_visible()
         for one in list(panel._pages):
@@ -600,7 +600,7 @@ async def test_what_is_sent_while_a_tab_is_hidden_stands_there_afterwards(
 ) -> None:
     await talk.start()
     async with shown(browser, talk, "composer", "client", "log") as (page, _):
-        alice = guest(page)
+        alice = card(page)
         await page.get_by_role("tab", name="Clients").click()
         await button(alice, "Connect").click()
         await expect(button(alice, "Disconnect")).to_be_visible()

@@ -59,8 +59,8 @@ async def test_live_clients_hear_nothing_and_are_served_meanwhile(tmp_path: Path
         assert len(flow.sessions) == 1
         assert [row.session for row in flow.log.tail(1)] == [flow.sessions[0].id]
         assert set(flow.state.keys()) == set(state)
-        (guest,) = flow.sessions
-        assert (guest.messages_in, guest.messages_out, guest.dropped) == (2, 3, 0)
+        (session,) = flow.sessions
+        assert (session.messages_in, session.messages_out, session.dropped) == (2, 3, 0)
 
 
 async def test_contexts_in_a_global_dict_reach_only_their_own_world(tmp_path: Path) -> None:
@@ -101,9 +101,9 @@ async def test_contexts_in_a_global_dict_reach_only_their_own_world(tmp_path: Pa
         report = await replay
         assert report.ok, report
         assert await ask(live, "third") == ["third"]
-        (guest,) = flow.sessions
-        assert list(members) == [guest.id], "who was played has said goodbye"
-        assert guest.messages_out == 3
+        (session,) = flow.sessions
+        assert list(members) == [session.id], "who was played has said goodbye"
+        assert session.messages_out == 3
 
 
 async def test_handlers_can_not_reach_live_sessions_by_hand(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ def manager(flow: Flow) -> Connections:
     return manager
 
 
-async def guests(flow: Flow, *names: str) -> tuple[list[Client], list[str]]:
+async def joined(flow: Flow, *names: str) -> tuple[list[Client], list[str]]:
     """Connect clients and return them and their session ids."""
     clients = [await flow.client(f"/{name}") for name in names]
     return clients, [client.session.id for client in clients if client.session is not None]
@@ -35,7 +35,7 @@ async def inbox(client: Client) -> list[str | bytes]:
 
 
 async def test_sessions_come_and_go_oldest_first(flow: Flow, manager: Connections) -> None:
-    clients, ids = await guests(flow, "ann", "bob", "eve")
+    clients, ids = await joined(flow, "ann", "bob", "eve")
     assert manager.sessions == ids
     await clients[1].close()
     assert manager.sessions == [ids[0], ids[2]]
@@ -60,7 +60,7 @@ async def test_many_sessions_leave_nothing_behind(flow: Flow, manager: Connectio
 async def test_everybody_gets_a_broadcast(
     flow: Flow, manager: Connections, body: Any, data: str | bytes
 ) -> None:
-    clients, ids = await guests(flow, "ann", "bob")
+    clients, ids = await joined(flow, "ann", "bob")
     delivery = manager.broadcast(body)
     assert delivery == Delivery(tuple(ids), {})
     assert delivery
@@ -72,7 +72,7 @@ async def test_a_broadcast_to_nobody_reaches_nobody(manager: Connections) -> Non
 
 
 async def test_all_get_broadcasts_in_the_same_order(flow: Flow, manager: Connections) -> None:
-    clients, _ = await guests(flow, "ann", "bob")
+    clients, _ = await joined(flow, "ann", "bob")
     for n in range(100):
         manager.broadcast(str(n))
     for client in clients:
@@ -80,7 +80,7 @@ async def test_all_get_broadcasts_in_the_same_order(flow: Flow, manager: Connect
 
 
 async def test_some_can_be_left_out(flow: Flow, manager: Connections) -> None:
-    clients, (ann, bob, eve) = await guests(flow, "ann", "bob", "eve")
+    clients, (ann, bob, eve) = await joined(flow, "ann", "bob", "eve")
     assert manager.broadcast("1", except_=ann).reached == (bob, eve)
     assert manager.broadcast("2", except_=[ann, eve]).reached == (bob,)
     assert manager.broadcast("3", except_=["nobody"]).reached == (ann, bob, eve)
@@ -90,7 +90,7 @@ async def test_some_can_be_left_out(flow: Flow, manager: Connections) -> None:
 async def test_one_session_is_sent_to_by_id_or_as_an_object(
     flow: Flow, manager: Connections
 ) -> None:
-    (ann, bob), (ann_id, bob_id) = await guests(flow, "ann", "bob")
+    (ann, bob), (ann_id, bob_id) = await joined(flow, "ann", "bob")
     assert manager.send(ann_id, "by id").reached == (ann_id,)
     assert manager.send(flow.sessions[1], {"by": "object"}).reached == (bob_id,)
     assert await inbox(ann) == ["by id"]
@@ -101,7 +101,7 @@ async def test_one_session_is_sent_to_by_id_or_as_an_object(
 
 
 async def test_a_group_gets_what_is_for_it(flow: Flow, manager: Connections) -> None:
-    clients, (ann, bob, _) = await guests(flow, "ann", "bob", "eve")
+    clients, (ann, bob, _) = await joined(flow, "ann", "bob", "eve")
     manager.join(ann, "red")
     manager.join(flow.sessions[1], "red")
     manager.join(ann, "red")
@@ -113,7 +113,7 @@ async def test_a_group_gets_what_is_for_it(flow: Flow, manager: Connections) -> 
 
 
 async def test_a_group_exists_while_somebody_is_in_it(flow: Flow, manager: Connections) -> None:
-    (one, _), (ann, bob) = await guests(flow, "ann", "bob")
+    (one, _), (ann, bob) = await joined(flow, "ann", "bob")
     manager.join(ann, "red")
     manager.join(bob, "red")
     manager.join(ann, "blue")
@@ -137,7 +137,7 @@ async def test_a_group_can_be_joined_in_the_req_handler(flow: Flow, manager: Con
         manager.join(ev["sessionId"], ev["params"]["name"])
 
     flow.connect(flow.nodes["chat"]["req"], enter)  # type: ignore[arg-type]
-    _, (red, _) = await guests(flow, "red", "blue")
+    _, (red, _) = await joined(flow, "red", "blue")
     assert manager.groups["red"] == [red]
 
 
@@ -145,7 +145,7 @@ async def test_a_group_can_be_joined_in_the_req_handler(flow: Flow, manager: Con
 
 
 async def test_a_session_that_ends_is_missed_and_said_so(flow: Flow, manager: Connections) -> None:
-    _, (ann, bob) = await guests(flow, "ann", "bob")
+    _, (ann, bob) = await joined(flow, "ann", "bob")
     flow.sessions[0].block()
     flow.sessions[0].deliver("something that waits")
     flow.sessions[0].close()
@@ -158,7 +158,7 @@ async def test_a_session_that_ends_is_missed_and_said_so(flow: Flow, manager: Co
 async def test_a_client_that_does_not_keep_up_is_missed_and_said_so(
     flow: Flow, manager: Connections
 ) -> None:
-    (_, bob), (ann, _) = await guests(flow, "ann", "bob")
+    (_, bob), (ann, _) = await joined(flow, "ann", "bob")
     body, deliveries = "x" * 1_000_000, list[Delivery]()
     while len(deliveries) < MAX_INBOX + 50 and manager.sessions[0] == ann:
         deliveries.append(manager.broadcast(body))
@@ -174,7 +174,7 @@ async def test_an_unknown_session_is_missed_and_said_so(manager: Connections) ->
 async def test_a_client_that_left_delays_nobody_and_is_not_asked_again(
     flow: Flow, manager: Connections
 ) -> None:
-    (ann, bob), ids = await guests(flow, "ann", "bob")
+    (ann, bob), ids = await joined(flow, "ann", "bob")
     await ann.close()
     assert manager.broadcast("x") == Delivery((ids[1],), {})
     assert await bob.receive() == "x"
@@ -186,7 +186,7 @@ async def test_a_client_that_left_delays_nobody_and_is_not_asked_again(
 async def test_a_body_nothing_can_carry_raises_and_nobody_got_it(
     flow: Flow, manager: Connections, body: Any
 ) -> None:
-    clients, _ = await guests(flow, "ann", "bob")
+    clients, _ = await joined(flow, "ann", "bob")
     with pytest.raises(ReplyError):
         manager.broadcast(body)
     assert [await inbox(client) for client in clients] == [[], []]
@@ -219,7 +219,7 @@ async def posted(flow: Flow, event: Any) -> None:
 async def test_the_port_takes_a_body_or_a_mapping(
     flow: Flow, manager: Connections, event: Any
 ) -> None:
-    (ann,), _ = await guests(flow, "ann")
+    (ann,), _ = await joined(flow, "ann")
     await posted(flow, event)
     assert await ann.receive() == "hi"
 
@@ -227,7 +227,7 @@ async def test_the_port_takes_a_body_or_a_mapping(
 async def test_the_port_takes_a_group_and_whom_to_leave_out(
     flow: Flow, manager: Connections
 ) -> None:
-    clients, (ann, bob, _) = await guests(flow, "ann", "bob", "eve")
+    clients, (ann, bob, _) = await joined(flow, "ann", "bob", "eve")
     manager.join(ann, "red")
     manager.join(bob, "red")
     await posted(flow, {"body": "hi", "group": "red", "except": [ann]})
@@ -237,13 +237,13 @@ async def test_the_port_takes_a_group_and_whom_to_leave_out(
 async def test_the_port_sends_a_mapping_without_a_body_as_it_is(
     flow: Flow, manager: Connections
 ) -> None:
-    (ann,), _ = await guests(flow, "ann")
+    (ann,), _ = await joined(flow, "ann")
     await posted(flow, {"price": 3})
     assert await ann.receive_json() == {"price": 3}
 
 
 async def test_a_bad_body_at_the_port_is_an_error_row(flow: Flow, manager: Connections) -> None:
-    (ann,), _ = await guests(flow, "ann")
+    (ann,), _ = await joined(flow, "ann")
     await posted(flow, {"body": {1, 2}})
     (error,) = flow.log.frame(kind="error")["error"]
     assert error.startswith("ReplyError")
@@ -256,7 +256,7 @@ async def test_a_bad_body_at_the_port_is_an_error_row(flow: Flow, manager: Conne
 async def test_a_broadcast_is_a_row_that_causes_its_responses(
     flow: Flow, manager: Connections
 ) -> None:
-    _, ids = await guests(flow, "ann", "bob")
+    _, ids = await joined(flow, "ann", "bob")
     manager.broadcast({"n": 1})
     row, *responses = flow.log.tail(3)
     assert (row.kind, row.node, row.port, row.data) == (
@@ -273,7 +273,7 @@ async def test_a_broadcast_is_a_row_that_causes_its_responses(
 
 
 async def test_another_thread_may_broadcast_send_and_join(flow: Flow, manager: Connections) -> None:
-    (ann,), (id,) = await guests(flow, "ann")
+    (ann,), (id,) = await joined(flow, "ann")
 
     def elsewhere() -> list[Delivery]:
         manager.join(id, "red")
@@ -293,14 +293,14 @@ async def test_a_broadcast_of_a_handler_reaches_all_and_a_response_only_its_own(
         ctx.emit("response", {"body": "to you"})
 
     flow.connect(flow.nodes["chat"]["message"], talk)  # type: ignore[arg-type]
-    (ann, bob), _ = await guests(flow, "ann", "bob")
+    (ann, bob), _ = await joined(flow, "ann", "bob")
     await ann.send("x")
     assert await inbox(ann) == ["to all", "to you"]
     assert await inbox(bob) == ["to all"]
 
 
 async def test_the_repr_counts_sessions_and_groups(flow: Flow, manager: Connections) -> None:
-    _, (ann, _) = await guests(flow, "ann", "bob")
+    _, (ann, _) = await joined(flow, "ann", "bob")
     manager.join(ann, "red")
     assert repr(manager) == "<Connections connections sessions=2 groups=1>"
 
@@ -311,7 +311,7 @@ async def test_a_message_event_routed_to_broadcast_sends_what_was_said_and_no_ha
     chat = flow.websocket("/told")
     chat.message >> manager.broadcast
     chat.req >> manager.broadcast
-    (ann,), _ = await guests(flow, "ann")
+    (ann,), _ = await joined(flow, "ann")
     teller = await flow.client("/told", headers={"Cookie": "id=secret"})
     await teller.send("news")
     assert await ann.receive() == "news"
@@ -319,7 +319,7 @@ async def test_a_message_event_routed_to_broadcast_sends_what_was_said_and_no_ha
 
 
 async def test_a_broadcast_may_leave_out_a_session_itself(flow: Flow, manager: Connections) -> None:
-    await guests(flow, "ann", "bob")
+    await joined(flow, "ann", "bob")
     session = flow.sessions[0]
     assert manager.broadcast("x", except_=session).reached == tuple(
         one.id for one in flow.sessions if one is not session
