@@ -132,7 +132,7 @@ def prepare(folder: Path, rows: int) -> float:
         facts = Known(f"s{number}", "127.0.0.1", "/echo", "GET", {}, {}, {}, store.now())
         store.know(number, facts)
     began = time.process_time()
-    recorder = Recorder(str(rows), store, _echo().describe, folder=folder)
+    recorder = Recorder(str(rows), store, _echo()._host.describe, folder=folder)
     for number in range(rows // 2):
         session, text = number % SESSIONS + 1, TEXT.format(number % 1000)
         cause = store.tell(message, session, number + 1, 0, text, len(text))
