@@ -195,7 +195,7 @@ def test_sessions_that_ended_do_not_stay_in_memory(
             tell(store, "x", kind=kind, session=number)
         store.session_ended(number, 1000, "")
         tell(store, kind="close", session=number)
-    assert len(recorder._guests) == 0
+    assert len(recorder._present) == 0
     assert len(Recording.open(recorder.stop()).sessions()) == 500
 
 

@@ -68,7 +68,7 @@ UPSTREAM = {
     ("hypercorn.config", "Config.create_ssl_context"): "66241a00f516",
     ("hypercorn.config", "Config.response_headers"): "5a637c3d4818",
 }
-"""What `wsflow/listener.py` overrides or leans on, and a digest of its source as we read it."""
+"""What `wsflow/wire/listener.py` overrides or leans on, and a digest of its source as read."""
 
 pytestmark = pytest.mark.usefixtures("quiet_loop")
 
@@ -110,11 +110,11 @@ def test_what_we_override_in_hypercorn_has_not_changed(module: str, name: str) -
     for part in name.split("."):
         thing = getattr(thing, part, None)
     where = f"{module}.{name} of Hypercorn {version('hypercorn')}"
-    assert thing is not None, f"{where} is gone: see how wsflow/listener.py can do without it"
+    assert thing is not None, f"{where} is gone: see how wsflow/wire/listener.py can do without it"
     digest = hashlib.sha256(inspect.getsource(thing).encode()).hexdigest()[:12]
     assert digest == UPSTREAM[module, name], (
-        f"{where} is not what it was: read its new source beside wsflow/listener.py, carry over "
-        f"what matters, then enter {digest!r} in UPSTREAM of {Path(__file__).name}"
+        f"{where} is not what it was: read its new source beside wsflow/wire/listener.py, carry "
+        f"over what matters, then enter {digest!r} in UPSTREAM of {Path(__file__).name}"
     )
 
 

@@ -2,7 +2,7 @@
 
 One `write` a turn of the loop, at most one turn behind; `fsync` once a second in a thread. After
 `kill -9` every line that was written is there; after a power cut at most a second is missing.
-Opposite: `recording.py` reads.
+Opposite: `reader.py` reads.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ class Recorder:
         self._began = time.monotonic_ns()
         self._last_t = 0
         self._next = store.seq + 1
-        self._guests: dict[int, dict[str, Any]] = {}
+        self._present: dict[int, dict[str, Any]] = {}
         """The handshakes that are in the file, by the session's number."""
         self._heads: dict[int, dict[int, Head]] = {}
         """What rows of a session and a place share."""
@@ -242,7 +242,7 @@ class Recorder:
 
     def _put_ending(self, line: NewEntry, session: int) -> None:
         """Tell how a session ended, and forget it: a server may see millions of them."""
-        del self._guests[session], self._heads[session]
+        del self._present[session], self._heads[session]
         known = self._store.known(session)
         if known is not None and known.code is not None:
             line.code, line.reason = known.code, lines.text(self._redaction.text(known.reason))
@@ -251,11 +251,11 @@ class Recorder:
         """Return what rows of a place and a session share; before the session's first row its
         handshake is written.
         """
-        if session and session not in self._guests:
-            facts = self._guests[session] = self._facts(session)
+        if session and session not in self._present:
+            facts = self._present[session] = self._facts(session)
             if facts:
                 put(Raw(msgspec.json.encode({"opened": facts}, enc_hook=str)))
-        facts = self._guests.get(session, {})
+        facts = self._present.get(session, {})
         where = self._store.places()[place]
         head = Head(
             where.kind,
@@ -288,7 +288,7 @@ class Recorder:
         self._part += 1
         self._file = create(part(self.path, self._part))
         self._size = 0
-        self._guests.clear()  # each part can be read alone
+        self._present.clear()  # each part can be read alone
         self._heads.clear()
         self._write(self._header())
 

@@ -41,7 +41,7 @@ class Cause(Protocol):
 
 
 class SessionLog:
-    """A `wire.Observer` that tells a store."""
+    """A `interfaces.Observer` that tells a store."""
 
     def __init__(
         self, store: Store, caller: Caller, current: Callable[[], Cause | None] = lambda: None

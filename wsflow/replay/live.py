@@ -123,7 +123,7 @@ class _Server:
         self._steps: deque[_Step | str] = deque()
         self._behind = self._asking = 0
         self._gates: deque[anyio.Event] = deque()
-        self._bell, self._lined_up = anyio.Event(), anyio.Event()
+        self._wakeup, self._lined_up = anyio.Event(), anyio.Event()
         self._patience = MAX_WAIT
         self._last, self._stepped, self._unheard = "", 0.0, False
         self._fresh: Counter[str] = Counter()  # answers since the last step: due, less those here
@@ -237,8 +237,8 @@ class _Server:
     async def _take(self, step: _Step) -> None:
         """Take a step when all answers are there that had come by then."""
         while self._owing or self._asking:
-            self._bell = anyio.Event()
-            await self._bell.wait()
+            self._wakeup = anyio.Event()
+            await self._wakeup.wait()
         await self._breathe(step.who)
         step.do()
         self._last, self._stepped = step.who, time.monotonic()
@@ -272,7 +272,7 @@ class _Server:
     def moved(self) -> None:
         """Something happened: the waiting begins anew."""
         self._moved = time.monotonic()
-        self._bell.set()
+        self._wakeup.set()
 
     def reckon(self, session: str) -> None:
         """See whether the server owes a session something."""

@@ -201,7 +201,7 @@ class Sandbox:
 class SandboxClient:
     """A recorded client: brings what it sent then, hears what it is answered now.
 
-    It is the transport of its session (see `wire.Transport`) and takes everything at once.
+    It is the transport of its session (see `interfaces.Transport`) and takes everything at once.
     """
 
     __slots__ = ("_hear", "_sandbox", "_timer", "_waiting", "session")

@@ -26,7 +26,7 @@ _HOST = re.compile(r"[A-Za-z0-9.:\[\]-]{1,255}")
 
 
 class StatusPage:
-    """Answers `GET /` (it is a `wire.HttpRoute`)."""
+    """Answers `GET /` (it is a `interfaces.HttpRoute`)."""
 
     pattern = "/"
 
@@ -69,7 +69,7 @@ class StatusPage:
 
 
 class WithPage:
-    """Routes, and a page where none of them is (it is `wire.Routes`)."""
+    """Routes, and a page where none of them is (it is `interfaces.Routes`)."""
 
     def __init__(self, routes: Routes, page: StatusPage) -> None:
         self._routes, self._page = routes, page

@@ -99,7 +99,7 @@ class Batch:
 
 
 class Connection(asyncio.BufferedProtocol):
-    """The transport of one socket session (see `wire.Transport`)."""
+    """The transport of one socket session (see `interfaces.Transport`)."""
 
     __slots__ = (
         "_batch",

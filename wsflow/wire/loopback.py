@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Loopback:
-    """What such transports share (see `wire.Transport`); they add `send` and `resume`."""
+    """What such transports share (see `interfaces.Transport`); they add `send` and `resume`."""
 
     def __init__(self) -> None:
         self.session: Session

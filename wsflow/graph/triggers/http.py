@@ -1,7 +1,7 @@
 """The HTTP Trigger: one method and path; each request is an event on `out`.
 
 `emit("response", {status, body, headers})` answers it, the first response wins. After two minutes
-without one the client gets 504 (the original hangs). Contract: trigger-model section 5. What it
+without one the client gets 504 (the original hangs). Contract: the map, section 5. What it
 shares with the Multi-Trigger is `RequestTrigger`.
 """
 

@@ -1,6 +1,6 @@
 """The Multi-Trigger: one path, a port a method; and, if it has a JSON Schema, a judge at the door.
 
-Opposite: the HTTP Trigger, which takes one method and everything. Contract: trigger-model 5.
+Opposite: the HTTP Trigger, which takes one method and everything. Contract: the map, section 5.
 """
 
 from __future__ import annotations

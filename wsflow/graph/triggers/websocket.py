@@ -1,6 +1,6 @@
 """The WebSocket Trigger: a route whose ports `req`, `message` and `close` tell of its sessions.
 
-Contract: trigger-model section 2. The `response` listener of a scope is this trigger itself.
+Contract: the map, section 2. The `response` listener of a scope is this trigger itself.
 """
 
 from __future__ import annotations
