@@ -78,21 +78,6 @@ WHOLE = """
     chat.message >> shout
     server = await flow.serve()
 """
-
-
-async def stopped(kernel: Kernel, cell: Cell) -> None:
-    """Press the stop button; once more, as a person would, where `display()` swallowed the first.
-
-    What a cell displays is here before its `display()` has returned.
-    """
-    await kernel.interrupt()
-    try:
-        await cell.wait(10.0)
-    except TimeoutError:
-        await kernel.interrupt()
-        await cell.wait()
-
-
 NAP = "import time; display('blocked'); time.sleep(60)"
 OPEN = "display(server.port); await anyio.sleep(60)"
 WAIT = "import anyio; display('waiting'); await anyio.sleep(60)"
@@ -402,7 +387,8 @@ async def test_an_interrupt_ends_the_cell_and_nothing_else(kernel: Kernel, sourc
         cell = await kernel.submit(source, "long").until_shown()
         if source == WAIT:
             assert await ask(client, "meanwhile") == ["MEANWHILE"]
-        await stopped(kernel, cell)
+        await kernel.interrupt()
+        await cell.wait()
         assert cell.error is not None
         assert await ask(client, "after") == ["AFTER"]
         async with await peer(kernel) as late:
