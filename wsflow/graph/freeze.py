@@ -19,12 +19,11 @@ from ..base.wake import threadsafe_wakeup
 from ..clock import Alarm, Clock
 from ..errors import FreezeError
 from .port import Output
-from .scope import Scope
 
 if TYPE_CHECKING:
+    from .engine import Firing
     from .freezes import Freezes
 
-Firing: TypeAlias = tuple[Output, Any, Scope, int]
 Match: TypeAlias = Callable[[Any], object]
 Key: TypeAlias = tuple[str, str, str | None]
 

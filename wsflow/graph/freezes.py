@@ -12,7 +12,7 @@ from ..base.interfaces import SessionView
 from ..base.snapshot import describe, snapshot
 from ..clock import checked_seconds
 from ..errors import FreezeError, ReceiveTimeoutError, SessionClosedError, WiringError
-from .freeze import Firing, Freeze, Key, Match
+from .freeze import Freeze, Key, Match
 from .node import Node
 from .port import Input, Output
 from .scope import Scope
@@ -20,6 +20,7 @@ from .triggers.base import Trigger
 from .triggers.catch import Catch
 
 if TYPE_CHECKING:
+    from .engine import Firing
     from .host import Host
 
 
