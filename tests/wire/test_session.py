@@ -60,7 +60,7 @@ class Wire:
 
 
 class Ear:
-    """A route and a observer that write down what they hear."""
+    """A route and an observer that write down what they hear."""
 
     subprotocols: tuple[str, ...] = ()
 
@@ -115,6 +115,17 @@ class Party:
     def check_after(self, seconds: float) -> None:
         self.clock.advance(seconds)
         self.session.check(self.clock.now())
+
+
+# ---- how large a message may be
+
+
+def test_what_is_larger_than_the_limit_ends_the_session_with_1009() -> None:
+    party = Party(max_message_size=10)
+    assert party.session.allows(10)
+    assert party.wire.asked == []
+    assert not party.session.allows(11)
+    assert party.wire.asked == [("close", 1009, "a message may have 10 bytes", 0)]
 
 
 # ---- sending

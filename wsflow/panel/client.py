@@ -15,7 +15,6 @@ from ..base.bodies import size_of
 from ..base.interfaces import (
     CLOSE_GOING_AWAY,
     CLOSE_NORMAL,
-    CLOSE_TOO_BIG,
     Refusal,
     Request,
     check_close,
@@ -60,9 +59,9 @@ class Arrived(NamedTuple):
 class Bridge(Loopback):
     """The session's way to a client in a page; a page that is gone is noticed by its panel."""
 
-    def __init__(self, host: Host, limit: int) -> None:
+    def __init__(self, host: Host) -> None:
         super().__init__()
-        self._host, self._limit = host, limit
+        self._host = host
         self._queue: deque[Arrived] = deque()
         self._put = self._got = 0
         """Bytes put here (in the loop) and got from here (by the ticker)."""
@@ -99,9 +98,9 @@ class Bridge(Loopback):
         if self.closed is not None or not session.is_open:
             raise WsflowError("the connection is closed: nothing was sent")
         size = size_of(data)
-        if size > self._limit:
-            session.end(CLOSE_TOO_BIG, f"a message may have {self._limit} bytes")
-        elif not session.halted and not self._ahead:
+        if not session.allows(size):
+            return
+        if not session.halted and not self._ahead:
             session.receive(data, size)
         elif len(self._ahead) < MAX_AHEAD:
             self._ahead.append((data, size))
@@ -222,7 +221,7 @@ class ClientPart(Part):
             known = ", ".join(self.host.paths) or "none"
             hint = f"; routes: {known}" if verdict.status == 404 else ""
             raise RefusedError(path, verdict.status, verdict.body.strip() + hint)
-        bridge = Bridge(self.host, endpoint.limits.max_message_size)
+        bridge = Bridge(self.host)
         bridge.session = endpoint.open(verdict, bridge)
         return bridge
 

@@ -13,7 +13,7 @@ from urllib.parse import quote
 import anyio
 
 from ..base.bodies import size_of
-from ..base.interfaces import CLOSE_TOO_BIG, Headers, Refusal, Request
+from ..base.interfaces import Headers, Refusal, Request
 from ..base.wake import Wakeup
 from ..errors import ClientGoneError
 from ..types import Data
@@ -105,7 +105,6 @@ class AsgiApp:
         session = transport.session = self.endpoint.open(verdict, transport)
         await send({"type": "websocket.accept", "subprotocol": session.subprotocol})
         session.start()
-        limit = self.endpoint.limits.max_message_size
         try:
             async with anyio.create_task_group() as group:
 
@@ -114,13 +113,13 @@ class AsgiApp:
                     group.cancel_scope.cancel()
 
                 group.start_soon(write)
-                await _read(session, transport, receive, limit)
+                await _read(session, transport, receive)
                 group.cancel_scope.cancel()
         finally:
             session.lost(None, "", "connection lost without a Close frame")
 
 
-async def _read(session: Session, transport: _AsgiTransport, receive: Receive, limit: int) -> None:
+async def _read(session: Session, transport: _AsgiTransport, receive: Receive) -> None:
     while True:
         while session.halted:
             await transport.wait_resumed()
@@ -132,9 +131,7 @@ async def _read(session: Session, transport: _AsgiTransport, receive: Receive, l
         text = message.get("text")
         data: Data = text if text is not None else message.get("bytes") or b""
         size = size_of(data)
-        if size > limit:
-            session.end(CLOSE_TOO_BIG, f"a message may have {limit} bytes")
-        else:
+        if session.allows(size):
             session.receive(data, size)
 
 

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import anyio
 
 from ..base.bodies import size_of, to_json
-from ..base.interfaces import CLOSE_TOO_BIG, FlowLoop, Refusal, Request
+from ..base.interfaces import FlowLoop, Refusal, Request
 from ..base.wake import Wakeup
 from ..errors import PathError, ReceiveTimeoutError, RefusedError, SessionClosedError, Spelled
 from ..types import Data
@@ -104,15 +104,13 @@ class Client(Spelled):
         await self._run(self._send, message, size_of(message))
 
     async def _send(self, message: Data, size: int) -> None:
-        transport, limit = self._there(), self._endpoint.limits.max_message_size
+        transport = self._there()
         transport.raise_if_closed(self.path)
         session = transport.session
         while session.halted and session.is_open:
             await transport.wait_resumed()
         transport.raise_if_closed(self.path)
-        if size > limit:
-            session.end(CLOSE_TOO_BIG, f"a message may have {limit} bytes")
-        else:
+        if session.allows(size):
             session.receive(message, size)
 
     async def send_json(self, body: Any) -> None:

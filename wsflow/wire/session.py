@@ -17,6 +17,7 @@ from ..base.current import current_flow
 from ..base.display import plain
 from ..base.interfaces import (
     CLOSE_NORMAL,
+    CLOSE_TOO_BIG,
     CLOSE_TRY_LATER,
     Observer,
     SocketRoute,
@@ -161,6 +162,17 @@ class Session:
     def halted(self) -> bool:
         """Whether the transport must not read on: too many handlers run, or the flow is paused."""
         return self.paused or self.inflight >= self._limits.max_inflight
+
+    def allows(self, size: int) -> bool:
+        """Whether a message may be that large; for one that may not, the connection ends (1009).
+
+        For transports that see a message only when it is whole.
+        """
+        limit = self._limits.max_message_size
+        if size <= limit:
+            return True
+        self.end(CLOSE_TOO_BIG, f"a message may have {limit} bytes")
+        return False
 
     def receive(self, data: Data, size: int) -> None:
         """Take one message of `size` bytes from the client."""
