@@ -42,7 +42,9 @@ def test_there_is_no_replay_unless_somebody_says_so() -> None:
     assert current_flow.get() is None
 
 
-def test_on_stage_a_name_stands_for_the_node_that_plays_its_part(flow: Flow, clone: Flow) -> None:
+def test_in_a_replay_a_name_stands_for_the_node_that_plays_its_part(
+    flow: Flow, clone: Flow
+) -> None:
     live, playing = flow.nodes["people"], clone.nodes["people"]
     assert live.here() is live
     assert played(clone, live.here) is playing

@@ -53,14 +53,14 @@ async def test_who_gave_up_waiting_does_not_disturb_the_others() -> None:
 # ---- from any thread
 
 
-async def test_a_waker_wakes_from_any_thread_and_before_the_wait() -> None:
+async def test_a_threadsafe_wakeup_wakes_from_any_thread_and_before_the_wait() -> None:
     wake, wait = threadsafe_wakeup()
     await anyio.to_thread.run_sync(wake)
     with anyio.fail_after(20):
         await wait()
 
 
-def test_a_waker_whose_loop_has_ended_is_harmless() -> None:
+def test_a_threadsafe_wakeup_whose_loop_has_ended_is_harmless() -> None:
     async def make() -> Any:
         return threadsafe_wakeup()[0]
 

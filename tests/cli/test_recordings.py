@@ -1,4 +1,4 @@
-"""The archive: recordings shown, mended and converted at the command line."""
+"""Recordings shown, mended and converted at the command line."""
 
 from __future__ import annotations
 

@@ -112,7 +112,7 @@ class Told:
         self.events[self.seq] = event
 
 
-def test_a_lane_asks_which_event_was_answered_before_it_pairs_what_is_not_next() -> None:
+def test_a_stream_asks_which_event_was_answered_before_it_pairs_what_is_not_next() -> None:
     told, tally = Told(), Tally()
     stream = Stream("s1", Rules(), tally, lambda: 1.0, told, told.origin)
     told.hear(stream, "20", 1)

@@ -37,7 +37,7 @@ class Told:
         return round(self.at * 1e9)
 
 
-def metered(rows: Iterable[Told], step: float = 1.0, **options: Any) -> Series:
+def counted(rows: Iterable[Told], step: float = 1.0, **options: Any) -> Series:
     metrics = Metrics(step, **options)
     metrics.add(rows)
     return metrics.series()
@@ -46,7 +46,7 @@ def metered(rows: Iterable[Told], step: float = 1.0, **options: Any) -> Series:
 def test_messages_answers_errors_and_drops_are_counted_in_their_steps() -> None:
     kinds = "req message response message response send error drop route mark signal fire close"
     rows = [Told(10 + at * 0.5, kind, session="s1") for at, kind in enumerate(kinds.split())]
-    series = metered(rows)
+    series = counted(rows)
     assert series.times() == [10, 11, 12, 13, 14, 15, 16]
     assert series.received == [1, 1, 0, 0, 0, 0, 0]
     assert series.sent == [0, 1, 2, 0, 0, 0, 0]
@@ -55,7 +55,7 @@ def test_messages_answers_errors_and_drops_are_counted_in_their_steps() -> None:
 
 
 def test_an_http_request_comes_in_too_and_a_connection_does_not() -> None:
-    series = metered([Told(0, "req", session=None), Told(0, "req", session="s1")])
+    series = counted([Told(0, "req", session=None), Told(0, "req", session="s1")])
     assert series.received == [1]
     assert series.sessions == [1]
 
@@ -69,7 +69,7 @@ def test_sessions_are_counted_from_what_is_said_of_them() -> None:
         Told(3, "drop", session="a"),
         Told(4, "close", session="old"),
     ]
-    assert metered(rows).sessions == [2, 2, 2, 2, 1]
+    assert counted(rows).sessions == [2, 2, 2, 2, 1]
 
 
 def test_a_handler_takes_the_time_it_tells_or_that_since_what_led_to_it() -> None:
@@ -80,7 +80,7 @@ def test_a_handler_takes_the_time_it_tells_or_that_since_what_led_to_it() -> Non
         Told(0.9, "response", seq=4, cause=1, node="slow", elapsed=0.5),
         Told(0.9, "route", seq=5, cause=77, node="plain"),
     ]
-    series = metered(rows)
+    series = counted(rows)
     assert series.median == {"plain": [0.25], "slow": [0.125]}
 
 
@@ -89,7 +89,7 @@ def test_an_event_that_was_held_by_hand_is_no_handlers_time() -> None:
         Told(0, "message", seq=1, node="chat"),
         Told(0.9, "route", seq=2, cause=1, node="chat"),
     ]
-    assert metered(rows).median == {}
+    assert counted(rows).median == {}
 
 
 def test_the_median_and_the_slowest_in_twenty() -> None:
@@ -97,7 +97,7 @@ def test_the_median_and_the_slowest_in_twenty() -> None:
         Told(0, "response", seq=at, cause=1000 + at, node="n", elapsed=at / 100)
         for at in range(100)
     ]
-    series = metered([*rows, Told(2, "mark")])
+    series = counted([*rows, Told(2, "mark")])
     assert series.median["n"] == [0.5, None, None]
     assert series.slow["n"] == [0.95, None, None]
 
@@ -127,7 +127,7 @@ def test_messages_wait_for_their_first_answer() -> None:
         Told(3.0, "response", scope=2),
         Told(4.0, "message", scope=4),
     ]
-    assert metered(rows).unanswered == [2, 2, 1, 0, 0]
+    assert counted(rows).unanswered == [2, 2, 1, 0, 0]
 
 
 def test_steps_that_leave_take_nobody_with_them() -> None:
@@ -138,14 +138,14 @@ def test_steps_that_leave_take_nobody_with_them() -> None:
         Told(7, "response", scope=1),
         Told(8, "message", session="b"),
     ]
-    series = metered(rows, keep=3)
+    series = counted(rows, keep=3)
     assert series.times() == [6, 7, 8]
     assert series.sessions == [2, 2, 2]
     assert series.unanswered == [1, 0, 0]
 
 
 def test_a_long_silence_costs_no_more_than_what_is_kept() -> None:
-    series = metered([Told(0, "req", session="a"), Told(1e9, "message", session="a")], keep=10)
+    series = counted([Told(0, "req", session="a"), Told(1e9, "message", session="a")], keep=10)
     assert series.times() == [1e9 - 9 + at for at in range(10)]
     assert series.sessions == [1] * 10
 
@@ -160,7 +160,7 @@ def test_time_goes_on_while_nothing_happens() -> None:
 
 
 def test_a_clock_that_goes_back_counts_into_the_newest_step() -> None:
-    assert metered([Told(5, "message"), Told(3, "message")]).received == [2]
+    assert counted([Told(5, "message"), Told(3, "message")]).received == [2]
 
 
 def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,7 +181,7 @@ def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(("step", "keep"), [(0, 1), (-1, 1), (float("nan"), 1), (1, 0)])
-def test_a_meter_needs_steps(step: float, keep: int) -> None:
+def test_metrics_need_steps(step: float, keep: int) -> None:
     with pytest.raises(ValueError, match="steps of some seconds"):
         Metrics(step, keep)
 
@@ -222,7 +222,7 @@ def test_row_by_row_gives_what_all_at_once_gives_and_nothing_is_lost(
     for part in range(parts):
         metrics.add(rows[part * len(rows) // parts : (part + 1) * len(rows) // parts])
     series = metrics.series()
-    assert series == metered(rows)
+    assert series == counted(rows)
     assert sum(series.received) == sum(row.kind == "message" for row in rows)
     assert sum(series.sent) == sum(row.kind == "response" for row in rows)
     assert all(0 <= level <= 4 for level in series.sessions)

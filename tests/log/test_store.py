@@ -143,7 +143,7 @@ def test_cleared_rows_are_gone_and_numbers_go_on() -> None:
 
 
 @pytest.mark.parametrize(("rows", "size"), [(0, 100), (100, 0), (-1, 100)])
-def test_a_tape_without_room_is_refused(rows: int, size: int) -> None:
+def test_a_store_without_room_is_refused(rows: int, size: int) -> None:
     with pytest.raises(ValueError, match="needs room"):
         Store(rows, size)
 

@@ -1,4 +1,4 @@
-"""Shapes: the schema of examples fits all of them, says what is always there, keeps no value."""
+"""Inference: the schema of examples fits all of them, says what is always there, keeps no value."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The archive: recordings at the command line, to look at, to mend and to convert.
+"""Recordings at the command line: to look at, to mend and to convert.
 
 Opposite: `serve.py` makes them.
 """

@@ -1,4 +1,4 @@
-"""The service: a flow that runs at a terminal until a signal asks it to stop.
+"""A flow that is served at a terminal, until a signal asks it to stop.
 
 It decides nothing about clients: it calls `flow.serve` and says what a person needs to know.
 """
