@@ -404,7 +404,11 @@ def fails(error: Exception) -> Callable[[], News]:
     ids=["raises", "ours", "speechless", "nan", "surrogate", "object"],
 )
 async def test_a_broken_part_says_so_once_and_the_others_go_on(
-    running: Flow, monkeypatch: pytest.MonkeyPatch, fault: Callable[[], News], said: str
+    by_hand: None,
+    running: Flow,
+    monkeypatch: pytest.MonkeyPatch,
+    fault: Callable[[], News],
+    said: str,
 ) -> None:
     monkeypatch.setitem(PART_CLASSES, "sessions", Broken)
     monkeypatch.setattr(Broken, "fault", staticmethod(fault), raising=False)
@@ -419,7 +423,7 @@ async def test_a_broken_part_says_so_once_and_the_others_go_on(
 
 
 async def test_a_part_that_read_what_the_loop_wrote_just_then_reads_again(
-    running: Flow, monkeypatch: pytest.MonkeyPatch
+    by_hand: None, running: Flow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wire = Wire(running.panel("sessions"))
     wire.hello()
@@ -439,7 +443,7 @@ async def test_a_part_that_read_what_the_loop_wrote_just_then_reads_again(
 
 
 async def test_an_action_that_fails_is_a_sentence_of_bounded_length(
-    running: Flow, monkeypatch: pytest.MonkeyPatch
+    by_hand: None, running: Flow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(PART_CLASSES, "sessions", Broken)
     monkeypatch.setattr(Broken, "fault", staticmethod(lambda: None), raising=False)

@@ -78,13 +78,15 @@ async def test_a_panel_of_a_stopped_flow_says_so_and_lives_when_it_runs_again(
     assert wire.news()["status"]["state"] in ("running", "paused")
 
 
-async def test_a_panel_of_a_flow_that_never_ran_shows_what_there_is(flow: Flow) -> None:
+async def test_a_panel_of_a_flow_that_never_ran_shows_what_there_is(
+    by_hand: None, flow: Flow
+) -> None:
     wire = Wire(flow.panel("sessions"))
     status = wire.hello()["status"]
     assert (status["state"], status["paths"], status["events"]) == ("stopped", [], 0)
 
 
-async def test_two_panels_of_one_flow_tell_the_same(running: Flow) -> None:
+async def test_two_panels_of_one_flow_tell_the_same(by_hand: None, running: Flow) -> None:
     whole, alone = Wire(running.panel()), Wire(running.panel("sessions"))
     async with AsyncExitStack() as stack:
         await connected(running, stack, 3)

@@ -130,7 +130,7 @@ async def test_running_the_cell_again_leaks_no_page_and_no_thread(
     threads, registered = threading.active_count(), len(_instances)
     for number in range(20):
         panel = running.panel()
-        wire = Wire(panel)
+        wire = Wire(panel, ticking=True)
         wire.say({"page": f"p{number}", "op": "hello"})
         wire.say({"page": f"p{number - 1}", "op": "bye"})
         assert list(panel._pages) == [f"p{number}"]
@@ -148,7 +148,7 @@ async def test_pages_hear_of_a_loop_that_is_blocked_meanwhile(
     running: Flow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(widgets, "ticker", ticker)
-    wire, told = Wire(running.panel("sessions")), threading.Event()
+    wire, told = Wire(running.panel("sessions"), ticking=True), threading.Event()
     monkeypatch.setattr(pages, "KEEPALIVE_SECONDS", 0.0)
     carry = wire.panel.send
 

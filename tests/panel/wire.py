@@ -10,6 +10,7 @@ import anyio
 import anyio.lowlevel
 
 from wsflow import Client, Flow
+from wsflow.panel import widget
 from wsflow.panel.part import News
 from wsflow.panel.widget import Panel
 
@@ -23,9 +24,14 @@ Json = dict[str, Any]
 
 
 class Wire:
-    """What Jupyter is between a widget and its pages: strict about what it carries."""
+    """What Jupyter is between a widget and its pages: strict about what it carries.
 
-    def __init__(self, panel: Panel) -> None:
+    Its test ticks, unless it says `ticking`: then the ticker's thread does, as in a notebook.
+    """
+
+    def __init__(self, panel: Panel, *, ticking: bool = False) -> None:
+        still = isinstance(widget.ticker, Still)
+        assert still is not ticking, "the fixture `by_hand` holds the ticker still: else it races"
         self.panel = panel
         self.told: list[Json] = []
         panel.send = self._send
