@@ -52,7 +52,9 @@ own. Towers meet in the words, in `base` and in the flow."""
 
 ASYNCIO = {
     "base.wake",
+    "graph.exits",
     "graph.loop",
+    "graph.tasks",
     "wire.acceptor",
     "wire.connection",
     "wire.deflate",

@@ -847,7 +847,8 @@ TABLE = Path(__file__).with_name("PROMISES.md")
 
 def test_every_promise_stands_in_the_table_once() -> None:
     numbers = re.findall(r"(?m)^\| P(\d+) \|", TABLE.read_text())
-    assert numbers == [str(number) for number in range(1, 31)]
+    assert numbers[:30] == [str(number) for number in range(1, 31)]
+    assert numbers == sorted(set(numbers), key=int)
 
 
 def test_the_table_names_tests_that_are_there() -> None:

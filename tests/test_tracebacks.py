@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator
 from types import TracebackType
+from typing import Any
 
 import pytest
 import pytest_asyncio
 
 from tests.jupyter.kernel import Cell, Kernel
-from wsflow import Flow, WiringError
+from wsflow import Flow, WiringError, tracebacks
 from wsflow.tracebacks import OURS, is_ours, theirs, told
 
 FLOW = """
@@ -85,3 +86,60 @@ def test_a_neighbour_folder_that_begins_like_ours_is_not_ours() -> None:
     with pytest.raises(ZeroDivisionError) as raised:
         exec(compile("1 / 0", f"{OURS[:-1]}_examples/app.py", "exec"))
     assert "_examples/app.py" in told(raised.value)
+
+
+# ---- what an error says, whatever class it is of (promise P4, found A2)
+
+
+class _Evil(type):
+    @property
+    def __name__(cls) -> str:  # type: ignore[override]
+        raise SystemExit
+
+
+class _Text(str):
+    def __format__(self, spec: str) -> str:
+        raise KeyboardInterrupt
+
+    __len__ = __getitem__ = encode = __format__  # type: ignore[assignment]
+
+
+def made(kind: str, **members: Any) -> BaseException:
+    error: BaseException = type(kind, (Exception,), members)()
+    return error
+
+
+def gives(value: Any) -> Any:
+    return lambda *_: value
+
+
+def fails(*_: Any) -> Any:
+    raise SystemExit
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (ValueError("no room"), "ValueError: no room"),
+        (made("Number", __str__=gives(7)), "raised TypeError>"),
+        (
+            made("Exits", __str__=fails),
+            "Exits: <what it says can not be had",
+        ),
+        (made("Sub", __str__=gives(_Text("a subclass"))), "Sub: a subclass"),
+        (made("Surrogate", __str__=gives("\ud800")), "Surrogate: \\ud800"),
+        (made("Long", __str__=gives("x" * 10**7)), "xxx…"),
+        (_Evil("Named", (Exception,), {})("x"), "Named: x"),
+        (made("Notes", __notes__=property(fails)), "Notes: "),
+        (made("Lost", __traceback__=property(fails)), "Lost: "),
+        (RecursionError("deep"), "RecursionError: deep"),
+    ],
+)
+def test_p4_an_error_of_any_class_is_plain_text(error: BaseException, expected: str) -> None:
+    said = tracebacks.named(error)
+    assert expected in said
+    assert type(said) is str
+    assert len(said.encode()) < 11_000
+    assert isinstance(tracebacks.whole(error), str)
+    assert isinstance(tracebacks.told(error), str)
+    assert tracebacks.place(error) is None

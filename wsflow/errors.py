@@ -69,6 +69,13 @@ class RunawayError(WsflowError, RuntimeError):
     """A synchronous loop in the graph did not come to an end and was cut."""
 
 
+class ExitError(WsflowError, RuntimeError):
+    """`sys.exit()` in a task that a handler made: it ends that task, and nothing else."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what}: in a task of a handler this ends the task and nothing else")
+
+
 class SetupError(WsflowError, RuntimeError):
     """The `setup` of a node raised, so the flow did not start."""
 

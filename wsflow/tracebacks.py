@@ -1,11 +1,13 @@
-"""Whose code is it: which part of a traceback is the user's, and which is wsflow's or a library's.
+"""What an error says, and whose code it is: the user's, wsflow's or a library's.
 
-A learner who misspells a port needs the line with the port, not thirty lines of ours below it. All
-of it is still there for `%debug`, and `%xmode Verbose` shows it.
+An error may be of anybody's class: its `__str__` may raise, return no text, or ten megabytes of it.
+Who writes one down asks here. And a learner who misspells a port needs the line with the port, not
+thirty lines of ours below it: all of it is still there for `%debug`, and `%xmode Verbose` shows it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import traceback
@@ -20,6 +22,56 @@ OURS = f"{Path(__file__).parent}{os.sep}"
 def is_ours(code: CodeType) -> bool:
     """Say whether that is code of wsflow."""
     return code.co_filename.startswith(OURS)
+
+
+SAID_LENGTH = 10_000
+"""Characters of what an error says that are kept."""
+
+
+def kind(error: BaseException) -> str:
+    """Return the name of an error's class. Never raises."""
+    try:
+        return _text(type.__dict__["__name__"].__get__(type(error)))
+    except BaseException:  # noqa: BLE001 (a name that is no plain text)
+        return "Exception"
+
+
+def said(error: BaseException) -> str:
+    """Return what an error says, as text UTF-8 can carry. Never raises, whatever class it is of."""
+    try:
+        return _text(str(error))
+    except BaseException as failed:  # noqa: BLE001 (SystemExit, too, out of a __str__)
+        return f"<what it says can not be had: its __str__ raised {kind(failed)}>"
+
+
+def named(error: BaseException) -> str:
+    """Return `ValueError: no room`. Never raises."""
+    return f"{kind(error)}: {said(error)}"
+
+
+def place(error: BaseException) -> tuple[str, int] | None:
+    """Return file and line of the user's innermost line; None where there is none."""
+    where = None
+    with contextlib.suppress(BaseException):
+        for frame, line in traceback.walk_tb(error.__traceback__):  # reads no source: that is slow
+            if not is_ours(frame.f_code):
+                where = _text(frame.f_code.co_filename), line
+    return where
+
+
+def whole(error: BaseException) -> str:
+    """Return an error with its traceback as text. Never raises."""
+    try:
+        return _text("".join(traceback.format_exception(error)), SAID_LENGTH * 10)
+    except BaseException:  # noqa: BLE001 (its __traceback__, its notes, a loader of sources)
+        return f"{named(error)}\n"
+
+
+def _text(text: str, most: int = SAID_LENGTH) -> str:
+    """Return what any log, file and page can hold: no subclass, no lone surrogate, not too long."""
+    long = str.__len__(text) > most
+    plain = str.__getitem__(text, slice(most)).encode("utf-8", "backslashreplace").decode()
+    return f"{plain}…" if long else plain
 
 
 @cache
@@ -51,9 +103,12 @@ def theirs(tb: TracebackType | None) -> TracebackType | None:
 
 def told(error: BaseException) -> str:
     """Return an error with its traceback as text, without wsflow and the import machinery."""
-    whole = traceback.TracebackException.from_exception(error)
-    _forget_ours(whole)
-    return "".join(whole.format()).rstrip()
+    try:
+        told = traceback.TracebackException.from_exception(error)
+        _forget_ours(told)
+        return "".join(told.format()).rstrip()
+    except BaseException:  # noqa: BLE001 (see `whole`)
+        return named(error)
 
 
 def _forget_ours(told: traceback.TracebackException) -> None:

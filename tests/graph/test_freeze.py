@@ -244,7 +244,7 @@ async def test_a_match_that_raises_ends_the_freeze_and_lets_the_event_pass(
     await alice.send("x")
     await task
     assert await alice.receive() == "X"
-    assert "match= of <Freeze chat.message waiting> raised KeyError('nothing')" in str(got[0])
+    assert "match= of <Freeze chat.message waiting> raised KeyError: 'nothing'" in str(got[0])
     assert "match= of flow.freeze raised KeyError: 'nothing'" in str(flow.log.tail(2)[0].error)
 
 

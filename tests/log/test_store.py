@@ -375,7 +375,7 @@ def test_a_watcher_that_raises_is_switched_off_with_an_error_row(error: BaseExce
     assert (first.data, fault.kind) == (1, "error")
     assert fault.error is not None
     assert "observer" in fault.error
-    assert repr(error) in fault.error
+    assert f"{type(error).__name__}: {error}" in fault.error
     assert [row.kind for row in rest] == ["mark", "mark"]
 
 

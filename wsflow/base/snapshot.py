@@ -67,7 +67,7 @@ def snapshot(value: Any) -> tuple[Any, int]:
         if (_HEADERS in packed or _QUERY in packed) and _SECRETS.search(packed.lower()):
             packed = _encode(redacted(_decode(packed)))
             return Snapshot(packed), len(packed)
-    except Exception:  # noqa: BLE001 (a repr, a hook or a depth the user's object brought along)
+    except BaseException:  # noqa: BLE001 (a repr, a hook or a depth the user's object brought along)
         packed = _encode(describe(value))
     _latest = Snapshot(packed)
     return _latest, len(packed)
@@ -84,14 +84,13 @@ def unpack(data: Any) -> Any:
 
 def describe(value: Any) -> str:
     """Return a short text for a value of any type, at a price that does not grow with it."""
-    kind = type(value).__name__
-    shape = getattr(type(value), "shape", None) and getattr(value, "shape", None)
-    if isinstance(shape, tuple) and shape:
-        return f"<{kind} {shape}>"  # frames and arrays: their repr costs milliseconds
     try:
+        shape = getattr(type(value), "shape", None) and getattr(value, "shape", None)
+        if isinstance(shape, tuple) and shape:
+            return f"<{type(value).__name__} {shape}>"  # a frame's repr costs milliseconds
         return reprlib.repr(value)
-    except Exception:  # noqa: BLE001 (a user's __repr__ may raise anything)
-        return f"<{kind}>"
+    except BaseException:  # noqa: BLE001 (a user's __repr__ may raise anything)
+        return f"<{type(value).__name__}>"
 
 
 def _load(value: Any) -> bytes:

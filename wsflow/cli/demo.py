@@ -22,6 +22,7 @@ from ..flow import Flow
 from ..graph.port import Wire
 from ..graph.triggers.base import Trigger
 from ..graph.triggers.websocket import WebSocketTrigger
+from ..tracebacks import named
 from .terminal import DONE, RAISED, STYLES, CommandError, rows_table, table
 
 TIMEOUT = 10.0
@@ -140,7 +141,7 @@ def main(out: Console) -> int:
     except TimeoutError as error:
         raise DemoError(f"the demo waited {TIMEOUT:g} s for a message in vain") from error
     except (OSError, WebSocketException) as error:
-        raise DemoError(f"the demo failed: {type(error).__name__}: {error}") from error
+        raise DemoError(f"the demo failed: {named(error)}") from error
     for title, part in (
         ("Three clients, connected over real sockets", _transcript(played.moments)),
         ("What the flow saw: its log, each row below the one that caused it", _log(played.rows)),

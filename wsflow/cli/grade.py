@@ -23,6 +23,7 @@ from ..course import exercise
 from ..errors import WsflowError
 from ..flow import Flow
 from ..serving import served_by
+from ..tracebacks import named
 from .terminal import DONE, RAISED, CommandError
 
 if TYPE_CHECKING:
@@ -194,7 +195,7 @@ def run(path: Path, name: str | None = None) -> Grade:
                 result = shell.run_cell(source, store_history=True)
             error = result.error_before_exec or result.error_in_exec
             if error is not None:
-                raised.append(f"cell {number}: {type(error).__name__}: {error}")
+                raised.append(f"cell {number}: {named(error)}")
         if name is not None and name not in marks:
             flow = _last_flow(shell.user_ns)
             if flow is None:
@@ -215,7 +216,7 @@ def _cells(path: Path) -> Iterator[str]:
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
         found = ["".join(one["source"]) for one in cells if one["cell_type"] == "code"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise WsflowError(f"{path.name} is no notebook: {type(error).__name__}: {error}") from error
+        raise WsflowError(f"{path.name} is no notebook: {named(error)}") from error
     yield from found
 
 

@@ -8,27 +8,28 @@ functions runs from read to write without a task, a queue hop or a copy.
 from __future__ import annotations
 
 import inspect
-import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from contextvars import ContextVar
 from functools import partial
 from threading import get_ident
 from typing import Any, TypeAlias
 
 from ..base.current import current_flow
+from ..base.fence import fenced
 from ..base.interfaces import Places, SessionView, Tell
 from ..base.snapshot import snapshot
 from ..clock import Clock
 from ..errors import RunawayError, SetupError
+from ..tracebacks import named
 from .context import Context, NodeContext
-from .faults import Faults, error_event, summary
+from .faults import Faults, error_event
+from .handling import Handling, awaited
 from .lifecycle import Lifecycle
 from .node import Node, arity, is_async
 from .port import Output, Wire
 from .scope import Respond, Scope
 from .state import State
-from .workers import Workers
+from .tasks import Tasks, was_cancelled
 
 MAX_HOPS = 1_000
 """Synchronous hops of one event after which a loop counts as endless."""
@@ -38,9 +39,6 @@ LONG_HOPS = MAX_HOPS - 32
 
 MAX_DELIVERIES = 100_000
 """Deliveries of one scope after which a loop that also fans out counts as endless."""
-
-_awaited: ContextVar[Context | None] = ContextVar("wsflow_handler", default=None)
-"""The context of the async handler whose task this is."""
 
 Work: TypeAlias = tuple[Wire, Any, Scope, int, int, bool]
 Firing: TypeAlias = tuple[Output, Any, Scope, int]
@@ -56,7 +54,7 @@ class Engine:
         self.state = State()
         self.lifecycle = Lifecycle()
         self.helpers: dict[str, tuple[str, Callable[[Any], Any]]] = {}
-        self.workers = Workers()
+        self.tasks = Tasks()
         self.catchers: list[Output] = []
         self.faults = Faults(flow, tell, place)
         self.later: Callable[[Callable[[], None]], object] = lambda function: function()
@@ -119,9 +117,9 @@ class Engine:
         if session is not None:
             session.handler_ended()
             if self._draining:  # who lets go is a handler: what was let go has not started yet
-                self.later(partial(self._fire_waiting, session))
+                self.later(partial(self.fire_waiting, session))
             else:
-                self._fire_waiting(session)
+                self.fire_waiting(session)
 
     def _fire_now(self, output: Output, event: Any, scope: Scope, cause: int) -> None:
         work = self._work
@@ -131,7 +129,7 @@ class Engine:
         if work and not self._draining:
             self._drain()
 
-    def _fire_waiting(self, session: SessionView) -> None:
+    def fire_waiting(self, session: SessionView) -> None:
         """Fire a session's later events, now that the handlers of the earlier ones have started."""
         waiting = session.waiting
         while waiting and not session.starting:
@@ -159,11 +157,11 @@ class Engine:
             self.fire(*firing)
         behind, self._behind = self._behind, []
         for session in behind:
-            self._fire_waiting(session)
+            self.fire_waiting(session)
 
     def current(self) -> Context | None:
         """Return the context of the handler that runs here, so that what it calls has a cause."""
-        return self._current or _awaited.get()
+        return self._current or awaited.get()
 
     # ---- what contexts ask for
 
@@ -206,7 +204,7 @@ class Engine:
         if scope.waits:
             for _, callback, owner in scope.take(signal, self.clock.now()):
                 heard += 1
-                self._call_back(owner, callback, args)
+                fenced(partial(self.failed, owner, args), self._call_back, owner, callback, args)
         return heard
 
     def once(self, ctx: Context, signal: str, callback: Callable[..., Any], timeout: float) -> None:
@@ -223,11 +221,8 @@ class Engine:
     def _call_back(self, ctx: Context, callback: Callable[..., Any], args: tuple[Any, ...]) -> None:
         if is_async(callback):
             self._start(ctx, callback, args)
-            return
-        try:
+        else:
             callback(*args)
-        except BaseException as error:  # noqa: BLE001 (promise P4: SystemExit must not end a kernel)
-            self.failed(ctx, args, error)
 
     # ---- the worklist
 
@@ -256,49 +251,16 @@ class Engine:
                 self._current = ctx
                 try:
                     result = node.call(value, ctx)
-                except BaseException as error:  # noqa: BLE001 (promise P4)
-                    self.failed(ctx, value, error)
-                else:
                     if result is not None:
                         self._returned(ctx, result)
+                except BaseException as error:  # noqa: BLE001 (promise P4; as `fenced`, inline)
+                    self.failed(ctx, value, error)
         finally:
             self._draining, self._looping, self._current = False, None, None
 
     def _start(self, ctx: Context, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
-        """Have an async handler awaited by a worker; its session counts it as in flight."""
-        scope = ctx._scope
-        session = scope.session
-
-        async def job() -> None:
-            if session is not None:
-                session.starting -= 1
-                if session.waiting:
-                    self.later(partial(self._fire_waiting, session))
-            _awaited.set(ctx)
-            ctx._started = time.perf_counter()
-            ctx._hops = 0  # it is no synchronous chain any more
-            try:
-                result = await function(*args)
-                if result is not None and function is ctx._node.call:
-                    self.faults.hint_at_emit(ctx, result)
-            except BaseException as error:
-                if not self.running:
-                    raise  # the flow is stopping: this is our own cancellation
-                self.failed(ctx, args[0] if args else None, error)
-            finally:
-                _awaited.set(None)  # the worker lives on; what it did for this scope does not
-                scope.running -= 1
-                if session is not None:
-                    session.handler_ended()
-
-        if not self.workers.submit(job):
-            full = RuntimeError(f"{self.workers.queue} handlers wait already; this one was dropped")
-            self.failed(ctx, args[0] if args else None, full)
-            return
-        scope.running += 1
-        if session is not None:
-            session.starting += 1
-            session.handler_started()
+        """Have an async handler awaited in a task of its own."""
+        self.tasks.submit(Handling(self, ctx, function, args))
 
     def _is_runaway(self, ctx: Context, value: Any) -> bool:
         scope, hops = ctx._scope, ctx._hops
@@ -330,8 +292,8 @@ class Engine:
     def failed(self, ctx: Context, value: Any, error: BaseException) -> None:
         """Tell of an error and give it to the flow's Catch triggers, in the scope it came from."""
         scope, seq = ctx._scope, self.faults.raised(ctx, value, error)
-        if ctx._caught:
-            return  # an error in the care of errors: the row is enough
+        if ctx._caught or not self.running:
+            return  # an error in the care of errors, or nobody is there any more: the row is enough
         for output in self.catchers:
             event = error_event(ctx, value, error)
             for wire in output.wires:
@@ -357,10 +319,10 @@ class Engine:
             result = node.prepare(*(NodeContext(self, node),) * takes_ctx)
             if inspect.isawaitable(result):
                 await result
-        except (Exception, SystemExit, KeyboardInterrupt) as error:
-            raise SetupError(
-                f"setup of node {node.name!r} failed: {type(error).__name__}: {error}"
-            ) from error
+        except BaseException as error:
+            if was_cancelled(error):
+                raise  # who starts the flow was interrupted
+            raise SetupError(f"setup of node {node.name!r} failed: {named(error)}") from error
 
     def forget(self, node: Node) -> None:
         """A node is gone, or about to be set up again: what its `setup` asked for goes."""
@@ -371,6 +333,7 @@ class Engine:
     def begin(self) -> None:
         """From now on events are taken, in this thread's loop."""
         self.running, self.thread, self._playing = True, get_ident(), current_flow.get()
+        self.tasks.begin()
 
     def halt(self) -> None:
         """Forget what has not started; the flow has stopped."""
@@ -383,10 +346,7 @@ class Engine:
     def moment(self, name: str) -> None:
         """Call who subscribed to a lifecycle moment; an error costs a row and nothing else."""
         for owner, callback in self.lifecycle.callbacks(name):
-            try:
-                callback()
-            except Exception as error:  # noqa: BLE001 (promise P4)
-                self.faults.wrong(owner, name, summary(error))
+            fenced(partial(self.faults.failed, owner, name), callback)
 
 
 def _has_plain(output: Output) -> bool:

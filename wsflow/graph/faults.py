@@ -6,13 +6,12 @@ Opposite: `engine.py`, which runs handlers and fences what they raise. Nothing h
 from __future__ import annotations
 
 import logging
-import traceback
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..base.interfaces import Places, Tell
 from ..base.snapshot import snapshot
-from ..tracebacks import is_ours
+from ..tracebacks import kind, named, place, said, whole
 from ..types import ErrorEvent
 from .cells import cited
 
@@ -43,8 +42,12 @@ class Faults:
         )
 
     def wrong(self, node: str, port: str, text: str) -> None:
-        """Write down an error outside every scope: in a setup, in a lifecycle callback."""
+        """Write down what is wrong outside every scope."""
         self._tell(self._place("error", node, port), 0, 0, 0, None, 0, None, text)
+
+    def failed(self, node: str, port: str, error: BaseException) -> None:
+        """Write down what something raised that runs outside every scope."""
+        self.wrong(node, port, summary(error))
 
     def dropped(self, ctx: Context, port: str, data: Any, size: int) -> None:
         """Write down that a handler of a stopped flow routed something."""
@@ -98,27 +101,28 @@ class _MarkHandler(logging.Handler):
         self._node, self._mark = node, mark
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._mark(self._node, f"{record.levelname} {record.getMessage()}")
+        try:
+            text = record.getMessage()
+        except BaseException as error:  # noqa: BLE001 (logging never breaks who logs)
+            text = f"{snapshot(record.msg)[0]!r} (its arguments do not fit: {named(error)})"
+        self._mark(self._node, f"{record.levelname} {text}")
 
 
 def summary(error: BaseException) -> str:
     """Return `ValueError: no room (app.py:31)`: what was raised, and the user's innermost line."""
-    where = None
-    for frame, line in traceback.walk_tb(error.__traceback__):  # reads no source: that is slow
-        if not is_ours(frame.f_code):
-            where = frame.f_code.co_filename, line
-    return f"{type(error).__name__}: {error}{f' ({cited(*where)})' if where else ''}"
+    where = place(error)
+    return f"{named(error)}{f' ({cited(*where)})' if where else ''}"
 
 
 def error_event(ctx: Context, value: Any, error: BaseException) -> ErrorEvent:
     """Return what a Catch trigger sends for an error."""
     session = ctx._scope.session
     return {
-        "error": str(error),
-        "type": type(error).__name__,
+        "error": said(error),
+        "type": kind(error),
         "node": ctx._node.name,
         "port": ctx.input,
         "value": value,
         "sessionId": None if session is None else session.id,
-        "traceback": "".join(traceback.format_exception(error)),
+        "traceback": whole(error),
     }

@@ -225,7 +225,7 @@ def _copied(event: Any) -> Any:
     """Return a copy to edit; what can not be copied is edited itself."""
     try:
         return copy.deepcopy(event)
-    except Exception:  # noqa: BLE001 (a user's own object)
+    except BaseException:  # noqa: BLE001 (a user's own object)
         return event
 
 
@@ -233,5 +233,5 @@ def _differs(edited: Any, event: Any) -> bool:
     """Say whether an event was edited; who can not be compared may have been."""
     try:
         return bool(edited != event)
-    except Exception:  # noqa: BLE001 (a user's own object)
+    except BaseException:  # noqa: BLE001 (a user's own object)
         return True

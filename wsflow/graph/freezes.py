@@ -6,12 +6,15 @@ The engine asks about each firing while there are any (`Engine.gate`), and never
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from ..base.fence import fenced
 from ..base.interfaces import SessionView
 from ..base.snapshot import describe, snapshot
 from ..clock import checked_seconds
 from ..errors import FreezeError, ReceiveTimeoutError, SessionClosedError, WiringError
+from ..tracebacks import named
 from .freeze import Freeze, Key, Match
 from .node import Node
 from .port import Input, Output
@@ -105,13 +108,7 @@ class Freezes:
         if session is not None and output.name == "close":
             self._session_ended(session, output, event)
         for freeze in self.all():
-            try:
-                wanted = freeze.wants(output, event, session)
-            except BaseException as error:  # noqa: BLE001 (promise P4)
-                self._fault(output, "match", error)
-                self.end(freeze, FreezeError(f"match= of {freeze!r} raised {error!r}"))
-                continue
-            if wanted:
+            if fenced(partial(self._misjudged, freeze), freeze.wants, output, event, session):
                 self._hold(freeze, (output, event, scope, cause))
                 return True
         return False
@@ -132,13 +129,14 @@ class Freezes:
         place = self._place("mark", output.node.name, output.name)
         self._engine.tell(place, scope.session_number, scope.number, cause, text, len(text))
         freeze.ring_in(self._clock, freeze.hold, lambda: self._held_too_long(freeze))
-        try:
-            freeze.take(firing)
-        except BaseException as error:  # noqa: BLE001 (promise P4)
-            self._fault(output, "on_held", error)
+        fenced(partial(self._fault, output, "on_held"), freeze.take, firing)
+
+    def _misjudged(self, freeze: Freeze, error: BaseException) -> None:
+        self._fault(freeze.port, "match", error)
+        self.end(freeze, FreezeError(f"match= of {freeze!r} raised {named(error)}"))
 
     def _fault(self, output: Output, what: str, error: BaseException) -> None:
-        text = f"{what}= of flow.freeze raised {type(error).__name__}: {error}"
+        text = f"{what}= of flow.freeze raised {named(error)}"
         self._engine.faults.wrong(output.node.name, output.name, text)
 
     # ---- what freezes ask for, from any thread

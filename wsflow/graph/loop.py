@@ -13,8 +13,10 @@ import contextlib
 import threading
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
+from ..base.fence import fenced
 from ..errors import NotRunningError
 
 if TYPE_CHECKING:
@@ -38,7 +40,10 @@ class LoopOwner:
         self.in_thread = False
         self.why_silent: Callable[[], str] = lambda: "a handler or a cell blocks it"
         """Says why the loop does not answer."""
+        self.failed: Callable[[BaseException], object] = lambda error: None
+        """Is told what a callback in the loop raised."""
         self._life, self._goodbye = life, goodbye
+        self._context = copy_context()
         self._task: asyncio.Task[None] | None = None
         self._ready: asyncio.Future[None] | None = None
         self._stop: asyncio.Event | None = None
@@ -81,7 +86,7 @@ class LoopOwner:
     async def _launch(self) -> None:
         self.loop = asyncio.get_running_loop()
         self._thread_id = threading.get_ident()
-        self._stop = asyncio.Event()
+        self._stop, self._context = asyncio.Event(), copy_context()
         self._ready = self.loop.create_future()
         self._task = self.loop.create_task(self._own(), name=f"wsflow {self.name}")
         try:
@@ -152,7 +157,8 @@ class LoopOwner:
         At once when nothing runs: nobody would come back to it.
         """
         if self.running and self.loop is not None:
-            self.loop.call_soon(function)
+            # not in the caller's context: another handler's variables are none of their business
+            self.loop.call_soon(fenced, self.failed, function, context=self._context.copy())
         else:
             function()
 
@@ -192,7 +198,7 @@ class LoopOwner:
     def post(self, function: Callable[..., object], *args: Any) -> None:
         """Have `function` called in the owner's loop; returns at once, from any thread."""
         if self.loop is not None and not self.loop.is_closed():
-            self.loop.call_soon_threadsafe(lambda: function(*args))
+            self.loop.call_soon_threadsafe(fenced, self.failed, function, *args)
 
     async def run(self, function: Callable[..., Awaitable[R]], *args: Any) -> R:
         """Await `function(*args)` in the owner's loop, from any loop."""

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from functools import partial
+from typing import Any
 
 import anyio
 
+from ..base.fence import fenced
 from ..clock import Clock
 from ..errors import SetupError
 from .engine import Engine
+from .exits import hold_exits, let_exits_go
 from .loop import LoopOwner
 from .node import Node
 from .watchdog import Watch
@@ -44,6 +48,7 @@ class Runtime:
         self._check, self._close = check, close
         self.watch = Watch(nodes)
         self.owner.why_silent = self._why_silent
+        self.owner.failed = partial(engine.faults.failed, "", "loop")
         engine.later, engine.call = self.owner.soon, self.owner.call
 
     @contextlib.asynccontextmanager
@@ -51,7 +56,6 @@ class Runtime:
         engine = self._engine
         failed: SetupError | None = None
         async with anyio.create_task_group() as group:
-            group.start_soon(engine.workers.run, group)
             if not self._clock.rings_itself:
                 group.start_soon(self._tick)
             try:
@@ -68,14 +72,19 @@ class Runtime:
 
     @contextlib.asynccontextmanager
     async def _running(self) -> AsyncIterator[None]:
-        engine = self._engine
+        engine, loop = self._engine, self.owner.loop
+        assert loop is not None
         engine.begin()
+        hold_exits(loop)
         engine.moment("start")
         try:
             yield
             await self._wind_down()
         finally:
             engine.halt()
+            for name in await engine.tasks.end():
+                engine.faults.wrong(name, "", "was cancelled twice and runs on: left behind")
+            let_exits_go(loop)
 
     async def _wind_down(self) -> None:
         """Close what is open, let `close` handlers run, and tell who asked."""
@@ -84,11 +93,11 @@ class Runtime:
         self._engine.moment("stop")
         with anyio.move_on_after(STOP_TIMEOUT):
             await anyio.lowlevel.checkpoint()  # what was routed just now starts first
-            await self._engine.workers.idle()
+            await self._engine.tasks.idle()
 
     async def _tick(self) -> None:
         assert self.owner.loop is not None
-        self.watch.start(self.owner.loop, own_thread=self.owner.in_thread)
+        self._fenced(self.watch.start, self.owner.loop, self.owner.in_thread)
         try:
             await self._ticking()
         finally:
@@ -100,11 +109,15 @@ class Runtime:
         while True:
             await anyio.sleep(self._clock.rest(TICK_EVERY))
             self._tell_of_block()
-            self._clock.ring()
+            self._fenced(self._clock.ring)
             now = self._clock.now()
             if now - checked >= CHECK_EVERY:
                 checked = now
-                self._check(now)
+                self._fenced(self._check, now)
+
+    def _fenced(self, function: Callable[..., object], *args: Any) -> None:
+        """Do a part of the ticker's work; the flow outlives what goes wrong in it."""
+        fenced(self.owner.failed, function, *args)
 
     def _tell_of_block(self) -> None:
         blocked = self.watch.beat()
@@ -118,10 +131,23 @@ class Runtime:
     def redefined(self, node: Node) -> None:
         """A node was changed: when the flow runs already, its `setup` runs now."""
         if self._engine.running and node.prepare is not None:
-            self.owner.post(self._engine.workers.submit, lambda: self._set_up(node))
+            self.owner.post(self._engine.tasks.submit, _SetUp(self._engine, node))
 
-    async def _set_up(self, node: Node) -> None:
+
+class _SetUp:
+    """The `setup` of a node that was declared while the flow runs (see `tasks.Job`)."""
+
+    def __init__(self, engine: Engine, node: Node) -> None:
+        self._engine, self._node, self.name = engine, node, node.name
+
+    async def run(self) -> None:
         try:
-            await self._engine.setup(node)
+            await self._engine.setup(self._node)
         except SetupError as error:
-            self._engine.faults.wrong(node.name, "setup", str(error))
+            self.refused(str(error))
+
+    def ended(self, cancelled: bool) -> None:
+        """There is nothing to count."""
+
+    def refused(self, why: str) -> None:
+        self._engine.faults.wrong(self.name, "setup", why)

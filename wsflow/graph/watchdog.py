@@ -99,7 +99,7 @@ class Watch:
 
     # ---- the loop
 
-    def start(self, loop: Loop, *, own_thread: bool) -> None:
+    def start(self, loop: Loop, own_thread: bool) -> None:
         """Begin, in the loop's thread; `own_thread` says whether that is ours alone."""
         self._loop, self._own_thread = loop, own_thread
         self._thread, self._beat_at = threading.get_ident(), time.monotonic()

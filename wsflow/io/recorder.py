@@ -23,6 +23,7 @@ from msgspec import Raw
 
 from ..errors import RecordingError
 from ..log.store import Store
+from ..tracebacks import named
 from ..types import texts
 from . import format as lines
 from .folder import FOLDER, SUFFIX, create, keep_previous, part, release, resolve, unwritable
@@ -330,7 +331,7 @@ class Recorder:
     def _fail(self, error: Exception) -> None:
         """Say loudly, once, what is not in the file."""
         why = error.strerror if isinstance(error, OSError) else None
-        self.failed = f"{self.path}: {why or repr(error)}"
+        self.failed = f"{self.path}: {why or named(error)}"
         store, name = self._store, self.path.name
 
         def tell() -> None:

@@ -15,8 +15,10 @@ from itertools import count, islice, takewhile
 from time import time_ns
 from typing import Any, TypeAlias
 
+from ..base.fence import fenced
 from ..base.snapshot import unpack
 from ..events import Row
+from ..tracebacks import named
 from .blocks import WIDTH, Block, Known, Place, block_of
 
 BLOCK_ROWS = 1024
@@ -213,12 +215,13 @@ class Store:
 
     def _fenced(self, observer: object, call: Callable[[], object]) -> None:
         """Law 3: an observer breaks nothing; one that raises is switched off."""
-        try:
-            call()
-        except BaseException as error:  # noqa: BLE001
+
+        def switch_off(error: BaseException) -> None:
             self._without(observer)
-            text = f"an observer raised and was switched off: {error!r}"
+            text = f"an observer raised and was switched off: {named(error)}"
             self.tell(self.place("error", "", "observer"), 0, 0, 0, None, 0, None, text)
+
+        fenced(switch_off, call)
 
     # ---- reading (any thread)
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from ..errors import WsflowError
+from ..tracebacks import named, said
 from .part import News, Part, text
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ class Page:
     def _do(self, method: Callable[..., Any], given: dict[str, Any], number: Any) -> None:
         try:
             self._tell({"answer": number, "value": method(**given)})
-        except Exception as error:  # noqa: BLE001 (the page shows it: there is nobody else)
+        except BaseException as error:  # noqa: BLE001 (the page shows it: there is nobody else)
             self._tell({"answer": number, "error": _sentence(error)})
 
     def close(self) -> None:
@@ -126,12 +127,8 @@ def _unfit(news: News) -> Exception | None:
     return None
 
 
-def _sentence(error: Exception) -> str:
+def _sentence(error: BaseException) -> str:
     """Return what a person can act on; never an empty text."""
-    try:
-        said = str(error)
-    except Exception:  # noqa: BLE001 (a learner's own exception class)
-        said = ""
-    if said and isinstance(error, WsflowError | TimeoutError | ValueError):
-        return text(said, 500)
-    return text(f"{type(error).__name__}: {said}".removesuffix(": "), 500)
+    if (words := said(error)) and isinstance(error, WsflowError | TimeoutError | ValueError):
+        return text(words, 500)
+    return text(named(error).removesuffix(": "), 500)

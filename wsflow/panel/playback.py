@@ -19,6 +19,7 @@ from ..compare.report import SHOWN, Report
 from ..compare.side_by_side import ALONE, pieces, readable
 from ..errors import RecordingError, WsflowError
 from ..io.folder import FOLDER, is_live, resolve
+from ..tracebacks import named, said
 from .part import News, text
 from .recordings import LOOK_SECONDS, Recordings
 
@@ -226,7 +227,7 @@ class Playback:
         try:
             report = comparison(self._outcome(replay))
         except BaseException as error:  # noqa: BLE001 (the page shows it: there is nobody else)
-            why = text(error if isinstance(error, WsflowError) else repr(error), 500)
+            why = text(said(error) if isinstance(error, WsflowError) else named(error), 500)
         if replay is self._replay:
             self._why, self.report = why, report
 

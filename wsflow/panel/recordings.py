@@ -15,6 +15,7 @@ from pathlib import Path
 from ..errors import RecordingError
 from ..io.folder import FOLDER, SUFFIX, find, is_live, names, parts, resolve
 from ..recording import Recording
+from ..tracebacks import named, said
 from .part import News, text
 from .summary import Summary
 
@@ -242,4 +243,4 @@ def _date(recording: Recording, file: RecordingFile) -> float:
 
 
 def _sentence(error: Exception) -> str:
-    return str(error) if isinstance(error, RecordingError) else f"{type(error).__name__}: {error}"
+    return said(error) if isinstance(error, RecordingError) else named(error)

@@ -25,6 +25,7 @@ from ..io.format import Entry
 from ..io.reader import Reader
 from ..log.log import Log
 from ..log.store import Store
+from ..tracebacks import named
 from ..types import Data
 from .address import Address
 from .live_client import Leave, LiveClient
@@ -181,7 +182,7 @@ class _Server:
     def fault(self, who: str, error: Exception) -> None:
         """Write down what went wrong."""
         place = self._store.place("error", who, "")
-        self._store.tell(place, 0, 0, 0, None, 0, None, f"{type(error).__name__}: {error}")
+        self._store.tell(place, 0, 0, 0, None, 0, None, named(error))
 
     # ---- step by step
 

@@ -74,7 +74,7 @@ class Sandbox:
 
     async def idle(self) -> None:
         """Wait until no async handler runs or waits."""
-        await self._engine.workers.idle()
+        await self._engine.tasks.idle()
 
     def begun(self) -> None:
         """Who was there before the recording is here; it begins now."""

@@ -16,6 +16,7 @@ from ..base.bodies import size_of
 from ..base.interfaces import Headers, Refusal, Request
 from ..base.wake import Wakeup
 from ..errors import ClientGoneError
+from ..tracebacks import said
 from ..types import Data
 from .endpoint import Endpoint
 from .session import Session
@@ -60,7 +61,7 @@ class AsgiApp:
         try:
             await self._startup()
         except Exception as error:  # noqa: BLE001 (the server reports it)
-            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            await send({"type": "lifespan.startup.failed", "message": said(error)})
             return
         await send({"type": "lifespan.startup.complete"})
         await receive()

@@ -27,6 +27,7 @@ from ..base.interfaces import (
 from ..base.secrets import TOKEN_SUBPROTOCOL
 from ..base.urls import parse_query
 from ..errors import ClientGoneError
+from ..tracebacks import named
 from .policy import Policy
 from .session import DEFAULT_LIMITS, Facts, Limits, Session
 from .sessions import Sessions
@@ -193,7 +194,7 @@ class Endpoint:
 
     def fault(self, error: Exception) -> Refusal:
         """Write a fault of ours down; the client learns nothing of it (promise P25)."""
-        self.observer.note("error", f"a request could not be answered: {error!r}")
+        self.observer.note("error", f"a request could not be answered: {named(error)}")
         return Refusal(500, "something went wrong on this side\n")
 
     def _judge(self, request: Request) -> Refusal | None:

@@ -30,6 +30,7 @@ from hypercorn.utils import parse_socket_addr
 
 from ..base.interfaces import Refusal, Request
 from ..errors import ServeError
+from ..tracebacks import named
 from .acceptor import BUSY, Acceptor
 from .connection import Batch, Connection
 from .deflate import DeflateConnection, negotiate
@@ -167,7 +168,7 @@ class Listener:
         except asyncio.CancelledError:  # by `drain`
             writer.transport.abort()
         except Exception as error:  # noqa: BLE001 (one connection's fault stays its own)
-            self._note("error", f"connection failed: {error!r}")
+            self._note("error", f"connection failed: {named(error)}")
             writer.transport.abort()
         finally:
             self.handshakes.pop(task, None)

@@ -15,6 +15,7 @@ from typing import Any, Literal, NamedTuple
 from ..base.bodies import size_of, to_sendable
 from ..base.current import current_flow
 from ..base.display import plain
+from ..base.fence import fenced
 from ..base.interfaces import (
     CLOSE_NORMAL,
     CLOSE_TOO_BIG,
@@ -24,6 +25,7 @@ from ..base.interfaces import (
     Transport,
     check_close,
 )
+from ..tracebacks import named
 from ..types import Data, Query
 
 
@@ -193,9 +195,13 @@ class Session:
             code, reason = self._sent_close
         leaving, self._leaving = self._leaving, None
         for forget in leaving or ():
-            forget()
+            fenced(self._could_not_forget, forget)
         self._on_closed(self, code, reason)
         self._route.closed(self, code, reason, error)
+
+    def _could_not_forget(self, error: BaseException) -> None:
+        text = f"a callback of when_closed raised {named(error)}"
+        self._observer.note("error", text, self.number, self.path)
 
     def block(self) -> None:
         """The other end does not keep up: keep messages back from now on."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...base.snapshot import describe, snapshot
 from ...errors import NotRunningError, WiringError
+from ...tracebacks import named
 from .base import Trigger
 
 if TYPE_CHECKING:
@@ -40,10 +41,10 @@ class Inject(Trigger):
         """
         try:
             self.payload = copy.deepcopy(payload)
-        except Exception as error:
+        except BaseException as error:
             raise WiringError(
                 f"inject {self.name!r} sends a copy each time, and {describe(payload)} can not be "
-                f"copied ({error}); give it at the call instead: {self.name}(value)"
+                f"copied ({named(error)}); give it at the call instead: {self.name}(value)"
             ) from error
 
     def __call__(self, payload: Any = _STORED) -> int:
