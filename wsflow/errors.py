@@ -212,9 +212,13 @@ class Spelled:
 def _meant(thing: object, name: str) -> str:
     if name.startswith("_"):
         return ""  # asked by programs: what can it do?
+    return meant(name, (one for one in dir(type(thing)) if not one.startswith("_")))
+
+
+def meant(name: str, there: Iterable[str]) -> str:
+    """Return `; did you mean 'response'?` where one of those that are there is close."""
     from difflib import get_close_matches
 
-    there = [one for one in dir(type(thing)) if not one.startswith("_")]
     lower = {one.lower(): one for one in there}
     near = [lower[one] for one in get_close_matches(name.lower(), lower, cutoff=0.7)]
     return f"; did you mean {' or '.join(map(repr, near))}?" if near else ""

@@ -8,6 +8,7 @@ import pytest
 
 from tests.graph.conftest import errors, marks
 from wsflow import Context, Flow
+from wsflow.graph.faults import MAX_HINTS
 
 FAULTS = (ValueError, SystemExit, KeyboardInterrupt, GeneratorExit)
 
@@ -139,3 +140,104 @@ async def test_what_an_async_handler_returns_is_told_once(flow: Flow) -> None:
     await flow.stop()
     (told,) = marks(flow)
     assert told.startswith("handler 'shout' returned {'body': 'a'}; returned values go nowhere")
+
+
+# ---- signals and replies that nobody understands
+
+
+@pytest.mark.parametrize(
+    ("signal", "hint"),
+    [
+        ("reponse", "nobody listens to 'reponse'; did you mean 'response'?"),
+        ("redy", "nobody listens to 'redy'; did you mean 'ready'?"),
+        ("left_dne", "nobody listens to 'left_dne'; did you mean 'left_done'?"),
+        ("zebra", "nobody listens to 'zebra'"),
+    ],
+)
+async def test_a_signal_nobody_waits_for_is_told_once(flow: Flow, signal: str, hint: str) -> None:
+    """found D9."""
+
+    def shout(ev: Any, ctx: Context) -> None:
+        ctx.once("ready", lambda: None)
+        ctx.emit(signal, {"body": "x"})
+
+    flow.barrier(["left"])
+    flow.websocket("/").message >> flow.node(shout, name="shout")
+    client = await flow.client("/")
+    await client.send("x")
+    await client.send("y")
+    assert marks(flow) == [f"handler 'shout' emitted {signal!r}: {hint}"]
+    (mark,) = [row for row in flow.log.tail(20) if row.kind == "mark"]
+    (first, *_) = [row for row in flow.log.tail(20) if row.kind == "message"]
+    assert (mark.node, mark.cause) == ("shout", first.seq)
+
+
+async def test_a_signal_that_somebody_waits_for_is_not_told_of(flow: Flow) -> None:
+    """found D9: nor one of a ready-made node's, nor one that came too late."""
+
+    def shout(ev: Any, ctx: Context) -> None:
+        ctx.once("ready", lambda: None)
+        for signal in ("ready", "ready", "left_done", "right_done"):
+            ctx.emit(signal)
+
+    flow.barrier(["left", "right"])
+    flow.websocket("/").message >> flow.node(shout)
+    await flow.client("/").send("x")
+    assert marks(flow) == []
+
+
+@pytest.mark.parametrize(
+    ("reply", "hint"),
+    [
+        ({"bdy": "x"}, "with 'bdy': nothing was sent; did you mean {'body': ...}?"),
+        ({}, "with nothing to send: nothing was sent; did you mean {'body': ...}?"),
+        ({"code": 4000}, "with nothing to send: nothing was sent; did you mean {'body': ...}?"),
+        ({"body": "x", "ende": True}, "with 'ende', which nobody reads; did you mean 'end'?"),
+        (
+            {"body": "x", "colour": 1},
+            "with 'colour', which nobody reads; a reply has: body, end, code, reason",
+        ),
+    ],
+)
+async def test_a_reply_that_is_misspelt_is_told_once_a_node(
+    flow: Flow, reply: dict[str, Any], hint: str
+) -> None:
+    """found D9."""
+    flow.websocket("/").message >> flow.node(
+        lambda ev, ctx: ctx.emit("response", reply), name="shout"
+    )
+    client = await flow.client("/")
+    await client.send("x")
+    await client.send("y")
+    assert marks(flow) == [f"handler 'shout' emitted 'response' {hint}"]
+
+
+@pytest.mark.parametrize(
+    "reply", [{"body": None}, {"body": "x", "end": False}, {"end": True, "code": 4000}]
+)
+async def test_a_reply_that_is_understood_is_not_told_of(flow: Flow, reply: dict[str, Any]) -> None:
+    flow.websocket("/").message >> flow.node(lambda ev, ctx: ctx.emit("response", reply), name="n")
+    await flow.client("/").send("x")
+    assert marks(flow) == []
+
+
+async def test_an_answer_to_an_event_without_a_client_is_told_of(flow: Flow) -> None:
+    """found D9: a timer's, or one of an inject."""
+    push = flow.inject("x")
+    push >> flow.node(lambda ev, ctx: ctx.emit("response", {"body": ev}), name="shout")
+    await flow.start()
+    push()
+    push()
+    (hint,) = marks(flow)
+    assert "no client is behind this event" in hint
+    assert "broadcast" in hint
+
+
+async def test_a_handler_that_makes_up_signals_gets_few_hints(flow: Flow) -> None:
+    def shout(ev: Any, ctx: Context) -> None:
+        for number in range(MAX_HINTS + 1):
+            ctx.emit(f"no {number}")
+
+    flow.websocket("/").message >> flow.node(shout)
+    await flow.client("/").send("x")
+    assert len(marks(flow)) == MAX_HINTS

@@ -133,8 +133,9 @@ async def test_a_response_also_calls_those_who_listen_for_it(flow: Flow) -> None
 async def test_a_signal_nobody_hears_is_a_recorded_no_op(flow: Flow) -> None:
     flow.websocket("/").message >> flow.node(lambda ev, ctx: ctx.emit("hello", 1, 2), name="n")
     await flow.client("/").send("x")
-    row = flow.log.tail(1)[0]
+    row, hint = flow.log.tail(2)
     assert (row.kind, row.node, row.port, row.data) == ("signal", "n", "hello", [1, 2])
+    assert hint.kind == "mark"
 
 
 async def test_an_async_callback_is_awaited(flow: Flow) -> None:

@@ -22,7 +22,7 @@ from ..clock import Clock
 from ..errors import RunawayError, SetupError
 from ..tracebacks import named
 from .context import Context, NodeContext
-from .faults import Faults, error_event
+from .faults import MAX_SIGNALS, Faults, error_event
 from .handling import Handling, awaited
 from .lifecycle import Lifecycle
 from .node import Node, arity, is_async
@@ -57,6 +57,8 @@ class Engine:
         self.tasks = Tasks()
         self.catchers: list[Output] = []
         self.faults = Faults(flow, tell, place)
+        self.signals = {"response"}
+        """Signals that somebody waits for, or did: one that is none of them may be misspelt."""
         self.later: Callable[[Callable[[], None]], object] = lambda function: function()
         self.call: Callable[..., Any] = lambda function, *args: function(*args)
         """How to have something done in the loop, from any thread."""
@@ -201,6 +203,8 @@ class Engine:
             heard += scope.respond(scope, ctx, args[0] if args else None)
         else:
             self._told_signal(ctx, signal, args)
+            if signal not in self.signals or (signal == "response" and scope.session is None):
+                self.faults.hint_at_signal(ctx, signal, self.signals)
         if scope.waits:
             for _, callback, owner in scope.take(signal, self.clock.now()):
                 heard += 1
@@ -210,6 +214,8 @@ class Engine:
     def once(self, ctx: Context, signal: str, callback: Callable[..., Any], timeout: float) -> None:
         """Wait for a signal in this scope (see `Context.once`)."""
         now = self.clock.now()
+        if len(self.signals) < MAX_SIGNALS:
+            self.signals.add(signal)
         ctx._scope.once(signal, (now + timeout, callback, ctx), now)
 
     def _told_signal(self, ctx: Context, signal: str, args: tuple[Any, ...]) -> None:

@@ -6,17 +6,26 @@ Opposite: `engine.py`, which runs handlers and fences what they raise. Nothing h
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..base.interfaces import Places, Tell
 from ..base.snapshot import snapshot
+from ..errors import meant
 from ..tracebacks import kind, named, place, said, whole
 from ..types import ErrorEvent
 from .cells import cited
 
 if TYPE_CHECKING:
     from .context import Context
+
+
+MAX_HINTS = 20
+"""Remarks for the author of one handler."""
+
+
+MAX_SIGNALS = 1_000
+"""Names of signals that are remembered; who makes up more is told of no misspelt one."""
 
 
 class Faults:
@@ -71,16 +80,56 @@ class Faults:
 
     def hint_at_emit(self, ctx: Context, result: Any) -> None:
         """Tell a learner, once a function, that what a handler returns is not sent."""
-        node = ctx._node
-        if not node.hinted and isinstance(result, str | bytes | dict | list):
-            node.hinted = True
-            self.mark(
-                node.name,
-                f"handler {node.name!r} returned {snapshot(result)[0]!r}; "
-                "returned values go nowhere: ctx.emit('response', {'body': ...}) answers, "
-                "ctx.route(value) sends on",
+        if isinstance(result, str | bytes | dict | list):
+            self._hint(
                 ctx,
+                "returned",
+                lambda: (
+                    f"handler {ctx._node.name!r} returned {snapshot(result)[0]!r}; "
+                    "returned values go nowhere: ctx.emit('response', {'body': ...}) answers, "
+                    "ctx.route(value) sends on"
+                ),
             )
+
+    def hint_at_signal(self, ctx: Context, signal: str, known: Collection[str]) -> None:
+        """Tell, once a node and signal, that nobody listens, and what may have been meant."""
+
+        def text() -> str:
+            who = f"handler {ctx._node.name!r} emitted {signal!r}: "
+            if signal == "response":
+                return (
+                    f"{who}no client is behind this event, so nothing was sent; "
+                    "flow.connections() has a broadcast that reaches clients"
+                )
+            return f"{who}nobody listens to {signal!r}{meant(signal, known)}"
+
+        if len(known) < MAX_SIGNALS:
+            self._hint(ctx, f"signal {signal}", text)
+
+    def hint_at_reply(
+        self, ctx: Context, reply: Mapping[Any, Any], known: Sequence[str], *, empty: bool = False
+    ) -> None:
+        """Tell, once a node, of a reply with keys nobody knows, or with nothing to send."""
+        unknown = [key for key in reply if key not in known]
+        if not unknown and not empty:
+            return
+
+        def text() -> str:
+            shown = ", ".join(map(repr, unknown)) or "nothing to send"
+            node = f"handler {ctx._node.name!r} emitted 'response' with {shown}"
+            if empty:
+                return f"{node}: nothing was sent; did you mean {{'body': ...}}?"
+            near = meant(str(unknown[0]), known) or f"; a reply has: {', '.join(known)}"
+            return f"{node}, which nobody reads{near}"
+
+        self._hint(ctx, "reply", text)
+
+    def _hint(self, ctx: Context, about: str, text: Callable[[], str]) -> None:
+        """Write a remark for a handler's author, once for each thing it is about."""
+        node = ctx._node
+        if about not in node.hinted and len(node.hinted) < MAX_HINTS:
+            node.hinted.add(about)
+            self.mark(node.name, text(), ctx)
 
     def logger(self, node: str) -> logging.Logger:
         """Return the logger of a node: this flow's own, so that it goes with the flow."""

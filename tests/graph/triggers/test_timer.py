@@ -148,6 +148,7 @@ async def test_a_tick_is_a_row_and_what_it_brings_about_is_its_trace(
         ("fire", "clock", "out"),
         ("route", "pass_on", "out"),
         ("signal", "pass_on", "response"),
+        ("mark", "pass_on", ""),
     ]
     assert rows[0].data == {"count": 1, "time": 1.0}
     assert len(timed.log.frame(kind="fire")) == 1

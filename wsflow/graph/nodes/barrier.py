@@ -39,6 +39,7 @@ class Barrier(Node):
             )
         self.reshape(("in",), (*tasks, "out"))
         self.tasks, self.limit = tasks, limit
+        self.host.engine.signals.update(f"{tag}_done" for tag in tasks)
 
     def _wait(self, event: Any, ctx: Context) -> None:
         done: dict[str, Any] = {}

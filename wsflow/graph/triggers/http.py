@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ..host import Host
 
 RESPONSE_TIMEOUT = 120.0
+REPLY_KEYS = ("status", "body", "headers")
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 
 
@@ -183,6 +184,7 @@ class _Answer:
         except (ReplyError, UnicodeEncodeError) as error:
             self._engine.failed(ctx, reply, error)
             return False
+        self._engine.faults.hint_at_reply(ctx, reply, REPLY_KEYS)
         first = self._reply is None
         data, _ = snapshot(_told(made, reply.get("body", "")))
         node = ctx._node

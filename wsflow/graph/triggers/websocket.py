@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ..host import Host
 
 _ABSENT: Any = object()
+REPLY_KEYS = ("body", "end", "code", "reason")
 
 
 class WebSocketTrigger(Trigger):
@@ -89,6 +90,9 @@ class WebSocketTrigger(Trigger):
         assert session is not None
         try:
             body, end = _understood(reply)
+            if len(reply) != 1 or body is _ABSENT:
+                empty = body is _ABSENT and end is None
+                self.engine.faults.hint_at_reply(ctx, reply, REPLY_KEYS, empty=empty)
             kind = type(body)
             if kind is str or kind is bytes:
                 data = body
@@ -150,6 +154,8 @@ def _understood(reply: Any) -> tuple[Any, tuple[int, str] | None]:
             f"not {describe(reply)}"
         )
     body = reply.get("body", _ABSENT)
+    if len(reply) == 1 and body is not _ABSENT:
+        return body, None
     if not reply.get("end"):
         return body, None
     return body, check_close(reply.get("code", CLOSE_NORMAL), reply.get("reason", ""))
