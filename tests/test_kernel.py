@@ -39,6 +39,21 @@ WHISPER = """
     def whisper(ev, ctx):
         ctx.emit("response", {"body": ev["message"].lower()})
 """
+RECORDED = """
+    with flow.record("before"):
+        async with flow.client("/chat/red") as client:
+            await client.send("Hi")
+            await client.receive()
+"""
+TRIED = f"""{EDITED}
+    chat.message >> shout
+    display(flow)
+    async with flow.client("/chat/red") as client:
+        await client.send("Hi")
+        print(await client.receive(), list(flow.nodes))
+    print((await flow.replay("before")).diff.to_string())
+    flow
+"""
 LATE = """
     @flow.node
     def late(ev, ctx): ...
@@ -328,6 +343,21 @@ async def test_a_story_told_in_one_cell_can_be_edited_and_run_again(kernel: Kern
         assert await ask(client, "Six") == ["SIX6"]
         assert await kernel.value("len(server.sessions)") == 1
     assert await kernel.ports() == [await kernel.value("server.port")]
+
+
+@on_every_version
+async def test_what_an_edited_cell_shows_and_tries_is_what_it_declares(kernel: Kernel) -> None:
+    """found D1: displayed, printed, asked by a client after an `await`, replayed."""
+    await tell(kernel, {name: STORY[name] for name in ("import", "flow", "trigger")})
+    await kernel.run(f"{WHISPER}\n    chat.message >> whisper", "both")
+    await kernel.run(RECORDED)
+    edited = await kernel.run(TRIED, "both")
+    assert "shout" in edited.shown[0]["text/plain"]
+    for told in (str(edited.shown), edited.printed, str(edited.result)):
+        assert "shout" in told
+        assert "whisper" not in told
+    assert edited.printed.splitlines()[0] == "Hi! ['/chat/{room}', 'shout']"
+    assert "Hi!" in edited.printed.splitlines()[-1], "what the replay found"
 
 
 async def test_the_same_name_is_the_same_running_flow(kernel: Kernel) -> None:

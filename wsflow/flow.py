@@ -219,15 +219,15 @@ class Flow(Serving, Spelled):
         if server is not None:
             host, options = server.url.partition("://")[2], server.options
             place = ServerAddress(host, options.certfile is not None, options.token is not None)
-        return document(self.name, self._host.graph.nodes.values(), rows, version, place)
+        return document(self.name, self._host.nodes.values(), rows, version, place)
 
     def __repr__(self) -> str:
         server = f" at {self.server.url}" if self.server else ""
         state = " paused" if self._host.paused else ""
-        return f"<Flow {self.name} {len(self._host.graph.nodes)} nodes{state}{server}>"
+        return f"<Flow {self.name} {len(self._host.nodes)} nodes{state}{server}>"
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        nodes = list(self._host.graph.nodes.values())
+        nodes = list(self._host.nodes.values())
         plain = f"{self!r}\n{diagram.text(nodes)}"
         return (
             {"text/plain": plain, "text/vnd.mermaid": coloured(diagram.mermaid(nodes))}

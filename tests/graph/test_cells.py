@@ -1,20 +1,27 @@
 """Cells own what they declare: what a cell no longer declares is gone, the rest is swapped."""
 
+import contextlib
+import threading
 import weakref
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterator
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 
 import wsflow.graph.cells
 from wsflow import Context, Flow, PathError, WiringError
 from wsflow.graph.cells import Ledger, cited, interactive, notebook
+from wsflow.panel.diagram import DiagramPart
+from wsflow.replay.virtual_time import VirtualLoop
+from wsflow.views.svg import Drawing
 
 
 class Shell:
     """What wsflow asks of an IPython shell: its announcements of cells."""
+
+    execution_count = 1
 
     def __init__(self, running: str | None = None) -> None:
         self.events = self
@@ -383,6 +390,196 @@ async def test_an_edited_handler_answers_the_session_that_was_open(
     await client.send("x")
     assert [await client.receive() for _ in range(2)] == ["one", "two"]
     await book.stop()
+
+
+# ---- what a running cell sees
+
+
+def _copied(flow: Flow) -> dict[str, Any]:
+    with contextlib.closing(VirtualLoop()) as loop:
+        return flow._sandbox(loop, 0)[0]._host.describe()
+
+
+LOOKS: dict[str, Callable[[Flow], str]] = {
+    "repr": lambda flow: f"{flow._repr_mimebundle_()}",
+    "nodes": lambda flow: f"{flow.nodes}",
+    "svg": lambda flow: Drawing().svg(flow.nodes.values()),
+    "wires": lambda flow: f"{flow._host.wires} {flow._host.describe()}",
+    "panel": lambda flow: f"{DiagramPart(flow).news()}",
+    "contract": lambda flow: f"{flow.to_asyncapi()}",
+    "replay": lambda flow: f"{_copied(flow)}",
+}
+
+
+@pytest.mark.parametrize("look", LOOKS.values(), ids=LOOKS)
+def test_an_edited_cell_shows_what_it_declares_now(
+    shell: Shell, book: Flow, look: Callable[[Flow], str]
+) -> None:
+    """found D1: in its middle and at its end, a renamed handler and a renamed route."""
+    seen: list[str] = []
+    shout = (node(book, "shout"), lambda: book.websocket("/old"))
+    shell.run("n", *shout, wire(book, "shout"))
+    shell.run(
+        "n",
+        lambda: seen.append(look(book)),
+        node(book, "whisper"),
+        lambda: book.websocket("/new"),
+        wire(book, "whisper"),
+        lambda: seen.append(look(book)),
+    )
+    seen.append(look(book))
+    for text in seen:
+        assert "shout" not in text
+        assert "/old" not in text
+    assert "/new" not in seen[0]
+    assert "/new" in seen[1]
+    assert seen[1] == seen[2]
+
+
+def test_the_number_of_nodes_in_a_repr_is_that_of_the_cell(shell: Shell, book: Flow) -> None:
+    """found D1: `print(flow)`."""
+    seen: list[str] = []
+    shell.run("n", node(book, "a"), node(book, "b"))
+    shell.run("n", node(book, "a"), lambda: seen.append(repr(book)))
+    assert seen == [repr(book)] == ["<Flow book 2 nodes>"]
+
+
+def test_a_deleted_wire_is_not_shown_by_its_cell(shell: Shell, book: Flow) -> None:
+    """found D1."""
+    seen: list[list[str]] = []
+    shell.run("n", node(book, "shout"))
+    shell.run("w", wire(book, "shout"))
+    shell.run("w", lambda: seen.append(targets(book)))
+    assert (seen, targets(book)) == ([[]], [])
+
+
+def test_others_see_the_old_graph_until_the_cell_has_ended(shell: Shell, book: Flow) -> None:
+    """found D1: a panel that is open, a handler, a thread; the cell may declare it yet, or fail."""
+    seen: list[list[str]] = []
+
+    def elsewhere() -> None:
+        thread = threading.Thread(target=lambda: seen.append(list(book.nodes)))
+        thread.start()
+        thread.join()
+
+    shell.run("n", node(book, "shout"))
+    shell.run("n", elsewhere)
+    elsewhere()
+    assert seen == [["chat", "shout"], ["chat"]]
+
+
+def test_a_cell_that_failed_half_way_shows_all_that_is_kept(shell: Shell, book: Flow) -> None:
+    """found D1."""
+    shell.run("n", node(book, "a"), wire(book, "a"), node(book, "b"))
+    with pytest.raises(ZeroDivisionError):
+        shell.run("n", node(book, "b"), wire(book, "b"), lambda: 1 / 0)
+    shell.run("look")
+    assert list(book.nodes) == ["chat", "a", "b"]
+    assert sorted(targets(book)) == ["a", "b"]
+
+
+def test_a_new_wire_takes_the_place_of_those_not_declared_again(shell: Shell, book: Flow) -> None:
+    """found D1: the cell's own next line, a client's message, meets the new handler alone."""
+    met: list[list[str]] = []
+
+    def meet() -> None:
+        met.append([wire.target.node.name for wire in book.nodes["chat"].outputs["message"].wires])
+
+    shell.run("n", node(book, "old"), wire(book, "old"), node(book, "kept"), wire(book, "kept"))
+    kept = book.nodes["chat"].outputs["message"].wires[1]
+    shell.run(
+        "n",
+        node(book, "new"),
+        wire(book, "new"),
+        meet,
+        node(book, "kept"),
+        wire(book, "kept"),
+        meet,
+    )
+    assert met == [["new"], ["new", "kept"]]
+    assert book.nodes["chat"].outputs["message"].wires[1] is kept
+
+
+def test_a_route_is_given_another_name_by_the_cell_that_has_it(shell: Shell, book: Flow) -> None:
+    """found D1: the name before was in its way."""
+    shell.run("t", lambda: book.websocket("/chat", name="talk"))
+    shell.run("h", lambda: book.http("/push", name="push"))
+    shell.run("h", lambda: book.http("/push", name="shove"))
+    assert list(book.nodes) == ["talk", "shove"]
+
+
+def test_a_function_of_another_cell_stays_wired_however_often(shell: Shell, book: Flow) -> None:
+    """found D1: every second run of an unchanged cell took its node and its wire away."""
+
+    def shout(ev: Any, ctx: Context) -> None: ...
+
+    for _ in range(3):
+        shell.run("w", lambda: book.connect(book.nodes["chat"].message, shout))
+        assert (list(book.nodes), targets(book)) == (["chat", "shout"], ["shout"])
+    shell.run("w")
+    assert list(book.nodes) == ["chat"]
+
+
+# ---- wires of other cells
+
+Declares: TypeAlias = Callable[[Flow], object]
+GONE: dict[str, tuple[Declares, Declares, str]] = {
+    "handler": (
+        lambda flow: flow.node(lambda: None, name="end"),
+        lambda flow: flow.node(lambda: None, name="another"),
+        "chat.message >> end.in",
+    ),
+    "route": (
+        lambda flow: flow.websocket("/old", name="start"),
+        lambda flow: flow.websocket("/new"),
+        "start.message >> sink.in",
+    ),
+    "path": (
+        lambda flow: flow.websocket("/old", name="start"),
+        lambda flow: flow.websocket("/new", name="start"),
+        "start.message >> sink.in",
+    ),
+    "port": (
+        lambda flow: flow.node(lambda: None, name="start", outputs=("message", "b")),
+        lambda flow: flow.node(lambda: None, name="start", outputs=("b",)),
+        "start.message >> sink.in",
+    ),
+}
+
+
+@pytest.mark.parametrize(("first", "again", "lost"), GONE.values(), ids=GONE)
+def test_wires_of_other_cells_that_go_are_told_with_the_cell_to_run_again(
+    shell: Shell,
+    book: Flow,
+    capsys: pytest.CaptureFixture[str],
+    first: Declares,
+    again: Declares,
+    lost: str,
+) -> None:
+    """found D14: a route of another name dropped them in silence."""
+    shell.run("sink", node(book, "sink"))
+    shell.run("n", lambda: first(book))
+    ends = [book.nodes[label.split(".")[0]] for label in lost.split(" >> ")]
+    shell.execution_count = 4
+    shell.run("w", lambda: book.connect(ends[0]["message"], ends[1]))  # type: ignore[arg-type]
+    shell.execution_count = 5
+    shell.run("n", lambda: again(book))
+    told = capsys.readouterr().err
+    assert f"wires of cell In[4], and they are gone: {lost}. Run cell In[4] again" in told
+    assert told.strip() in [row.data for row in book.log.tail(5)]
+    shell.run("n", lambda: again(book))
+    assert capsys.readouterr().err == ""
+
+
+def test_wires_that_were_taken_away_on_purpose_are_no_news(
+    shell: Shell, book: Flow, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shell.run("n", node(book, "a"), node(book, "b"))
+    shell.run("w", wire(book, "a"), wire(book, "b"))
+    port: Any = book.nodes["chat"]["message"]
+    shell.run("x", lambda: book.disconnect(port, book.nodes["a"]))
+    shell.run("x", book.clear)
+    assert capsys.readouterr().err == ""
 
 
 # ---- flows

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import sys
 import weakref
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable, Iterable
+from contextvars import ContextVar
 from pathlib import PurePath
 from types import CoroutineType
 from typing import Any, Protocol
@@ -52,6 +53,11 @@ class Ledger:
         self._last = {key for key, cells in self._owners.items() if cell in cells}
         self._fresh = set()
 
+    @property
+    def stale(self) -> set[Hashable]:
+        """What the running cell alone had declared, and has not declared again yet."""
+        return {key for key in self._last - self._fresh if len(self._owners.get(key, ())) == 1}
+
     def end(self, cell: str, ok: bool) -> list[Hashable]:
         """A cell ended: return what it no longer declares and nobody else does.
 
@@ -67,6 +73,10 @@ class Ledger:
         self._last, self._fresh = set(), set()
         return gone
 
+    def others(self, cell: str) -> dict[Hashable, set[str]]:
+        """Return what other cells than this one declare, and which."""
+        return {key: cells - {cell} for key, cells in self._owners.items() if cells - {cell}}
+
     def forget(self, key: Hashable) -> None:
         """The thing is gone by other means."""
         self._owners.pop(key, None)
@@ -78,6 +88,10 @@ class _Notebook:
 
     def __init__(self) -> None:
         self.cell: str | None = None
+        self._run = 0
+        """Which run of a cell the present one is, counted."""
+        self._numbers: dict[str, int] = {}
+        """What the notebook wrote beside each cell when it ran last, as in `In[5]`."""
         self._watchers: weakref.WeakSet[Any] = weakref.WeakSet()
         self._shell: Any = None
         self._inside = False
@@ -90,6 +104,21 @@ class _Notebook:
         if self.cell is not None:
             watcher.cell_started(self.cell)
 
+    @property
+    def asks(self) -> bool:
+        """Whether who asks is the cell that runs: not a handler, a panel or another thread."""
+        return self.cell is not None and _run_of.get() == self._run
+
+    def carried(self, function: Callable[[], None]) -> Callable[[], None]:
+        """Return `function` as the cell's own, if a cell asks: also in another thread."""
+        run = _run_of.get()
+
+        def call() -> None:
+            _run_of.set(run)
+            function()
+
+        return call
+
     def _hook(self) -> None:
         shell = ipython()
         if shell is None or shell is self._shell:
@@ -101,6 +130,18 @@ class _Notebook:
         # the cell that imports wsflow has started already; the kernel still knows its id
         self.cell = _running_cell(shell)
         self._inside = self.cell is not None
+        self._begin()
+
+    def _begin(self) -> None:
+        self._run += 1
+        _run_of.set(self._run)
+        if self.cell is not None:
+            self._numbers[self.cell] = getattr(self._shell, "execution_count", 0)
+
+    def named(self, cells: Iterable[str]) -> str:
+        """Return how a person finds these cells: `cell In[4]`, `cells In[4], In[7]`."""
+        numbers = sorted(self._numbers.get(cell, 0) for cell in cells)
+        return f"cell{'s' if len(numbers) > 1 else ''} " + ", ".join(f"In[{n}]" for n in numbers)
 
     def _before(self, info: Any) -> None:
         """A cell starts; one inside another (a magic runs it) belongs to the outer one."""
@@ -109,6 +150,7 @@ class _Notebook:
             self._nested.append(info)
             return
         self._inside, self._nested, self.cell = True, [], cell
+        self._begin()
         if cell is not None:
             for watcher in list(self._watchers):
                 watcher.cell_started(cell)
@@ -123,6 +165,9 @@ class _Notebook:
             for watcher in list(self._watchers):
                 watcher.cell_ended(cell, bool(result.success))
 
+
+_run_of: ContextVar[int] = ContextVar("wsflow_cell_run", default=0)
+"""The run of a cell whose code this is; what the cell left running has its number for ever."""
 
 notebook = _Notebook()
 """The one notebook this process is the kernel of, if it is one."""

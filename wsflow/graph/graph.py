@@ -1,11 +1,13 @@
 """The nodes of a flow, the wires between them, and the tables of their routes.
 
 Declaring is all that happens here; nothing runs. Names identify: in a notebook a node or trigger
-declared again is changed in place, and what a cell no longer declares is taken out.
+declared again is changed in place, and what a cell no longer declares is taken out at its end. The
+cell itself sees no more of that as soon as it runs: what it shows is what it declares now.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Hashable
 from typing import Any, TypeVar
 
@@ -26,15 +28,24 @@ class Graph:
     """What was declared. Wires change by replacing tuples, so readers in a loop never see half."""
 
     def __init__(
-        self, flow: str, removed: Callable[[Node], object], *, apart: bool = False
+        self,
+        flow: str,
+        removed: Callable[[Node], object],
+        remark: Callable[[str], object] = lambda text: None,
+        *,
+        apart: bool = False,
     ) -> None:
-        self.flow, self._removed = flow, removed
+        self.flow, self._removed, self._remark = flow, removed, remark
         self._apart = apart
         """Whether it is nobody's but its maker's: no cell owns what is in it."""
         self.nodes: dict[str, Node] = {}
         self._sockets: PathTable[WebSocketTrigger] = PathTable()
         self._requests: PathTable[dict[str, RequestTrigger]] = PathTable()
         self._ledger = Ledger()
+        self._aside: dict[tuple[str, str, str, str], Wire] = {}
+        """Wires by key that the running cell has replaced: back if it fails, else gone."""
+        self._of_others: dict[Hashable, set[str]] = {}
+        """What was there when the running cell began, with the other cells that declare it."""
         if not apart:
             notebook.watch(self)
 
@@ -78,6 +89,19 @@ class Graph:
             self._ledger.declare(key, notebook.cell)
         return declared
 
+    def declared(self) -> dict[str, Node]:
+        """Return the nodes by name; to a cell that runs, without what it no longer declares."""
+        stale = self._stale()
+        return {name: node for name, node in self.nodes.items() if ("node", name) not in stale}
+
+    def renew(self, node: Node) -> None:
+        """Count a node that the running cell had made, and uses, as declared by it again."""
+        if ("node", node.name) in self._stale():
+            self._ledger.declare(("node", node.name), notebook.cell)
+
+    def _stale(self) -> set[Hashable]:
+        return self._ledger.stale if notebook.asks else set()
+
     def _is_first(self, key: Hashable) -> bool:
         return notebook.cell is None or self._ledger.declare(key, notebook.cell)
 
@@ -90,7 +114,9 @@ class Graph:
             there = self._requests.same(node.template) or {}
             others = (there[method] for method in node.methods if method in there)
             taken = next((one for one in others if one is not besides), None)
-        if taken is not None and taken is not besides:
+        if taken is not None and ("node", taken.name) in self._stale():
+            self.remove(taken)  # this very cell gives the path another name
+        elif taken is not None and taken is not besides:
             pattern = getattr(node, "template", node).pattern
             raise PathError(
                 f"path {pattern!r} is taken by {taken!r}: "
@@ -127,6 +153,7 @@ class Graph:
 
     def clear(self) -> None:
         """Take everything out."""
+        self._of_others.clear()
         for node in list(self.nodes.values()):
             self.remove(node)
 
@@ -163,10 +190,22 @@ class Graph:
                 raise WiringError(f"{end.label} is not part of flow {self.flow!r} (any more)")
         wire = next((w for w in output.wires if w.target is entrance), None)
         if wire is None:
-            wire = Wire(output, entrance)
-            output.wires = (*output.wires, wire)
+            wire = self._replace(output, Wire(output, entrance))
         if not self._apart:
             self._ledger.declare(("wire", wire.key), notebook.cell, shared=True)
+        return wire
+
+    def _replace(self, output: Output, wire: Wire) -> Wire:
+        """Put a wire in place of those of its port that the cell has not declared again.
+
+        So its next line, a client's message, meets the new handler alone. A wire that comes back
+        below is the one it was.
+        """
+        stale = self._stale()
+        aside = {one.key: one for one in output.wires if ("wire", one.key) in stale}
+        wire = self._aside.pop(wire.key, wire)
+        output.wires = (*(one for one in output.wires if one.key not in aside), wire)
+        self._aside |= aside
         return wire
 
     def disconnect(self, source: Output | Node, target: Input | Node) -> None:
@@ -175,39 +214,86 @@ class Graph:
         entrance = _input(target, output)
         for wire in output.wires:
             if wire.target is entrance:
+                self._of_others.pop(("wire", wire.key), None)
                 self._cut(wire)
 
     def _cut(self, wire: Wire) -> None:
         """Take a wire away; events on their way still arrive."""
         wire.source.wires = tuple(w for w in wire.source.wires if w is not wire)
+        self._aside.pop(wire.key, None)
         self._ledger.forget(("wire", wire.key))
 
     def disconnect_port(self, port: Port) -> None:
         """Take away every wire of a port."""
-        for wire in self.wires():
+        for wire in self._wires():
             if wire.source is port or wire.target is port:
                 self._cut(wire)
 
     def wires(self) -> list[Wire]:
-        """Return all wires, in the order of the nodes they leave."""
-        return [wire for node in list(self.nodes.values()) for wire in node.wires()]
+        """Return the wires between the nodes that are `declared`, by the nodes they leave."""
+        return [wire for node in self.declared().values() for wire in self.leaving(node)]
+
+    def leaving(self, node: Node) -> list[Wire]:
+        """Return the wires that leave a node; to a cell that runs, as its nodes are."""
+        wires, stale = _leaving(node), self._stale()
+        if not stale:
+            return wires
+        return [
+            wire
+            for wire in wires
+            if ("wire", wire.key) not in stale and ("node", wire.target.node.name) not in stale
+        ]
+
+    def _wires(self) -> list[Wire]:
+        return [wire for node in list(self.nodes.values()) for wire in _leaving(node)]
 
     # ---- cells (see `cells.CellListener`)
 
     def cell_started(self, cell: str) -> None:
         """A cell starts to run."""
         self._ledger.begin(cell)
+        self._aside.clear()
+        self._of_others = self._ledger.others(cell)
 
     def cell_ended(self, cell: str, ok: bool) -> None:
         """A cell has run: what it no longer declares goes."""
+        aside, self._aside = self._aside, {}
+        for wire in () if ok else aside.values():
+            if all(self.nodes.get(end.node.name) is end.node for end in (wire.source, wire.target)):
+                wire.source.wires = (*wire.source.wires, wire)
         for key in self._ledger.end(cell, ok):
             assert isinstance(key, tuple)
             kind, what = key
             if kind == "node" and what in self.nodes:
                 self.remove(self.nodes[what])
             elif kind == "wire":
-                for wire in [wire for wire in self.wires() if wire.key == what]:
+                for wire in [wire for wire in self._wires() if wire.key == what]:
                     self._cut(wire)
+        self._tell_of_lost_wires()
+
+    def _tell_of_lost_wires(self) -> None:
+        """Say which wires of other cells went, with a node or a port that this one had."""
+        there = {("wire", wire.key) for wire in self._wires()}
+        lost: dict[tuple[Any, ...], set[str]] = {
+            key[1]: cells
+            for key, cells in self._of_others.items()
+            if isinstance(key, tuple) and key[0] == "wire" and key not in there
+        }
+        if lost:
+            wires = ", ".join(
+                f"{source}.{port} >> {target}.{entrance}" for source, port, target, entrance in lost
+            )
+            cells = notebook.named(set().union(*lost.values()))
+            text = (
+                f"flow {self.flow!r}: this cell no longer declares an end of wires of {cells}, "
+                f"and they are gone: {wires}. Run {cells} again to wire what is there now"
+            )
+            self._remark(text)
+            sys.stderr.write(f"{text}\n")  # below the cell: who runs it looks there
+
+
+def _leaving(node: Node) -> list[Wire]:
+    return [wire for output in node.outputs.values() for wire in output.wires]
 
 
 def _output(source: Any) -> Output:

@@ -38,7 +38,7 @@ class Host:
     ) -> None:
         self.name, self.tell, self.place, self.clock = name, tell, place, clock
         self.engine = Engine(name, tell, place, clock, env)
-        self.graph = Graph(name, self.forget, apart=apart)
+        self.graph = Graph(name, self.forget, lambda text: self._line("", text), apart=apart)
         self.runtime = Runtime(
             name,
             self.engine,
@@ -53,8 +53,8 @@ class Host:
 
     @property
     def nodes(self) -> dict[str, Node]:
-        """The nodes by name, triggers included."""
-        return dict(self.graph.nodes)
+        """The nodes by name, triggers included (see `Graph.declared`)."""
+        return self.graph.declared()
 
     # ---- wiring
 
@@ -64,7 +64,10 @@ class Host:
             return [self.connect(source, one) for one in target]
         if inspect.isfunction(target):
             there = (node for node in self.graph.nodes.values() if node.function is target)
-            target = next(there, None) or self.node(target)
+            node = next(there, None)
+            if node is not None:
+                self.graph.renew(node)
+            target = node or self.node(target)
         return self.graph.connect(source, target).target.node
 
     def node(

@@ -43,7 +43,8 @@ class Node:
         self.is_async = False
         self.prepare: Handler | None = None
         self.events_in = self.errors = 0
-        self.hinted = False
+        self.hinted: set[str] = set()
+        """What its author was told of already."""
         self.response_place = host.place("response", name, "response")
         self.drop_place = host.place("drop", name, "response")
         for port in inputs:
@@ -78,7 +79,7 @@ class Node:
             arity(setup, f"setup of {self.name!r}", ("(ctx)", "()"))
         self.call, self.function = call, function
         self.is_async = is_async(function)
-        self.prepare, self.hinted = setup, False
+        self.prepare, self.hinted = setup, set()
         self.params = MappingProxyType(dict(params or {}))
         self.host.redefined(self)
 
@@ -159,8 +160,8 @@ class Node:
         return self.output("out")
 
     def wires(self) -> list[Wire]:
-        """Return the wires that leave this node."""
-        return [wire for output in self.outputs.values() for wire in output.wires]
+        """Return the wires that leave this node (see `Graph.leaving`)."""
+        return self.host.graph.leaving(self)
 
     def _free(self, name: str, taken: Mapping[str, Port]) -> None:
         if not isinstance(name, str) or not name or not name.isprintable():

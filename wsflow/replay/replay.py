@@ -21,6 +21,7 @@ from ..compare.answer import Tally
 from ..compare.errors import Errors
 from ..compare.report import Report
 from ..errors import ReplayError
+from ..graph.cells import notebook
 from ..io.reader import Reader
 from .options import ReplayOptions
 from .player import GRACE, Order, Player
@@ -59,7 +60,8 @@ class Replay:
         """Begin to play, if it has not begun."""
         with self._lock:
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="wsflow replay", daemon=True)
+                play = notebook.carried(self._run)  # what the cell declares now is what plays
+                self._thread = threading.Thread(target=play, name="wsflow replay", daemon=True)
                 self._thread.start()
         return self
 

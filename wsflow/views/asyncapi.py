@@ -160,9 +160,13 @@ class Document:
 def _sorting(node: Route) -> Sorting:
     """Return how the author tells messages apart: by the first switch on the port `message`."""
     if isinstance(node, WebSocketTrigger):
-        for wire in node.outputs["message"].wires:
+        for wire in node.wires():
             switch = wire.target.node
-            if isinstance(switch, Switch) and "." not in switch.field:
+            if (
+                wire.source.name == "message"
+                and isinstance(switch, Switch)
+                and "." not in switch.field
+            ):
                 cases = (value for _, value in switch.cases if isinstance(value, str) and value)
                 return Sorting(switch.field, tuple(cases))
     return Sorting()
