@@ -103,6 +103,7 @@ class FlowHost(Host):
             policy=policy,
             limits=options.limits(),
             max_sessions=options.max_sessions,
+            max_query_size=options.max_query_size,
         )
 
     def _with_page(self) -> Routes:

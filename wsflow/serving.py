@@ -71,6 +71,7 @@ class Serving(Declarations):
         max_message_size: int = Options.max_message_size,
         max_backlog: int = Options.max_backlog,
         max_sessions: int = Options.max_sessions,
+        max_query_size: int = Options.max_query_size,
         compression: bool = False,
         page: bool = False,
         allowed_origins: Iterable[str] = (),
@@ -95,6 +96,7 @@ class Serving(Declarations):
             max_message_size: bytes; a larger message closes its session with 1009.
             max_backlog: bytes that may wait for one client; beyond, it is closed with 1013.
             max_sessions: sessions and requests at a time; beyond, 503.
+            max_query_size: bytes of a query (`?a=b`); beyond, 414.
             compression: agree to permessage-deflate where a client offers it. Saves bytes on the
                 wire and costs CPU; limits count what is inflated.
             page: answer `GET /` with a page: the routes, the graph, and a client to try them with.
@@ -121,6 +123,7 @@ class Serving(Declarations):
             max_message_size=max_message_size,
             max_backlog=max_backlog,
             max_sessions=max_sessions,
+            max_query_size=max_query_size,
             compression=compression,
             page=page,
             allowed_origins=texts(allowed_origins),

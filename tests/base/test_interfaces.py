@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from wsflow import ReplyError
-from wsflow.base.interfaces import Refusal, Reply, Request, check_close
+from wsflow.base.interfaces import GUARDS, Refusal, Reply, Request, check_close, guarded
 
 
 @pytest.mark.parametrize("code", [1000, 1001, 1003, 1007, 1011, 1014, 3000, 4999])
@@ -33,5 +33,16 @@ def test_repeats_of_a_header_are_joined_and_an_absent_one_is_none() -> None:
 def test_a_refusal_is_plain_text_unless_it_names_another_kind() -> None:
     allow, json = ("allow", "GET"), ("content-type", "application/json")
     plain = ("content-type", "text/plain; charset=utf-8")
-    assert Refusal(405, "grün", (allow,)).reply() == Reply(405, (plain, allow), "grün".encode())
-    assert Refusal(422, "{}", (json, allow)).reply() == Reply(422, (json, allow), b"{}")
+    expected = Reply(405, (plain, allow, *GUARDS), "grün".encode())
+    assert Refusal(405, "grün", (allow,)).reply() == expected
+    expected = Reply(422, (json, allow, *GUARDS), b"{}")
+    assert Refusal(422, "{}", (json, allow)).reply() == expected
+
+
+def test_p19_answers_are_guarded_unless_their_author_says_otherwise() -> None:
+    """Found A8: a text that parses as JavaScript was readable by a page of another site."""
+    mine = ("x-content-type-options", "")
+    assert guarded(Reply(200, (), b"")).headers == GUARDS
+    assert guarded(Reply(200, (mine,), b"")).headers == (mine, GUARDS[1])
+    whole = Reply(200, GUARDS, b"")
+    assert guarded(whole) is whole

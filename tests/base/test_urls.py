@@ -195,7 +195,7 @@ def test_one_value_is_a_text_and_a_repeated_one_a_list(raw: str, query: Query) -
 
 def test_a_thousand_fields_are_read_and_more_are_refused() -> None:
     assert len(parse_query("a=1&" * (MAX_FIELDS - 1) + "a=1")["a"]) == MAX_FIELDS
-    with pytest.raises(ValueError, match="Max number of fields"):
+    with pytest.raises(ValueError, match="more than 1000 fields"):
         parse_query("a=1&" * MAX_FIELDS + "a=1")
 
 

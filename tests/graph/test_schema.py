@@ -114,6 +114,13 @@ def test_a_body_nested_too_deeply_is_told_so() -> None:
         body = body[0]
 
 
+@pytest.mark.parametrize("body", [10**400, float("inf")], ids=["digits", "infinity"])
+def test_a_number_that_can_not_be_divided_is_no_fault_of_ours(body: Any) -> None:
+    """Found A14: the client got 500, and the log an error."""
+    told = [{"path": "$", "reason": "has a number that is too large"}]
+    assert Schema({"multipleOf": 0.1}).reasons(body) == told
+
+
 @pytest.mark.parametrize(
     ("schema", "text"),
     [

@@ -143,6 +143,21 @@ async def test_a_page_of_another_site_is_refused_with_403(echo: Flow) -> None:
             assert await client.recv() == "same origin"
 
 
+async def test_p19_other_pages_are_told_apart_as_by_serve(flow: Flow) -> None:
+    """Found A8: the same policy for plain HTTP, and the same guards on answers."""
+    flow.http("/get").out >> flow.node(
+        lambda ev, ctx: ctx.emit("response", {"body": "x"}), name="answer"
+    )
+    async with served(flow.asgi) as host, httpx.AsyncClient(trust_env=False) as web:
+        url = f"http://{host}/get"
+        for site, status in (("cross-site", 403), ("same-site", 403), ("same-origin", 200)):
+            got = await web.get(url, headers={"sec-fetch-site": site})
+            assert got.status_code == status
+            assert got.headers["x-content-type-options"] == "nosniff"
+            assert got.headers["cross-origin-resource-policy"] == "same-origin"
+        assert (await web.get(url)).status_code == 200
+
+
 async def test_a_subprotocol_both_speak_is_chosen(echo: Flow) -> None:
     async with served(echo.asgi) as host:
         offered = [Subprotocol("v1"), Subprotocol("v2")]

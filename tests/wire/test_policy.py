@@ -1,13 +1,20 @@
 """Whom the policy lets in: binding, Host, Origin, token, and forwarded addresses (P18 to P21)."""
 
+import asyncio
+import contextlib
 import ipaddress
+from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
+from playwright.async_api import Browser, expect
 
-from wsflow import ServeError, UnsafeBindError
+from tests.browser.panel_page import in_browser
+from wsflow import Context, Flow, ServeError, UnsafeBindError
 from wsflow.base import urls
 from wsflow.base.interfaces import Request
 from wsflow.wire.policy import Policy, check_bind, is_loopback, networks, split_host
+from wsflow.wire.server import bind
 
 SERVER = "127.0.0.1:8765"
 
@@ -467,3 +474,220 @@ def test_loopback_is_parsed_not_compared_by_prefix() -> None:
     assert is_loopback("127.255.255.254")
     assert not is_loopback("127.0.0.1.evil.example")
     assert not is_loopback("128.0.0.1")
+
+
+# ---- P19: who asks without an Origin (found A8)
+
+PAGE = "https://app.example"
+
+
+def fetched(site: str, mode: str = "no-cors", dest: str = "image", **more: str) -> Request:
+    """Return what a browser sends for a page's picture, script, link or fetch."""
+    method = more.pop("method", "GET")
+    told = {"sec-fetch-site": site, "sec-fetch-mode": mode, "sec-fetch-dest": dest}
+    told |= {name.replace("_", "-"): value for name, value in more.items()}
+    return asked(headers=tuple(told.items()))._replace(method=method)
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
+@pytest.mark.parametrize(
+    ("mode", "dest"),
+    [
+        ("no-cors", "image"),
+        ("no-cors", "script"),
+        ("no-cors", "empty"),
+        ("cors", "empty"),
+        ("navigate", "document"),
+        ("navigate", "iframe"),
+        ("navigate", "object"),
+    ],
+)
+def test_p19_what_another_page_asks_for_without_an_origin_is_refused(
+    site: str, method: str, mode: str, dest: str
+) -> None:
+    refusal = Policy().judge(fetched(site, mode, dest, method=method))
+    assert refusal is not None
+    assert refusal.status == 403
+    assert "serve(allowed_origins=[" in refusal.body
+    assert "'https://its.origin'" in refusal.body
+
+
+@pytest.mark.parametrize("site", ["same-origin", "none"])
+def test_p19_its_own_pages_and_what_somebody_typed_come_in(site: str) -> None:
+    assert Policy().judge(fetched(site)) is None
+    assert Policy().judge(fetched(site, "navigate", "document")) is None
+
+
+@pytest.mark.parametrize(
+    "policy", [Policy(allowed_origins=(PAGE,)), Policy(reported_origins={PAGE})]
+)
+def test_p19_pages_that_may_come_in_may_show_pictures_too(policy: Policy) -> None:
+    assert policy.judge(fetched("cross-site", referer=f"{PAGE}/lab?x#y")) is None
+    assert policy.judge(fetched("cross-site", referer="https://app.example.evil/")) is not None
+    assert policy.judge(fetched("cross-site", referer=f"https://evil.example/{PAGE}")) is not None
+    assert policy.judge(fetched("cross-site", referer=f"{PAGE}@evil.example/")) is not None
+    assert policy.judge(fetched("cross-site", referer="https://[broken/")) is not None
+    assert policy.judge(fetched("cross-site")) is not None, "who says nothing is nobody"
+
+
+def test_p19_everybody_may_come_in_where_the_user_says_so() -> None:
+    assert Policy(allowed_origins=("*",)).judge(fetched("cross-site")) is None
+
+
+def test_p19_an_origin_that_may_come_in_is_enough() -> None:
+    policy = Policy(allowed_origins=(PAGE,))
+    assert policy.judge(fetched("cross-site", "cors", "empty", origin=PAGE)) is None
+    assert status(policy, fetched("cross-site", "cors", "empty", origin="null")) == 403
+
+
+def test_p19_a_link_may_lead_to_a_page_that_runs_nothing_and_a_guess_may_not() -> None:
+    link = fetched("cross-site", "navigate", "document")
+    assert Policy().judge(link, to_page=True) is None
+    for other in (
+        fetched("cross-site", "navigate", "document", sec_purpose="prefetch"),
+        fetched("cross-site", "navigate", "iframe"),
+        fetched("cross-site", "no-cors", "document"),
+        fetched("cross-site", "navigate", "document", method="POST"),
+    ):
+        assert Policy().judge(other, to_page=True) is not None
+
+
+def test_a_link_is_no_way_past_the_token_or_the_host() -> None:
+    link = fetched("cross-site", "navigate", "document")
+    refused = Policy(token="s3cret").judge(link, to_page=True)
+    assert refused is not None
+    assert refused.status == 401
+
+
+@pytest.mark.parametrize("name", ["host", "origin", "referer"])
+def test_p28_a_refusal_repeats_only_the_beginning_of_a_long_name(name: str) -> None:
+    """Found A6: 15 KB of Origin came back twice in each row and answer."""
+    long = "https://" + "a" * 15_000
+    given = {"host": asked(long), "origin": asked(SERVER, long)}
+    refusal = Policy().judge(given.get(name) or fetched("cross-site", referer=long))
+    assert refusal is not None
+    assert len(refusal.body) < 700
+
+
+# ---- P19: pages next door, in a real browser
+
+NEXT_DOOR = """<!doctype html><link rel="prefetch" href="{there}/get?link">
+<img src="{there}/get?img"><script src="{there}/get?script"></script>
+<link rel="stylesheet" href="{there}/get?style"><video src="{there}/get?video"></video>
+<object data="{there}/get?object"></object><embed src="{there}/get?embed">
+<iframe src="{there}/get?frame"></iframe><iframe name="form"></iframe>
+<form method="post" action="{there}/post" target="form"><input name="a" value="form"></form>
+<form method="get" action="{there}/get" target="form"><input name="a" value="b"></form>
+<script>
+  const there = "{there}";
+  window.tried = async () => {{
+    for (const form of document.forms) form.submit();
+    navigator.sendBeacon(there + "/post?beacon", "x");
+    new EventSource(there + "/get?events");
+    const worker = fetch(there + "/get?head", {{ mode: "no-cors", method: "HEAD" }});
+    const simple = {{ mode: "no-cors", method: "POST", body: "x" }};
+    const all = [fetch(there + "/get?fetch", {{ mode: "no-cors" }}), worker,
+                 fetch(there + "/post?fetch", simple), fetch(there + "/get?cors")];
+    return (await Promise.allSettled(all)).map((one) => one.status);
+  }};
+</script>"""
+
+
+@contextlib.asynccontextmanager
+async def neighbour(there: str) -> AsyncIterator[int]:
+    """Serve a page that asks for all it can of another server; gives its port."""
+    page = NEXT_DOOR.format(there=there).encode()
+    head = b"HTTP/1.1 200 OK\r\ncontent-type: text/html\r\nconnection: close\r\n\r\n"
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(head + page)
+            await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        yield server.sockets[0].getsockname()[1]
+
+
+@pytest.mark.parametrize("place", ["127.0.0.1", "localhost", "evil.example.org"])
+@in_browser
+async def test_p19_a_page_next_door_runs_no_handler_and_reads_nothing(
+    stage: Flow, browser: Browser, place: str
+) -> None:
+    """Found A8: each of these ran the handler, and a script's text could be read."""
+    reached: list[str] = []
+
+    def reach(ev: Any, ctx: Context) -> None:
+        reached.append(f"{ev['method']} {ev['query']}")
+        ctx.emit("response", {"body": "window.stolen = 1"})
+
+    node = stage.node(reach, name="reach")
+    stage.http("/get").out >> node
+    stage.http("/get", method="HEAD", name="head").out >> node
+    stage.http("/post", method="POST").out >> node
+    server = await stage.serve()
+    async with neighbour(f"http://127.0.0.1:{server.port}") as port:
+        page = await browser.new_page()
+        await page.goto(f"http://{place}:{port}/")
+        await page.evaluate("tried()")
+        await page.wait_for_load_state("networkidle")
+        assert await page.evaluate("window.stolen") is None
+        await page.close()
+    assert reached == []
+    refused = [row for row in stage.log.tail(100) if row.kind == "drop"]
+    assert len(refused) >= 10
+    assert all("refused with 403" in str(row.error) for row in refused)
+
+
+@in_browser
+async def test_p19_a_page_that_may_come_in_goes_on_working(stage: Flow, browser: Browser) -> None:
+    stage.http("/get").out >> stage.node(
+        lambda ev, ctx: ctx.emit(
+            "response",
+            {"body": "window.got = 1", "headers": {"content-type": "text/javascript"}},
+        ),
+        name="give",
+    )
+    with bind("127.0.0.1", 0) as free:
+        there = free.getsockname()[1]
+    async with neighbour(f"http://127.0.0.1:{there}") as port:
+        await stage.serve(port=there, allowed_origins=[f"http://localhost:{port}"])
+        page = await browser.new_page()
+        await page.goto(f"http://localhost:{port}/")
+        assert await page.evaluate("window.got") == 1
+        await page.close()
+
+
+@in_browser
+async def test_p19_its_own_pages_fetch_and_show_what_they_like(
+    stage: Flow, browser: Browser
+) -> None:
+    html = {"content-type": "text/html"}
+    page_of = '<script src="/script"></script>'
+    answers = {"/home": (page_of, html), "/script": ("window.got = 1", {})}
+    for path, (body, headers) in answers.items():
+        given = {"body": body, "headers": headers or {"content-type": "text/javascript"}}
+        stage.http(path).out >> stage.node(
+            lambda ev, ctx, given=given: ctx.emit("response", given), name=path.strip("/")
+        )
+    server = await stage.serve()
+    page = await browser.new_page()
+    await page.goto(f"http://127.0.0.1:{server.port}/home")
+    assert await page.evaluate("window.got") == 1
+    assert await page.evaluate("fetch('/script').then((got) => got.status)") == 200
+    await page.close()
+
+
+@in_browser
+async def test_p19_a_link_leads_to_the_status_page(stage: Flow, browser: Browser) -> None:
+    stage.websocket("/chat")
+    server = await stage.serve(page=True)
+    there = f"http://127.0.0.1:{server.port}"
+    async with neighbour(there) as port:
+        page = await browser.new_page()
+        await page.goto(f"http://evil.example.org:{port}/")
+        await page.evaluate(f"location.href = '{there}/'")
+        await expect(page.get_by_role("heading", name="Routes")).to_be_visible()
+        await page.close()

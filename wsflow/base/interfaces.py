@@ -79,6 +79,21 @@ class Reply(NamedTuple):
     body: bytes
 
 
+GUARDS: Headers = (
+    ("x-content-type-options", "nosniff"),
+    ("cross-origin-resource-policy", "same-origin"),
+)
+"""What answers carry unless their author says otherwise: no page of another site gets to read one
+as a script, a style or a picture (promise P19)."""
+
+
+def guarded(reply: Reply, guards: Headers = GUARDS) -> Reply:
+    """Return a response with those of `guards` that it does not name itself."""
+    named = {name for name, _ in reply.headers}
+    missing = tuple(guard for guard in guards if guard[0] not in named)
+    return reply._replace(headers=reply.headers + missing) if missing else reply
+
+
 class Refusal(NamedTuple):
     """A handshake or request that gets no further: an HTTP status and a text for the client."""
 
@@ -90,7 +105,7 @@ class Refusal(NamedTuple):
         """Return the response that says so: plain text, unless its headers say otherwise."""
         named = any(name == "content-type" for name, _ in self.headers)
         kind = () if named else (("content-type", content_type(self.body)),)
-        return Reply(self.status, kind + self.headers, self.body.encode())
+        return guarded(Reply(self.status, kind + self.headers, self.body.encode()))
 
 
 class SessionView(Protocol):
@@ -208,6 +223,9 @@ class Routes(Protocol):
     def socket(self, path: str) -> tuple[SocketRoute, dict[str, str]] | None: ...
 
     def http(self, path: str) -> tuple[dict[str, HttpRoute], dict[str, str]] | None: ...
+
+    def is_page(self, path: str) -> bool:
+        """Say whether a page of ours is there, which runs no handler."""
 
 
 class Tell(Protocol):

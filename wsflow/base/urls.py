@@ -123,5 +123,8 @@ def parse_query(raw: str) -> Query:
     """
     if not raw:
         return {}
-    fields = parse_qs(raw, keep_blank_values=True, max_num_fields=MAX_FIELDS)
+    try:
+        fields = parse_qs(raw, keep_blank_values=True, max_num_fields=MAX_FIELDS)
+    except ValueError:
+        raise ValueError(f"it has more than {MAX_FIELDS} fields") from None
     return {key: values[0] if len(values) == 1 else values for key, values in fields.items()}

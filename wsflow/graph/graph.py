@@ -171,6 +171,10 @@ class Graph:
         by_method, params = found
         return {method: one for method, one in by_method.items() if one.takes(method)}, params
 
+    def is_page(self, path: str) -> bool:
+        """Say whether a page of ours is there: a graph has none."""
+        return False
+
     def paths(self) -> list[str]:
         """Return the patterns clients can connect to."""
         return self._sockets.patterns()

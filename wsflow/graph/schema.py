@@ -69,6 +69,8 @@ class Schema:
             ]
         except RecursionError:
             return [{"path": "$", "reason": "is nested too deeply"}]
+        except ArithmeticError:  # the library divides, and not every number can be
+            return [{"path": "$", "reason": "has a number that is too large"}]
 
 
 def _reason(error: Any) -> str:

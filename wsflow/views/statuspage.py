@@ -83,6 +83,10 @@ class WithPage:
         found = self._routes.http(path)
         return ({"GET": self._page}, {}) if found is None and path == "/" else found
 
+    def is_page(self, path: str) -> bool:
+        """Say whether it is the page that is there."""
+        return path == "/" and self._routes.http(path) is None
+
 
 def _routes(node: Node) -> list[dict[str, Any]]:
     """Return what a client can do with a trigger."""
@@ -104,7 +108,6 @@ def _headers(host: str, nonce: str) -> Headers:
     return (
         ("content-type", "text/html; charset=utf-8"),
         ("content-security-policy", policy),
-        ("x-content-type-options", "nosniff"),
         ("referrer-policy", "no-referrer"),  # the address may hold the token
         ("cache-control", "no-store"),
     )

@@ -13,6 +13,7 @@ from urllib.parse import unquote
 import anyio
 
 from ..base.interfaces import (
+    GUARDS,
     Headers,
     HttpRoute,
     Left,
@@ -23,12 +24,13 @@ from ..base.interfaces import (
     Routes,
     SocketRoute,
     Transport,
+    guarded,
 )
 from ..base.secrets import TOKEN_SUBPROTOCOL
 from ..base.urls import parse_query
 from ..errors import ClientGoneError
 from ..tracebacks import named
-from .policy import Policy
+from .policy import Policy, is_from_elsewhere
 from .session import DEFAULT_LIMITS, Facts, Limits, Session
 from .sessions import Sessions
 
@@ -36,11 +38,21 @@ MAX_SESSIONS = 10_000
 """Sessions at a time where nobody said otherwise."""
 
 MAX_PATH = 2048
+MAX_QUERY = 8192
+"""Bytes of a query where nobody said otherwise."""
+
 MAX_HEADERS = 100
 MAX_HEADER_BYTES = 16 * 1024
 MAX_BODY_BYTES = 2**20
 BODY_TIMEOUT = 30.0
 """Seconds a client may take to send a request's body."""
+
+
+OPEN: Headers = tuple(
+    (name, "cross-origin" if name == "cross-origin-resource-policy" else value)
+    for name, value in GUARDS
+)
+"""What answers to pages of other origins carry: they were let in, so they may read them."""
 
 
 class Admission(NamedTuple):
@@ -62,9 +74,11 @@ class Endpoint:
         policy: Policy | None = None,
         limits: Limits = DEFAULT_LIMITS,
         max_sessions: int = MAX_SESSIONS,
+        max_query_size: int = MAX_QUERY,
     ) -> None:
         self.routes, self.sessions, self.observer = routes, sessions, observer
         self.policy, self.limits, self.max_sessions = policy, limits, max_sessions
+        self.max_query_size = max_query_size
 
     # ---- sockets
 
@@ -141,11 +155,12 @@ class Endpoint:
             ClientGoneError: the client left before it was answered.
         """
         try:
-            return await self._answer(request, read_body, left)
+            reply = await self._answer(request, read_body, left)
         except ClientGoneError:
             raise
         except Exception as error:  # noqa: BLE001 (a fault of ours: promise P25)
             return self.fault(error).reply()
+        return guarded(reply, OPEN if is_from_elsewhere(request) else GUARDS)
 
     async def _answer(
         self,
@@ -200,12 +215,16 @@ class Endpoint:
     def _judge(self, request: Request) -> Refusal | None:
         if len(request.path) > MAX_PATH:
             return Refusal(414, f"the path is longer than {MAX_PATH} bytes\n")
+        if len(request.query) > self.max_query_size:
+            return Refusal(414, f"the query is longer than {self.max_query_size} bytes\n")
         if "\x00" in unquote(request.path):
             return Refusal(400, "the path contains NUL\n")
         size = sum(len(name) + len(value) for name, value in request.headers)
         if len(request.headers) > MAX_HEADERS or size > MAX_HEADER_BYTES:
             return Refusal(431, f"more than {MAX_HEADERS} headers or {MAX_HEADER_BYTES} bytes\n")
-        return None if self.policy is None else self.policy.judge(request)
+        if self.policy is None:
+            return None
+        return self.policy.judge(request, to_page=self.routes.is_page(request.path))
 
     def refuse(self, request: Request, refusal: Refusal) -> Refusal:
         """Write a refusal down and return it."""

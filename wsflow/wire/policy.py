@@ -1,7 +1,8 @@
 """Whom to let in: Host, Origin, token, and which proxies to believe (promises P18 to P21).
 
 Any web page can open a socket to loopback, and a name under an attacker's control can point
-there, so both Origin and Host are checked before the handshake is answered.
+there, so both Origin and Host are checked before the handshake is answered. Pictures, scripts and
+forms send no Origin: for these a browser's Fetch Metadata says whose page asks.
 """
 
 from __future__ import annotations
@@ -29,6 +30,13 @@ _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?")
 MAX_FORWARDED = 20
 """Forwarded addresses that are looked at."""
 
+MAX_NAMED = 200
+"""Characters of a Host or an Origin that a refusal repeats."""
+
+ELSEWHERE = frozenset({"cross-site", "same-site"})
+"""What `Sec-Fetch-Site` says of pages of other origins. Ports make no site: each server of this
+machine is `same-site` to the others."""
+
 
 @dataclass(frozen=True)
 class Policy:
@@ -42,10 +50,16 @@ class Policy:
     reported_origins: set[str] = field(default_factory=set)
     """Origins of pages that showed a panel, told over Jupyter's authenticated channel."""
 
-    def judge(self, request: Request) -> Refusal | None:
-        """Return why a request may not come in, or None."""
+    def judge(self, request: Request, *, to_page: bool = False) -> Refusal | None:
+        """Return why a request may not come in, or None.
+
+        `to_page`: where it leads no handler runs, so links of any page may lead there.
+        """
         return (
-            self._judge_host(request) or self._judge_origin(request) or self._judge_token(request)
+            self._judge_host(request)
+            or self._judge_origin(request)
+            or self._judge_site(request, to_page)
+            or self._judge_token(request)
         )
 
     def _judge_host(self, request: Request) -> Refusal | None:
@@ -63,7 +77,9 @@ class Policy:
         ):
             return None
         return Refusal(
-            403, f"Host {host!r} is not allowed; to allow it: serve(allowed_hosts=[{name!r}])\n"
+            403,
+            f"Host {_named(host)} is not allowed; to allow it: "
+            f"serve(allowed_hosts=[{_named(name or host)}])\n",
         )
 
     def _is_reported_host(self, name: str) -> bool:
@@ -73,13 +89,38 @@ class Policy:
 
     def _judge_origin(self, request: Request) -> Refusal | None:
         origin = request.header("origin")
-        if origin is None or origin in self.allowed_origins or "*" in self.allowed_origins:
+        if origin is None or self._permits(origin):
             return None
-        if self._is_reported(origin) or _same_origin(origin, request.header("host") or ""):
+        if _same_origin(origin, request.header("host") or ""):
             return None
         return Refusal(
             403,
-            f"Origin {origin!r} is not allowed; to allow it: serve(allowed_origins=[{origin!r}])\n",
+            f"Origin {_named(origin)} is not allowed; to allow it: "
+            f"serve(allowed_origins=[{_named(origin)}])\n",
+        )
+
+    def _permits(self, origin: str) -> bool:
+        """Whether pages of another origin may come in."""
+        return (
+            origin in self.allowed_origins
+            or "*" in self.allowed_origins
+            or self._is_reported(origin)
+        )
+
+    def _judge_site(self, request: Request, to_page: bool) -> Refusal | None:
+        """Judge what a page of another origin asks for without saying its name (P19).
+
+        It can not forge these headers (W3C Fetch Metadata), nor the Referer, only leave that out.
+        """
+        if not is_from_elsewhere(request) or request.header("origin") is not None:
+            return None
+        referer = _origin_of(request.header("referer") or "")
+        if self._permits(referer or "null") or (to_page and _navigates(request)):
+            return None
+        return Refusal(
+            403,
+            f"a page of {_named(referer) if referer else 'another site'} asked for this; to allow "
+            f"it: serve(allowed_origins=[{_named(referer or 'https://its.origin')}])\n",
         )
 
     def _is_reported(self, origin: str) -> bool:
@@ -159,6 +200,36 @@ def split_host(host: str) -> tuple[str | None, int | None]:
     if found is None or int(found[2] or 0) > 65535:
         return None, None
     return found[1].strip("[]").lower(), int(found[2]) if found[2] else None
+
+
+def is_from_elsewhere(request: Request) -> bool:
+    """Say whether a browser says that a page of another origin asks."""
+    return request.header("sec-fetch-site") in ELSEWHERE
+
+
+def _navigates(request: Request) -> bool:
+    """Whether somebody follows a link, in a tab of its own; guesses ahead do not count."""
+    return (
+        request.method in {"GET", "HEAD"}
+        and request.header("sec-fetch-mode") == "navigate"
+        and request.header("sec-fetch-dest") == "document"
+        and request.header("sec-purpose") is None
+    )
+
+
+def _origin_of(url: str) -> str | None:
+    """Return the origin of an address; None for garbage."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return None
+    place = parts.netloc.rpartition("@")[2]
+    return f"{parts.scheme}://{place}" if parts.scheme in {"http", "https"} and place else None
+
+
+def _named(text: str | None) -> str:
+    """Return a client's own word as a refusal repeats it."""
+    return repr(text if text is None else text[:MAX_NAMED])
 
 
 def _host_of(origin: str) -> str | None:

@@ -14,7 +14,7 @@ import anyio.lowlevel
 
 from ..base.interfaces import CLOSE_GOING_AWAY, FlowLoop
 from ..errors import PortInUseError, ServeError, Spelled
-from .endpoint import MAX_SESSIONS, Endpoint
+from .endpoint import MAX_QUERY, MAX_SESSIONS, Endpoint
 from .policy import Policy, check_bind, networks
 from .session import DEFAULT_LIMITS, Limits
 from .sessions import Sessions
@@ -35,6 +35,7 @@ _BOUNDS = (
     ("max_message_size", 1, sys.maxsize),
     ("max_backlog", 1, sys.maxsize),
     ("max_sessions", 1, sys.maxsize),
+    ("max_query_size", 0, sys.maxsize),
 )
 """Numbers among the options, and between what they lie."""
 
@@ -49,6 +50,7 @@ class Options:
     max_message_size: int = DEFAULT_LIMITS.max_message_size
     max_backlog: int = DEFAULT_LIMITS.max_backlog
     max_sessions: int = MAX_SESSIONS
+    max_query_size: int = MAX_QUERY
     compression: bool = False
     page: bool = False
     allowed_origins: tuple[str, ...] = ()

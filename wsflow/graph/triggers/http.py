@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 RESPONSE_TIMEOUT = 120.0
 REPLY_KEYS = ("status", "body", "headers")
+MAX_NAMED = 80
+"""Characters of a content type that a refusal repeats."""
+
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 
 
@@ -110,7 +113,8 @@ class RequestTrigger(Trigger):
         try:
             parsed = _parsed(body, kind)
         except (ValueError, RecursionError) as error:
-            return Refusal(400, f"the body is not the {kind} it says it is: {error}\n")
+            what = kind[:MAX_NAMED] or "text"
+            return Refusal(400, f"the body is not the {what} it says it is: {_why(error)}\n")
         try:
             query = parse_query(request.query)
         except ValueError as error:
@@ -264,7 +268,12 @@ def _parsed(body: bytes, kind: str) -> Any:
     if kind == "application/json" or kind.endswith("+json"):
         return json.loads(body, parse_constant=_refuse_constant)
     if kind == "application/x-www-form-urlencoded":
-        return parse_query(body.decode())
+        try:
+            return parse_query(body.decode())
+        except UnicodeDecodeError:
+            raise
+        except ValueError as error:
+            raise _UnreadableError(str(error)) from None
     if kind.startswith("text/") or not kind:
         return body.decode()
     return body
@@ -272,4 +281,23 @@ def _parsed(body: bytes, kind: str) -> Any:
 
 def _refuse_constant(name: str) -> float:
     """JSON has neither NaN nor Infinity, though Python's reader would take them."""
-    raise ValueError(f"{name} is not JSON")
+    raise _UnreadableError(f"{name} is not JSON")
+
+
+class _UnreadableError(ValueError):
+    """A body can not be read, in words fit for a client."""
+
+
+def _why(error: Exception) -> str:
+    """Return why a body can not be read, without a word of the language we read it with (P25)."""
+    match error:
+        case RecursionError():
+            return "it is nested too deeply"
+        case UnicodeDecodeError():
+            return f"byte {error.start} is no UTF-8"
+        case json.JSONDecodeError():
+            return f"it ends or goes wrong at line {error.lineno}, column {error.colno}"
+        case _UnreadableError():
+            return str(error)
+        case _:  # what is left of the reader's errors: an integer of thousands of digits
+            return "a number in it has too many digits"
