@@ -1,5 +1,6 @@
 """The connection manager: whom a broadcast reaches, whom it misses and why."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import anyio
@@ -49,6 +50,39 @@ async def test_many_sessions_leave_nothing_behind(flow: Flow, manager: Connectio
             assert client.session is not None
             manager.join(client.session, "room")
     assert (manager.sessions, manager.groups, len(flow.sessions)) == ([], {}, 0)
+
+
+async def test_who_leaves_passes_by_no_group_of_others(flow: Flow, manager: Connections) -> None:
+    """Found A13: a leave looked at every group there is."""
+
+    class Counted(dict[str, dict[str, None]]):
+        looked = 0
+
+        def __getitem__(self, group: str) -> dict[str, None]:
+            Counted.looked += 1
+            return super().__getitem__(group)
+
+        def __iter__(self) -> Iterator[str]:
+            raise AssertionError("all groups were looked at")
+
+    (ann, bob, _), ids = await joined(flow, "ann", "bob", "eve")
+    manager._groups = Counted()
+    for number in range(1_000):
+        manager.join(ids[0], f"room {number}")
+    for group in ("one", "two"):
+        manager.join(ids[1], group)
+        manager.join(ids[2], group)
+    Counted.looked = 0
+    await bob.close()
+    assert Counted.looked <= 8
+    assert list(manager._groups.values())[-2:] == [{ids[2]: None}] * 2
+    await ann.close()
+    assert list(manager._groups.keys()) == ["one", "two"]
+    manager.leave(ids[2], "one")
+    manager.leave(ids[2], "one")
+    manager.leave(ids[2], "never")
+    assert list(manager._groups.keys()) == ["two"]
+    assert manager._joined == {ids[2]: {"two": None}}
 
 
 # ---- broadcasting

@@ -57,6 +57,8 @@ class Connections(Node):
         self._tell, self._current = host.tell, host.engine.current
         self._members: dict[str, Context] = {}
         self._groups: dict[str, dict[str, None]] = {}
+        self._joined: dict[str, dict[str, None]] = {}
+        """The groups of a session that is in any: who leaves passes by no others."""
         self._place = host.place("broadcast", name, "broadcast")
         self.define(self._handle)
 
@@ -124,14 +126,19 @@ class Connections(Node):
                 f"to {self.name}.req, and the session open?"
             )
         me._groups.setdefault(group, {})[who] = None
+        me._joined.setdefault(who, {})[group] = None
 
     def leave(self, session: str | SessionView, group: str) -> None:
         """Take a session out of a group; harmless when it is not in it."""
-        groups = self.here()._groups
-        members = groups.get(group, {})
-        members.pop(_id(session), None)
-        if not members:
-            groups.pop(group, None)
+        me, who = self.here(), _id(session)
+        joined = me._joined.get(who, {})
+        if group not in joined:
+            return
+        del joined[group], me._groups[group][who]
+        if not joined:
+            del me._joined[who]
+        if not me._groups[group]:
+            del me._groups[group]
 
     # ---- inside
 
@@ -167,7 +174,7 @@ class Connections(Node):
 
     def _forget(self, who: str) -> None:
         self._members.pop(who, None)
-        for group in list(self._groups):
+        for group in list(self._joined.get(who, ())):
             self.leave(who, group)
 
     def __repr__(self) -> str:
