@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from .base.display import plain
 from .errors import RecordingError
+from .io.completeness import in_a_line
 from .io.folder import FOLDER, names, resolve
 from .io.info import Info
 from .io.reader import CONVERTERS, Damage, Reader
@@ -163,13 +164,16 @@ class Recording(Reader):
 
     def __repr__(self) -> str:
         created = plain(self.created[:19].replace("T", " ")) or "unknown date"
-        return f"<Recording {self.name} of {created} in {self.path.parent}>"
+        whole = in_a_line(self.lacks, len(self.damage))
+        fault = f" {plain(whole)}" if whole else ""
+        return f"<Recording {self.name} of {created} in {self.path.parent}{fault}>"
 
     def _repr_html_(self) -> str:
         from .base.display import table
 
         info = self.info()
         facts = [
+            *([("incomplete", info.incomplete.partition(": ")[2])] if info.incomplete else ()),
             ("created", info.created),
             ("length", f"{info.seconds:.{1 if info.seconds >= 1 else 3}f} s"),
             ("sessions", info.sessions),
@@ -178,6 +182,7 @@ class Recording(Reader):
             ("errors", info.errors),
             ("size", f"{info.bytes:,} bytes"),
             *((f"mark at {t:.1f} s", text) for t, text in info.marks[:10]),
+            *(("missing", one) for one in info.lacks[:10]),
             *(("damage", str(one)) for one in info.damage[:10]),
         ]
         return timeline(self.rows(), info.seconds) + table(("recording", self.name), facts)

@@ -121,7 +121,7 @@ async def test_what_a_held_session_sends_is_bounded(flow: Flow, seen: list[Any])
             sent += 1
 
     task = asyncio.create_task(flood())
-    await turns()
+    await turns(200)
     assert sent == alice.session.inflight == 100
     assert alice.session.halted
     freeze.release()

@@ -175,9 +175,11 @@ def test_no_file_is_begun_over_another_one_or_through_a_link(here: Path) -> None
 
 def test_the_parts_of_a_recording_follow_each_other(here: Path) -> None:
     path = put(here / "x.jsonl")
-    for number in (2, 3, 5):
+    for number in (2, 3, 11):  # some may be missing
         put(part(path, number))
-    assert [one.name for one in parts(path)] == ["x.jsonl", "x.part2.jsonl", "x.part3.jsonl"]
+    for other in ("x.part02.jsonl", "x.part1.jsonl", "x.partx.jsonl", "y.part4.jsonl"):
+        put(here / other)
+    assert parts(path) == [path, *(part(path, number) for number in (2, 3, 11))]
 
 
 # ---- keeping what was there

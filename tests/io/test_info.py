@@ -36,6 +36,7 @@ def test_info_tells_what_it_is(story: Recording) -> None:
         parts=1,
         marks=[(3.0, "half-time")],
         damage=[],
+        lacks=[],
     )
 
 

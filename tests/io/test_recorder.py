@@ -29,6 +29,7 @@ from wsflow.base.snapshot import snapshot
 from wsflow.errors import RecordingError, RecordingNameError
 from wsflow.io import format as lines_module
 from wsflow.io import recorder as recorder_module
+from wsflow.io.completeness import BROKE_OFF
 from wsflow.io.folder import names
 from wsflow.io.recorder import Recorder
 from wsflow.log.blocks import Known
@@ -151,7 +152,9 @@ def test_it_begins_now_and_with_a_header(store: Store, begin: Callable[..., Reco
     assert (first["wsflow"], first["part"], first["flow"]) == (1, 1, {"name": "chat"})
     assert {"pin", "cookie"} <= set(first["redacted"])
     assert first["created"].endswith("+00:00")
-    assert [one["data"] for one in rest] == ["after"]
+    *rows, end = rest
+    assert [one["data"] for one in rows] == ["after"]
+    assert end["end"] == []
     assert recorder.rows == 1
 
 
@@ -225,16 +228,121 @@ def test_t_never_goes_back_though_the_wall_clock_does(tmp_path: Path) -> None:
 
 def test_rows_that_were_dropped_before_they_were_recorded_leave_a_gap(tmp_path: Path) -> None:
     store = Store(max_rows=100)
-    turn = held(store)
     recorder = Recorder("one", store, dict, folder=tmp_path)
+    recorder._detach()  # what it is not told of it can not save
     for number in range(1_000):
         tell(store, number)
-    turn()
     gap, *rows = read(recorder.stop())
     assert (gap.kind, gap.seq) == ("gap", 1)
     assert gap.error == f"{1_000 - len(rows)} rows were dropped before they could be recorded"
     assert [row.seq for row in rows] == list(range(1_001 - len(rows), 1_001))
     assert gap.time == rows[0].time
+    lost = [f"{1_000 - len(rows)} rows were dropped before they could be recorded"]
+    assert Recording.open(recorder.path).lacks == lost
+
+
+@pytest.mark.parametrize("max_rows", [1, 7, 100, 5_000])
+def test_p26_a_burst_beyond_the_log_is_recorded_whole(tmp_path: Path, max_rows: int) -> None:
+    """Found A3: what the log is about to drop is written first, though the loop never turns."""
+    store = Store(max_rows=max_rows)
+    held(store)  # and never let go
+    recorder = Recorder("one", store, dict, folder=tmp_path)
+    for number in range(20_000):
+        tell(store, number)
+    rows = read(recorder.stop())
+    assert [row.value for row in rows] == list(range(20_000))
+    assert in_order(rows)
+    assert recorder.rows == 20_000
+    assert store.dropped >= 20_000 - max_rows
+
+
+def test_p26_a_burst_of_large_rows_is_recorded_whole(tmp_path: Path) -> None:
+    """Found A3, by bytes: the log drops rows for their weight, too."""
+    store = Store(max_bytes=2**20)
+    held(store)
+    recorder = Recorder("one", store, dict, folder=tmp_path)
+    for number in range(200):
+        tell(store, f"{number}" * 10_000)
+    rows = read(recorder.stop())
+    assert [row.value for row in rows] == [f"{number}" * 10_000 for number in range(200)]
+
+
+def test_p26_rows_are_recorded_before_the_log_is_cleared(store: Store, tmp_path: Path) -> None:
+    """Found A3: `log.clear()` in the same cell is an eviction of all there is."""
+    held(store)
+    recorder = Recorder("one", store, dict, folder=tmp_path)
+    know(store, 1)
+    tell(store, "first", kind="message", session=1)
+    store.session_ended(1, 1000, "bye")
+    tell(store, kind="close", session=1)
+    store.clear()
+    tell(store, "second")
+    first, closed, second = read(recorder.stop())
+    assert (first.value, first.session, closed.reason) == ("first", "s1", "bye")
+    assert second.value == "second"
+
+
+def test_p26_in_a_burst_each_of_several_recordings_has_all(tmp_path: Path) -> None:
+    """Found A3: also where one of them fails in the middle of it."""
+    store = Store(max_rows=1_000)
+    held(store)
+    doomed, first, second = (
+        Recorder(name, store, dict, folder=tmp_path) for name in ("doomed", "first", "second")
+    )
+    for number in range(10_000):
+        if number == 5_000:
+            doomed._trouble = OSError(errno.EIO, os.strerror(errno.EIO))
+        tell(store, number)
+    assert not doomed.running
+    for one in (first, second):
+        rows = read(one.stop())
+        assert in_order(rows)
+        assert [row.value for row in rows if row.kind == "mark"] == list(range(10_000))
+        assert [row.kind for row in rows if row.kind != "mark"] == ["error", "gap"]
+
+
+async def test_p26_broadcasts_to_hundreds_in_one_handler_are_recorded_whole(
+    tmp_path: Path,
+) -> None:
+    """Found A3: a handler that broadcasts again and again never lets the loop turn."""
+    flow = Flow("crowd", log_rows=2_000)
+    chat, people = flow.websocket("/"), flow.connections()
+    chat.req >> people.req
+    chat.close >> people.close
+    push = flow.inject(None, name="push")
+
+    @flow.node
+    def all_at_once(ev: Any) -> None:
+        for number in range(40):
+            people.broadcast(str(number))
+
+    push >> all_at_once
+    clients = [await flow.client("/") for _ in range(101)]
+    recorder = flow.record("crowd", folder=tmp_path)
+    push.fire()
+    await asyncio.sleep(0)
+    recording = Recording.open(recorder.stop())
+    sent = [row for row in recording.rows() if row.kind == "response"]
+    assert len(sent) == 40 * len(clients)
+    assert recording.lacks == []
+    await flow.stop()
+
+
+async def test_p26_an_inject_that_fires_on_and_on_in_a_cell_is_recorded_whole(
+    tmp_path: Path,
+) -> None:
+    """Found A3: so is what one cell does in a loop."""
+    flow = Flow("injected", log_rows=1_000)
+    seen = flow.node(lambda ev: None, name="seen")
+    push = flow.inject(None, name="push")
+    push >> seen
+    await flow.start()
+    with flow.record("injected", folder=tmp_path) as recorder:
+        for number in range(5_000):
+            push.fire(number)
+    fired = [row.value for row in Recording.open(recorder.path).rows() if row.kind == "fire"]
+    assert fired == list(range(5_000))
+    await flow.stop()
 
 
 def test_data_too_long_for_a_line_is_left_out_and_said_so(
@@ -623,6 +731,29 @@ def _full(room: int, code: int = errno.ENOSPC) -> Callable[[int, Any], int]:
 
 def failures(store: Store) -> list[tuple[str, str | None]]:
     return [(row.kind, row.error) for row in store.rows() if row.kind in {"error", "gap"}]
+
+
+@pytest.mark.parametrize("room", [0, 1, 199, 900, 20_000])
+def test_p27_of_a_burst_a_full_disk_keeps_what_there_is_room_for(
+    store: Store, begin: Callable[..., Recorder], monkeypatch: pytest.MonkeyPatch, room: int
+) -> None:
+    """Found A20: whole lines are kept, none is written twice, the log says from where on not."""
+    turn = held(store)
+    recorder = begin()
+    know(store, 1)
+    before = recorder.path.stat().st_size
+    for number in range(400):
+        tell(store, number, kind="message", session=1)
+    monkeypatch.setattr(os, "write", _full(room))
+    turn()
+    monkeypatch.undo()
+    rows = read(recorder.path)
+    assert in_order(rows)
+    assert len(rows) == recorder.rows
+    assert room - 400 < recorder.path.stat().st_size - before <= room
+    assert not recorder.running
+    assert ("gap", f"nothing from row {len(rows) + 1} on is in one.jsonl") in failures(store)
+    assert Recording.open(recorder.path).lacks == [BROKE_OFF]
 
 
 @pytest.mark.parametrize("room", [0, 1, 100, 500, 2_000])

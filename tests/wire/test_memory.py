@@ -4,6 +4,7 @@ import contextlib
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from tests.process.turns import turns
@@ -306,7 +307,7 @@ async def test_a_client_that_sends_too_fast_waits_for_the_handlers(flow: Flow) -
 
     async with anyio.create_task_group() as group:
         group.start_soon(talk)
-        await turns()
+        await turns(200)
         assert len(seen) == 100
         go_on.set()
     await flow.stop()
@@ -418,3 +419,75 @@ async def test_a_client_reaches_a_flow_in_a_thread_of_its_own(echo: Flow) -> Non
 def test_a_client_takes_a_path(flow: Flow, path: Any) -> None:
     with pytest.raises(PathError, match="takes a path such as '/chat/red', not "):
         flow.client(path)
+
+
+# ---- whose turn it is (found A4)
+
+
+async def test_a_client_that_never_waits_lets_others_have_their_turn(echo: Flow) -> None:
+    """Found A4: nothing a client in memory does may keep the loop from turning."""
+    alice = await echo.client("/echo/red")
+    over = False
+    turns_of_others = 0
+
+    async def other() -> None:
+        nonlocal turns_of_others
+        while not over:
+            turns_of_others += 1
+            await anyio.lowlevel.checkpoint()
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(other)
+        for number in range(500):
+            await alice.send(str(number))
+            await alice.receive()
+        over = True
+    assert turns_of_others >= 500
+
+
+async def test_clients_at_a_time_take_turns(echo: Flow) -> None:
+    """Found A4: fifty clients that talk at a time are not served one after the other."""
+    order: list[int] = []
+
+    async def talk(number: int) -> None:
+        client = await echo.client("/echo/red")
+        for _ in range(5):
+            await client.send("x")
+            await client.receive()
+            order.append(number)
+
+    async with anyio.create_task_group() as group:
+        for number in range(50):
+            group.start_soon(talk, number)
+    assert set(order[:50]) == set(range(50))
+
+
+async def test_who_reads_a_long_backlog_lets_others_have_their_turn(
+    flow: Flow, kept: dict[str, Context]
+) -> None:
+    """Found A4: reading what is there already is no reason to keep the loop."""
+    alice = await flow.client("/push/ann")
+    for number in range(300):
+        kept["ann"].emit("response", {"body": str(number)})
+    ran = False
+
+    async def other() -> None:
+        nonlocal ran
+        ran = True
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(other)
+        for _ in range(300):
+            await alice.receive()
+        assert ran
+
+
+async def test_a_sender_that_is_cancelled_while_it_waits_for_its_turn_has_sent_nothing(
+    echo: Flow,
+) -> None:
+    alice = await echo.client("/echo/red")
+    with anyio.CancelScope() as scope:
+        scope.cancel()
+        await alice.send("never")
+    await alice.send("once")
+    assert await alice.receive() == "once"

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..base.display import plain
+from ..io.completeness import BROKE_OFF
 from ..io.folder import SUFFIX
 from ..recording import Damage, Info, Recording
 from .terminal import DONE, CommandError, alias, counted, rows_table
@@ -131,12 +132,19 @@ def _facts(given: str, recording: Recording, info: Info) -> Text:
         marks.append(
             ("", f"… and {counted(len(info.marks) - MAX_NOTES, 'mark')} more: --kind mark")
         )
-    text = Text.assemble((f"{recording.name}", "bold"), f"  {plain(recording.path)}\n")
+    text = Text.assemble((f"{recording.name}", "bold"), f"  {plain(recording.path)}")
+    if info.incomplete:
+        text.append(f"  {plain(info.incomplete)}", "bold red")
+    text.append("\n")
     for name, fact in (*facts, *marks):
         if fact:
             text.append(f"  {name:8}", "dim").append(f" {plain(fact)}\n")
+    for fact in info.lacks:
+        text.append("  missing ", "bold red").append(f" {plain(fact)}\n")
     for fact in _damage(info.damage, "left out"):
         text.append("  damage  ", "bold red").append(f" {fact}\n")
+    if BROKE_OFF in info.lacks:
+        text.append(f"           wsflow repair {plain(given)} takes it for whole as it is\n")
     if info.damage:
         text.append(f"           wsflow repair {plain(given)} takes damaged lines out\n")
     return text
@@ -177,7 +185,8 @@ def repair(name: str, out: Console) -> int:
         return DONE
     for one in _damage(damage, "cut out"):
         out.print(one, soft_wrap=True)
-    out.print(f"repaired: {counted(len(damage), 'line')} cut out; as it was:", soft_wrap=True)
+    lines = counted(sum(1 for one in damage if one.line), "line")
+    out.print(f"repaired: {lines} cut out; as it was:", soft_wrap=True)
     for path in sorted(_kept(recording) - before):
         out.print(f"  {plain(path)}", soft_wrap=True)
     return DONE
@@ -217,6 +226,8 @@ def convert(source: str, target: str, out: Console, *, force: bool = False) -> i
             FROM_RECORDING[path.suffix](recording, path)
     for one in _damage(recording.damage, "left out"):
         out.print(f"left out: {one}", soft_wrap=True)
+    for lack in recording.lacks:
+        out.print(f"incomplete: {plain(lack)}", soft_wrap=True)
     out.print(f"wrote {plain(path)}, {path.stat().st_size:,} bytes", soft_wrap=True)
     return DONE
 

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 from ..errors import RecordingError
 from . import format as lines
+from .completeness import PROMISE, end_mark, in_a_line
 from .folder import MAX_NAME, Draft, draft, resolve
 from .format import FORMAT, write_object
 from .reader import Reader
@@ -114,8 +115,7 @@ def _moment(reader: Reader, where: float | str) -> float:
 
 def copy(reader: Reader, to: str, folder: str | Path, **header: Any) -> Path:
     """Write it once more, into another folder, with more in its header."""
-    whole = reader.header | header | {"wsflow": FORMAT, "part": 1}
-    with _begun(whole, to, Path(folder)) as out:
+    with _begun(reader.header | header, to, Path(folder), [reader]) as out:
         for line in reader.objects():
             out.write(write_object(line))
     return out.path
@@ -270,14 +270,19 @@ def _new(
     folder = reader.path.parent
     if resolve(to, folder) in {one.path for one in (reader, *others)}:
         raise RecordingError(f"{to!r} is what it is made of; give another name: to='...'")
-    return _begun(reader.header | header | {"wsflow": FORMAT, "part": 1}, to, folder)
+    return _begun(reader.header | header, to, folder, [reader, *others])
 
 
 @contextlib.contextmanager
-def _begun(header: dict[str, Any], to: str, folder: Path) -> Iterator[Draft]:
+def _begun(
+    header: dict[str, Any], to: str, folder: Path, sources: Iterable[Reader]
+) -> Iterator[Draft]:
+    """Begin a recording, and end it with what those it is made of lacked."""
     with draft(to, folder) as out:
-        out.write(write_object(header))
+        out.write(write_object(header | {"wsflow": FORMAT, "part": 1} | PROMISE))
         yield out
+        lacked = {one.path: in_a_line(one.lacks, len(one.damage)) for one in sources}
+        out.write(end_mark(f"{path.name} was {words}" for path, words in lacked.items() if words))
 
 
 def _began(reader: Reader) -> int:

@@ -91,11 +91,16 @@ def part(path: Path, number: int) -> Path:
 
 
 def parts(path: Path) -> list[Path]:
-    """Return the files a recording consists of, first to last."""
-    found = [path]
-    while (following := part(path, len(found) + 1)).is_file():
-        found.append(following)
-    return found
+    """Return the files a recording consists of, first to last; some in between may be missing."""
+    later = (one for one in _there(path) if one.name != path.name and part_number(one) > 1)
+    return [path, *sorted(later, key=part_number)]
+
+
+def part_number(path: Path) -> int:
+    """Return the number in the name of a further part; 0 where it is no name of ours."""
+    digits = Path(path.stem).suffix.removeprefix(".part")
+    is_ours = digits.isdecimal() and digits.isascii() and len(digits) < 10 and digits[0] != "0"
+    return int(digits) if is_ours else 0
 
 
 # ---- beginning a file

@@ -20,6 +20,7 @@ import msgspec
 from ..base.urls import parse_query
 from ..errors import RecordingError
 from ..events import ANSWERS
+from .completeness import PROMISE, end_mark
 from .folder import FOLDER, draft, unwritable
 from .format import FORMAT, Entry, write_object
 from .reader import Reader
@@ -180,6 +181,7 @@ def from_har(path: str | Path, name: str, folder: str | Path = FOLDER) -> Path:
                     "flow": {},
                     "redacted": Redaction().names,
                     "from": {"har": Path(path).name, "creator": har.creator},
+                    **PROMISE,
                 }
             )
         )
@@ -189,6 +191,7 @@ def from_har(path: str | Path, name: str, folder: str | Path = FOLDER) -> Path:
                 out.write(write_object({"opened": socket.facts}))
             row = {"seq": seq, "t": round((time - began) / 1e9, 6), "time": time, "scope": seq}
             out.write(write_object(row | socket.rows[at].fields))
+        out.write(end_mark())
     return out.path
 
 

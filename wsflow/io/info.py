@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..events import ANSWERS
+from .completeness import in_a_line
 from .reader import Damage, Reader
 
 
@@ -31,6 +32,13 @@ class Info:
     parts: int
     marks: list[tuple[float, str]]
     damage: list[Damage]
+    lacks: list[str]
+    """What of it is not there, in words: a part, its end, rows that were lost."""
+
+    @property
+    def incomplete(self) -> str:
+        """In a line, what keeps it from being whole; empty when it is."""
+        return in_a_line(self.lacks, len(self.damage))
 
     @classmethod
     def of(cls, reader: Reader) -> Info:
@@ -61,4 +69,5 @@ class Info:
             parts=len(parts),
             marks=marks,
             damage=list(reader.damage),
+            lacks=reader.lacks,
         )

@@ -15,7 +15,8 @@ from typing import Any, NamedTuple, Self, TypeAlias, TypeVar
 
 from ..errors import DamagedLineError, NewerRecordingError, NotARecordingError, RecordingError
 from . import format as lines
-from .folder import FOLDER, SUFFIX, create, find, is_live, parts, unwritable
+from .completeness import BROKE_OFF, end_mark, lacking
+from .folder import FOLDER, SUFFIX, create, find, is_live, part_number, parts, unwritable
 from .format import FORMAT, MAX_LINE, Entry
 
 T = TypeVar("T")
@@ -31,13 +32,18 @@ CHUNK = 2**16
 OPENED = b'","opened":'
 """What stands behind the checksum of a handshake."""
 
+GAP = b'"kind":"gap"'
+
 FIRST_LINES = 100
 """Lines among which one must be good, or the file is something else."""
 
 
 @dataclass(frozen=True)
 class Damage:
-    """What could not be read: file, line (from 1) and why. `torn` is an unfinished last line."""
+    """What could not be read: file, line (from 1; 0: none of them) and why.
+
+    `torn` is an unfinished last line.
+    """
 
     path: Path
     line: int
@@ -45,7 +51,8 @@ class Damage:
     torn: bool = False
 
     def __str__(self) -> str:
-        return f"{self.path}, line {self.line}: {self.why}"
+        where = f"{self.path}, line {self.line}" if self.line else f"{self.path}"
+        return f"{where}: {self.why}"
 
 
 class Handshake(NamedTuple):
@@ -66,6 +73,8 @@ class Reader:
     path: Path
     header: dict[str, Any]
     damage: list[Damage] = field(default_factory=list)
+    gaps: int = 0
+    """How many gaps it tells of: places where rows were lost before they could be recorded."""
     progress: float = 0.0
     """How much of it the pass under way has read, from 0 to 1."""
 
@@ -98,6 +107,17 @@ class Reader:
     def parts(self) -> list[Path]:
         """Return the files it consists of, first to last."""
         return parts(self.path)
+
+    @property
+    def lacks(self) -> list[str]:
+        """What of it is not there, in words: a part, its end, rows that were lost.
+
+        What a pass over its rows finds counts once there was one.
+        """
+        try:
+            return lacking(self.parts(), self.header, self.gaps)
+        except OSError:
+            return []
 
     def entries(self) -> Iterator[Entry]:
         """Give handshakes and rows in the order they were written, all parts in one."""
@@ -147,7 +167,7 @@ class Reader:
 
         Where `read_all` can read a block's lines, `read` is not asked.
         """
-        self.damage = []
+        self.damage, self.gaps = [], 0
         paths = self.parts()
         total = sum(path.stat().st_size for path in paths) or 1
         done = 0
@@ -155,6 +175,8 @@ class Reader:
             for block in _blocks(path):
                 done += block.size
                 self.progress = done / total
+                if block.gaps:
+                    self.gaps += sum(map(_is_gap, block.lines))
                 good = None if block.torn else read_all(block.lines)
                 yield self._each(path, block, read) if good is None else good
 
@@ -188,7 +210,8 @@ class Reader:
     def repair(self) -> list[Damage]:
         """Rewrite the files without what can not be read, and return what that was.
 
-        A file as it was is kept beside it (`lesson1.jsonl.damaged`).
+        A file as it was is kept beside it (`lesson1.jsonl.damaged`). One that broke off gets its
+        end mark: from now on what is there counts as all there was.
 
         Raises:
             RecordingError: it is being recorded, or can not be written.
@@ -197,13 +220,18 @@ class Reader:
             raise RecordingError(f"{self.path} is being recorded; stop that, then repair it")
         for _ in self._good(self._object):
             pass  # what is damaged is told by the way
-        for number, path in enumerate(self.parts(), 1):
+        paths = self.parts()
+        if BROKE_OFF in self.lacks:
+            self.damage.append(Damage(paths[-1], 0, BROKE_OFF))
+        for path in paths:
             bad = {one.line for one in self.damage if one.path == path}
             if bad:
                 good = (line for line, at, _ in _lines(path) if at not in bad)
+                number = part_number(path) or 1
                 made_up = {"wsflow": self._version, "part": number, "repaired": True}
                 header = [lines.write_object(self.header | made_up)[:-1]] if 1 in bad else []
-                _replace(path, chain(header, good))
+                end = [end_mark()[:-1]] if 0 in bad else []
+                _replace(path, chain(header, good, end))
         found, self.damage = self.damage, []
         return found
 
@@ -216,6 +244,8 @@ class Lines(NamedTuple):
     size: int
     torn: bool
     """Whether the last one has no end: it was not finished."""
+    gaps: bool
+    """Whether one of them may tell of a gap."""
 
 
 def _blocks(path: Path, having: bytes = b"") -> Iterator[Lines]:
@@ -236,7 +266,7 @@ def _blocks(path: Path, having: bytes = b"") -> Iterator[Lines]:
                 if b"\r" in chunk:  # a system gave lines other ends; JSON has no such character
                     lines = [line.removesuffix(b"\r") for line in lines]
                 count = len(lines)
-                yield Lines(first, lines, len(chunk) + skipped, torn)
+                yield Lines(first, lines, len(chunk) + skipped, torn, GAP in chunk)
             else:
                 count = chunk.count(b"\n") + (not whole)
             first, skipped = first + count, 0
@@ -251,6 +281,14 @@ def _lines(path: Path) -> Iterator[tuple[bytes, int, bool]]:
         last = block.first + len(block.lines) - 1
         for number, line in enumerate(block.lines, block.first):
             yield line, number, block.torn and number == last
+
+
+def _is_gap(line: bytes) -> bool:
+    """Whether a line is the row of a gap; data may look like one."""
+    try:
+        return GAP in line and lines.read_object(line).get("kind") == "gap"
+    except DamagedLineError:
+        return False
 
 
 def _header(path: Path) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """Writes what happens to a file, as it happens: append-only, a line a row.
 
-One `write` a turn of the loop, at most one turn behind; `fsync` once a second in a thread. After
-`kill -9` every line that was written is there; after a power cut at most a second is missing.
-Opposite: `reader.py` reads.
+One `write` a turn of the loop, at most one turn behind, and before the log drops what was not
+written yet; `fsync` once a second in a thread. After `kill -9` every line that was written is
+there; after a power cut at most a second is missing. Opposite: `reader.py` reads.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import errno
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
@@ -22,10 +22,11 @@ import msgspec
 from msgspec import Raw
 
 from ..errors import RecordingError
-from ..log.store import Store
+from ..log.store import OVERHEAD, Store
 from ..tracebacks import named
 from ..types import texts
 from . import format as lines
+from .completeness import PROMISE, end_mark, lost_rows
 from .folder import FOLDER, SUFFIX, create, keep_previous, part, release, resolve, unwritable
 from .format import FORMAT, NewEntry
 from .redaction import Redaction
@@ -40,6 +41,9 @@ PARTING = 0.1
 
 MAX_ERROR = 2**20
 """Characters of an error's text that are kept."""
+
+BATCH_BYTES = 4 * 2**20
+"""Bytes of rows that are made lines of at once: a burst takes several rounds, not much memory."""
 
 SHORT = 2**16
 """Bytes of text that is surely not too long for a line."""
@@ -106,6 +110,8 @@ class Recorder:
         """The handshakes that are in the file, by the session's number."""
         self._heads: dict[int, dict[int, Head]] = {}
         """What rows of a session and a place share."""
+        self._lost = self._long = 0
+        """Rows that were dropped unseen, and data that was too long for a line."""
         self._lock = threading.Lock()
         self._over = threading.Event()
         try:
@@ -149,7 +155,7 @@ class Recorder:
     def stop(self) -> Path:
         """Write what is left, close the file and return its path. Harmless twice, in any thread."""
         if self.running:
-            self.flush()
+            self._flush(last=True)
             self._finish()
             self._syncer.join(PARTING)
             if self._trouble is not None and self.failed is None:
@@ -172,17 +178,21 @@ class Recorder:
 
     def flush(self) -> None:
         """Write the rows that were told since; a full disk ends the recording, nothing else."""
+        self._flush()
+
+    def _flush(self, *, last: bool = False) -> None:
         with self._lock:
             if not self.running:
                 return
             try:
                 if self._trouble is not None:
                     raise self._trouble  # noqa: TRY301 (what the thread found is met here)
-                batch = self._batch()
-                self._write(batch.data)
-                self.rows, self._next = self.rows + batch.rows, batch.next
-                if self._size >= self._part_bytes:
-                    self._open_part()
+                told = self._store.since(self._next)
+                while (batch := self._batch(told)).data:
+                    self._put_batch(batch)
+                if last:
+                    self._write(end_mark(lost_rows(self._lost, self._long)))
+                    self._retire()
                 return
             except Exception as error:  # noqa: BLE001 (law 3: an observer breaks nothing)
                 wrong = error
@@ -190,19 +200,34 @@ class Recorder:
         self._finish()
         self._fail(wrong)
 
-    def _batch(self) -> Chunk:
-        """Return what was told since the last batch."""
-        expected, last, rows = self._next, self._last_t, 0
+    def _put_batch(self, batch: Chunk) -> None:
+        """Write a batch; on a full disk as many lines of it as there is room for."""
+        before = self._size
+        try:
+            self._write(batch.data)
+        except OSError:
+            kept = map(lines.read, batch.data[: self._size - before].split(b"\n")[:-1])
+            rows = [entry for entry in kept if entry.opened is None]
+            if rows:
+                self.rows, self._next = self.rows + len(rows), rows[-1].seq + 1
+            raise
+        self.rows, self._next = self.rows + batch.rows, batch.next
+        if self._size >= self._part_bytes:
+            self._open_part()
+
+    def _batch(self, told: Iterator[tuple[Any, ...]]) -> Chunk:
+        """Return what was told since the last batch, as much of it as is good for one."""
+        expected, last, rows, room = self._next, self._last_t, 0, BATCH_BYTES
         offset = time.monotonic_ns() - self._began - self._store.now()
         heads, is_plain = self._heads, not self._redaction.has_own
         written: list[NewEntry | Raw] = []
         put = written.append
-        told = self._store.since(expected)
         for seq, when, place, session, scope, cause, data, size, elapsed, error in told:
             if when + offset > last:
                 last = when + offset
             if seq > expected:
                 put(_gap(expected, seq - expected, when, last))
+                self._lost += seq - expected
                 rows += 1
             expected, rows, t = seq + 1, rows + 1, last // 1000 / 1e6
             try:
@@ -219,12 +244,16 @@ class Recorder:
             if elapsed is not None or error is not None or kind == "close":
                 self._put_rest(line, session, elapsed, error)
             put(line)
+            room -= size + OVERHEAD
+            if room < 0:
+                break
         self._last_t = last
         return Chunk(lines.write_all(written), rows, expected)
 
     def _put_data(self, line: NewEntry, data: Any) -> None:
         json, raw = self._redaction.field(data)
         if len(json or b"") + len(raw or b"") * 4 // 3 > lines.MAX_LINE - 2**20:
+            self._long += 1
             line.error = f"data of {line.size} bytes is too long for a recording"
         elif json is not None:
             line.data = Raw(json)
@@ -281,6 +310,7 @@ class Recorder:
                 "part": self._part,
                 "flow": self._describe(),
                 "redacted": self._redaction.names,
+                **PROMISE,
             }
         )
 
@@ -294,14 +324,16 @@ class Recorder:
         self._write(self._header())
 
     def _write(self, data: bytes) -> None:
-        """Write all of it, or leave the file as if none had been."""
-        start, view = self._size, memoryview(data)
+        """Write all of it; where the disk is full, as many lines as there is room for."""
+        view = memoryview(data)
         try:
             while view:
                 view = view[os.write(self._file, view) :]
         except OSError:
+            kept = data.rfind(b"\n", 0, len(data) - len(view)) + 1
+            self._size += kept
             with contextlib.suppress(OSError):
-                os.ftruncate(self._file, start)
+                os.ftruncate(self._file, self._size)
             raise
         self._size += len(data)
 

@@ -130,6 +130,11 @@ class RecordingsFrame(Frame):
         return table(list(self.columns), known.values.tolist())
 
 
+def _problem(info: Info) -> str:
+    """Return what is wrong with a recording, the first of it."""
+    return info.incomplete if info.lacks else f"incomplete: {info.damage[0]}"
+
+
 def of_infos(infos: list[tuple[str, Info | str]]) -> pd.DataFrame:
     """Return one row a recording; one that could not be read says why under `problem`."""
     known = [(name, None if isinstance(one, str) else one, one) for name, one in infos]
@@ -144,7 +149,7 @@ def of_infos(infos: list[tuple[str, Info | str]]) -> pd.DataFrame:
             "errors": [info.errors if info else None for _, info, _ in known],
             "bytes": [info.bytes if info else None for _, info, _ in known],
             "problem": [
-                one if isinstance(one, str) else str(one.damage[0]) if one.damage else ""
+                one if isinstance(one, str) else one.incomplete and _problem(one)
                 for _, _, one in known
             ],
         }

@@ -70,7 +70,7 @@ class Store:
         self._watchers: tuple[Watcher, ...] = ()
         self._takers: tuple[Taker, ...] = ()
         self._unseen: deque[Row] = deque()
-        self._due = False
+        self._due = self._giving = False
         self.dropping: Callable[[Block], object] = _no_matter
         """What is called with rows that are about to be forgotten."""
         self.later: Later = _at_once
@@ -95,6 +95,7 @@ class Store:
         weight = size + OVERHEAD
         if seq >= self._seal_at or self._weight + weight > self._block_bytes:
             self._seal(weight, session)
+            seq = self.seq + 1  # a taker that failed meanwhile has told of it
         self.seq = seq
         self._open += (self._clock(), place, session, scope, cause, data, size, elapsed, error)
         self._weight += weight
@@ -142,13 +143,15 @@ class Store:
             self._weight = 0
             self._sealed_rows += len(block)
             self._sealed_bytes += block.weight
+        self._seal_at = self._open_first + self._block_rows
         need = max(weight, self._block_bytes)
         while self._blocks and (
             self._sealed_rows + self._block_rows > self.max_rows
             or self._sealed_bytes + need > self.max_bytes
         ):
+            if self._due:
+                self._give()
             self._drop_oldest(session)
-        self._seal_at = self._open_first + self._block_rows
 
     def _drop_oldest(self, session: int) -> None:
         """Drop a block, and the facts of sessions that ended; `session` is about to be told of."""
@@ -176,7 +179,9 @@ class Store:
     def attach(self, taker: Taker) -> Callable[[], None]:
         """Call `taker()` soon after rows were told, at most once a turn of the loop.
 
-        It fetches what is new with `since`. Returns how to stop; one that raises is switched off.
+        Also before rows are dropped it may not have seen: a burst that never lets the loop turn
+        waits for it. It fetches what is new with `since`. Returns how to stop; one that raises is
+        switched off.
         """
         self._set_observers(self._watchers, (*self._takers, taker))
         return lambda: self._without(taker)
@@ -210,8 +215,17 @@ class Store:
     def _take(self) -> None:
         self._due = False
         self._observed = bool(self._watchers or self._takers)
-        for taker in self._takers:
-            self._fenced(taker, taker)
+        self._give()
+
+    def _give(self) -> None:
+        """Have the takers fetch what is new; what one of them tells then is for the next time."""
+        if not self._giving:
+            self._giving = True
+            try:
+                for taker in self._takers:
+                    self._fenced(taker, taker)
+            finally:
+                self._giving = False
 
     def _fenced(self, observer: object, call: Callable[[], object]) -> None:
         """Law 3: an observer breaks nothing; one that raises is switched off."""
@@ -299,7 +313,9 @@ class Store:
             return dict(self._sessions)
 
     def clear(self) -> None:
-        """Forget the rows there are; numbers go on."""
+        """Forget the rows there are, once they were recorded; numbers go on."""
+        if self._due:
+            self._give()
         with self._lock:
             self._blocks.clear()
             self._open, self._open_first = [], self.seq + 1

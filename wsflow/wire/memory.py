@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 import anyio
+from anyio.lowlevel import checkpoint
 
 from ..base.bodies import size_of, to_json
 from ..base.interfaces import FlowLoop, Refusal, Request
@@ -104,6 +105,7 @@ class Client(Spelled):
         await self._run(self._send, message, size_of(message))
 
     async def _send(self, message: Data, size: int) -> None:
+        await checkpoint()  # a socket would let others have their turn, too
         transport = self._there()
         transport.raise_if_closed(self.path)
         session = transport.session
@@ -128,6 +130,8 @@ class Client(Spelled):
 
     async def _receive(self, timeout: float | None) -> Data:
         transport = self._there()
+        if transport.inbox:
+            await checkpoint()
         with anyio.move_on_after(timeout):
             while not transport.inbox and not transport.closed:
                 await transport.wait_message()
