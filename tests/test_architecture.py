@@ -51,6 +51,7 @@ PACKAGES: dict[str, set[str]] = {
 own. Towers meet in the words, in `base` and in the flow."""
 
 ASYNCIO = {
+    "base.threads",
     "base.wake",
     "graph.exits",
     "graph.loop",

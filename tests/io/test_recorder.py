@@ -39,6 +39,11 @@ from wsflow.recording import Recording
 SECRET = "hunter2-geheim"
 
 
+def syncer(recorder: Recorder) -> threading.Thread:
+    assert recorder._syncer is not None
+    return recorder._syncer
+
+
 @pytest.fixture
 def store() -> Store:
     return Store()
@@ -408,8 +413,8 @@ def test_it_leaves_no_descriptor_and_no_thread(
         recorder = begin(part_bytes=100)
         tell(store)
         recorder.stop()
-        recorder._syncer.join(30)
-        assert not recorder._syncer.is_alive()
+        syncer(recorder).join(30)
+        assert not syncer(recorder).is_alive()
     assert open_files() <= before
 
 
@@ -580,7 +585,7 @@ def test_the_file_is_synced_once_a_second_and_not_here(
         tell(store, "x")
         time.sleep(0.002)
     recorder.stop()
-    recorder._syncer.join(30)
+    syncer(recorder).join(30)
     assert {thread for _, thread in synced}.isdisjoint({threading.get_ident()})
     *each_second, _end = [when - began for when, _ in synced]
     assert len(each_second) >= 2
@@ -597,7 +602,7 @@ def test_every_part_that_has_ended_is_synced(
     for _ in range(200):
         tell(store, "x")
     recorder.stop()
-    recorder._syncer.join(30)
+    syncer(recorder).join(30)
     parts = Recording.open(recorder.path).parts()
     assert len(parts) > 5
     assert synced == [part.stat().st_ino for part in parts]
@@ -641,7 +646,7 @@ async def test_a_slow_disk_does_not_hold_up_the_loop(
     assert [row.value for row in read(recorder.path) if row.kind == "response"] == [
         f"{number}" for number in range(60)
     ]
-    await asyncio.to_thread(recorder._syncer.join, 30)
+    await asyncio.to_thread(syncer(recorder).join, 30)
 
 
 def test_any_thread_may_stop_it_while_rows_come_in(

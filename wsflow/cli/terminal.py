@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from ..base.display import plain
+from ..base.threads import started
 from ..errors import WsflowError
 from ..events import ANSWERS, Row
 from ..log.log import Log
@@ -219,15 +220,18 @@ class Printer:
         self._most = loud if everything else QUIET_ROWS
         self._seen = 0
         self._done = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="wsflow log", daemon=True)
+        self._thread: threading.Thread | None = None
 
     def __enter__(self) -> None:
-        self._thread.start()
+        self._thread = started(self._watch, "wsflow log")
 
     def __exit__(self, *_: object) -> None:
         """Wait for the last rows; a terminal that takes none is left by a second Ctrl-C."""
         self._done.set()
-        self._thread.join()
+        if self._thread is None:  # none could be started: all of it is told now
+            self._watch()
+        else:
+            self._thread.join()
 
     def _watch(self) -> None:
         with contextlib.suppress(OSError):  # the terminal is gone; the flow goes on

@@ -17,7 +17,7 @@ from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from ..base.fence import fenced
-from ..errors import NotRunningError
+from ..errors import NotRunningError, ServeError
 
 if TYPE_CHECKING:
     from anyio.from_thread import BlockingPortal
@@ -70,10 +70,13 @@ class LoopOwner:
         if thread:
             import anyio.from_thread
 
-            portal = self._portals.enter_context(
-                anyio.from_thread.start_blocking_portal("asyncio", name=f"wsflow {self.name}")
+            starting = anyio.from_thread.start_blocking_portal(
+                "asyncio", name=f"wsflow {self.name}"
             )
-            self._portal = portal
+            try:
+                self._portal = portal = self._portals.enter_context(starting)
+            except RuntimeError as error:
+                raise ServeError(f"thread=True: {error}; without it this loop serves") from error
             try:
                 await asyncio.wrap_future(portal.start_task_soon(self._launch))
             except BaseException:

@@ -10,6 +10,7 @@ from typing import Any
 import anyio
 
 from ..base.fence import fenced
+from ..base.threads import LACKING
 from ..clock import Clock
 from ..errors import SetupError
 from .engine import Engine
@@ -97,7 +98,8 @@ class Runtime:
 
     async def _tick(self) -> None:
         assert self.owner.loop is not None
-        self._fenced(self.watch.start, self.owner.loop, self.owner.in_thread)
+        if not self.watch.start(self.owner.loop, self.owner.in_thread):
+            self._engine.faults.mark("", LACKING)
         try:
             await self._ticking()
         finally:

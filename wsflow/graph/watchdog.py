@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from types import CodeType, FrameType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
+from ..base.threads import started
 from ..tracebacks import is_ours, libraries
 from .cells import cited
 
@@ -99,12 +100,15 @@ class Watch:
 
     # ---- the loop
 
-    def start(self, loop: Loop, own_thread: bool) -> None:
-        """Begin, in the loop's thread; `own_thread` says whether that is ours alone."""
+    def start(self, loop: Loop, own_thread: bool) -> bool:
+        """Begin, in the loop's thread; `own_thread` says whether that is ours alone.
+
+        False where there is no thread to look from: nothing will be seen.
+        """
         self._loop, self._own_thread = loop, own_thread
         self._thread, self._beat_at = threading.get_ident(), time.monotonic()
         self._spots.clear()
-        watchdog.add(self)
+        return watchdog.add(self)
 
     def beat(self) -> Blocked | None:
         """The loop turns; return what blocked it until now, when that is worth telling."""
@@ -196,18 +200,14 @@ class Watchdog:
         self._thread: threading.Thread | None = None
         self._enough = threading.Event()
 
-    def add(self, watch: Watch) -> None:
-        """Look at `watch` from now on."""
+    def add(self, watch: Watch) -> bool:
+        """Look at `watch` from now on; False where no thread can be started."""
         with self._lock:
             self._watches = (*self._watches, watch)
             if self._thread is None:
                 self._enough = threading.Event()
-                self._thread = threading.Thread(
-                    target=self._run, args=(self._enough,), name="wsflow watchdog", daemon=True
-                )
-                # at a breakpoint, debuggers of this family suspend all threads but such
-                self._thread.pydev_do_not_trace = True  # type: ignore[attr-defined]
-                self._thread.start()
+                self._thread = started(self._run, "wsflow watchdog", self._enough)
+            return self._thread is not None
 
     def remove(self, watch: Watch) -> None:
         """Look at it no more; with nothing left to look at the thread ends before this returns."""

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec import Raw
 
+from ..base.threads import started
 from ..errors import RecordingError
 from ..log.store import OVERHEAD, Store
 from ..tracebacks import named
@@ -125,10 +126,7 @@ class Recorder:
             self._undo()
             raise
         self._detach = store.attach(self.flush)
-        self._syncer = threading.Thread(
-            target=self._sync, name=f"wsflow recorder {self.name}", daemon=True
-        )
-        self._syncer.start()
+        self._syncer = started(self._sync, f"wsflow recorder {self.name}")
 
     @property
     def running(self) -> bool:
@@ -157,7 +155,10 @@ class Recorder:
         if self.running:
             self._flush(last=True)
             self._finish()
-            self._syncer.join(PARTING)
+            if self._syncer is None:  # nobody else could: this once the loop waits for the disk
+                self._sync()
+            else:
+                self._syncer.join(PARTING)
             if self._trouble is not None and self.failed is None:
                 self._fail(self._trouble)
         return self.path

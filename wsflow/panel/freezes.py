@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..base.secrets import redacted
 from ..base.snapshot import describe
+from ..base.threads import starts
 from ..errors import WsflowError
 from ..graph.port import Output
 from ..graph.triggers.base import Trigger
@@ -93,7 +94,8 @@ class PanelFreezes:
         if not self._pages and any(one.mine for one in self._known.values()):
             self._timer = threading.Timer(UNSEEN_SECONDS, self._thaw)
             self._timer.daemon = True
-            self._timer.start()
+            if not starts(self._timer):
+                self._thaw()
 
     def _thaw(self) -> None:
         if not self._pages:

@@ -7,13 +7,13 @@ page can show. Everything may be asked in any thread.
 from __future__ import annotations
 
 import contextlib
-import threading
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..base.threads import started
 from ..compare.answer import Answer, Pair
 from ..compare.report import SHOWN, Report
 from ..compare.side_by_side import ALONE, pieces, readable
@@ -91,7 +91,8 @@ class Playback:
     def finish(self, name: str) -> None:
         """End a recording, and choose it; the disk is not waited for here."""
         recorder = self._recorder(name)
-        threading.Thread(target=self._finish, args=(recorder,), daemon=True).start()
+        if started(self._finish, "wsflow recorder ends", recorder) is None:
+            self._finish(recorder)
 
     def _finish(self, recorder: Recorder) -> None:
         try:
@@ -213,9 +214,8 @@ class Playback:
             return
         previous, self._replay = self._replay, replay
         self.report, self._why, self._stopped = None, "", False
-        threading.Thread(
-            target=self._wait, args=(replay, previous), name="wsflow playback", daemon=True
-        ).start()
+        if started(self._wait, "wsflow playback", replay, previous) is None:
+            self._wait(replay, previous)
 
     def _wait(self, replay: Replay, previous: Replay | None) -> None:
         """Play once the previous one has ended, and put what came of it into words."""

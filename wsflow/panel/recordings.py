@@ -12,6 +12,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..base.threads import started
 from ..errors import RecordingError
 from ..io.folder import FOLDER, SUFFIX, find, is_live, names, parts, resolve
 from ..recording import Recording
@@ -87,6 +88,8 @@ class Recordings:
         self._wake = threading.Event()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
+        self._alone = False
+        """Whether none could be started: then whoever asks reads, and waits."""
 
     @property
     def summary(self) -> News | None:
@@ -100,10 +103,9 @@ class Recordings:
         with self._lock:
             self._lookers += 1
             if self._thread is None:
-                self._thread = threading.Thread(
-                    target=self._run, name="wsflow recordings", daemon=True
-                )
-                self._thread.start()
+                self._thread = started(self._run, "wsflow recordings")
+                self._alone = self._thread is None
+        self.look()
 
     def close(self) -> None:
         """One looks no more."""
@@ -119,11 +121,15 @@ class Recordings:
         """
         find(name, self.folder)
         self.chosen = name
-        self._wake.set()
+        self.look()
 
     def look(self) -> None:
         """Look again, now."""
-        self._wake.set()
+        if self._alone:
+            self._wake.clear()
+            self._look()
+        else:
+            self._wake.set()
 
     def free(self, name: str) -> str:
         """Return the first name that is free: `chat-take1`, `chat-take2`."""

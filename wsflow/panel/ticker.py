@@ -11,6 +11,8 @@ import threading
 import weakref
 from typing import Protocol
 
+from ..base.threads import later, started
+
 TICK_SECONDS = 0.1
 """Seconds between two looks (promise P17: at most ten updates a second)."""
 
@@ -32,6 +34,7 @@ class Ticker:
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
+        self._ticks_here = False
 
     def watch(self, one: Watched) -> None:
         """Have `one.tick()` called from now on, the first time at once; harmless twice."""
@@ -39,8 +42,10 @@ class Ticker:
             self._watched.add(one)
             self._wake.set()
             if self._thread is None or not self._thread.is_alive():
-                self._thread = threading.Thread(target=self._run, name="wsflow panel", daemon=True)
-                self._thread.start()
+                self._thread = started(self._run, "wsflow panel")
+            alone = self._thread is None
+        if alone and not self._ticks_here:
+            self._tick_here()
 
     def _run(self) -> None:
         while True:
@@ -51,6 +56,11 @@ class Ticker:
                     self._thread = None
                     return
             self._wake.wait(self.seconds)
+
+    def _tick_here(self) -> None:
+        """Tick in this loop: no thread can be started."""
+        self._tick_all()
+        self._ticks_here = bool(self._watched) and later(self.seconds, self._tick_here)
 
     def _tick_all(self) -> None:
         """Call everybody once, and forget who is gone or fails."""

@@ -16,6 +16,7 @@ from urllib.parse import quote, urlencode
 import anyio
 import anyio.to_thread
 
+from ..base.threads import aside
 from ..errors import RefusedError, SessionClosedError
 from ..types import Data
 from .address import Address
@@ -132,7 +133,7 @@ async def in_memory(flow: Playable, report: CrowdReport, began: int) -> None:
 
     run = partial(anyio.run, main, backend_options={"loop_factory": lambda: loop})
     try:
-        await anyio.to_thread.run_sync(run, abandon_on_cancel=True)
+        await aside(run, abandon_on_cancel=True)
     except BaseException:
         with contextlib.suppress(RuntimeError):  # the loop has ended by itself
             loop.call_soon_threadsafe(over.cancel)  # an interrupted cell does not leave it running
@@ -219,7 +220,7 @@ async def over_sockets(url: str, report: CrowdReport, speed: float) -> None:
         ReplayError: it is no address of a WebSocket server, or nobody listens there.
     """
     address = Address.of(url)
-    await anyio.to_thread.run_sync(address.reach)
+    await aside(address.reach)
     async with anyio.create_task_group() as group:
         for visit in report.visits:
             group.start_soon(_visit, visit, partial(_connected, address), speed)

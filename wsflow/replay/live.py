@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import anyio
 import anyio.to_thread
 
+from ..base.threads import aside
 from ..compare.answer import HttpAnswer
 from ..errors import ReplayError
 from ..events import ANSWERS, is_by_hand
@@ -171,7 +172,7 @@ class _Server:
         """Make a recorded HTTP request, when it is its turn; return its response."""
         await self._gates.popleft().wait()
         try:
-            return await anyio.to_thread.run_sync(partial(self.address.ask, event, body))
+            return await aside(self.address.ask, event, body)
         except (OSError, http.client.HTTPException, ValueError) as error:
             self.fault(f"{event['method']} {event['path']}", error)
             return HttpAnswer(0, "", "")
@@ -321,4 +322,4 @@ class _Step(NamedTuple):
 
 async def _real_time() -> None:
     """Let a moment of real time pass; the loop's own is virtual."""
-    await anyio.to_thread.run_sync(time.sleep, TICK)
+    await aside(time.sleep, TICK)

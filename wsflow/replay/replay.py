@@ -16,6 +16,7 @@ from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 from ..base.progress import follow
+from ..base.threads import apart, started
 from ..base.wake import threadsafe_wakeup
 from ..compare.answer import Tally
 from ..compare.errors import Errors
@@ -45,7 +46,10 @@ class Replay:
         self._make_target, self._options = target, options
         self._speed = None if options.speed == math.inf else options.speed
         self._done: concurrent.futures.Future[Report] = concurrent.futures.Future()
+        self._begun = False
         self._thread: threading.Thread | None = None
+        self._alone = False
+        """Whether no thread could be started: then `start` plays all of it."""
         self._loop: VirtualLoop | None = None
         self._position = 0.0
         self._lock = threading.RLock()
@@ -59,10 +63,14 @@ class Replay:
     def start(self) -> Replay:
         """Begin to play, if it has not begun."""
         with self._lock:
-            if self._thread is None:
-                play = notebook.carried(self._run)  # what the cell declares now is what plays
-                self._thread = threading.Thread(target=play, name="wsflow replay", daemon=True)
-                self._thread.start()
+            if self._begun:
+                return self
+            self._begun = True
+            play = notebook.carried(self._run)  # what the cell declares now is what plays
+            self._thread = started(play, "wsflow replay")
+            self._alone = self._thread is None
+        if self._alone:
+            apart(play)
         return self
 
     def pause(self) -> None:
@@ -155,7 +163,7 @@ class Replay:
 
     def __repr__(self) -> str:
         state = "done" if self.done else "paused" if self.paused else "playing"
-        if self._thread is None:
+        if not self._begun:
             state = "not started"
         return f"<Replay of {self.recording.name} {state} at {self.position:.2f} s>"
 
@@ -270,6 +278,10 @@ class Replay:
         return await loop.reach(target)
 
     async def _stand_still(self, loop: VirtualLoop) -> None:
+        if self._alone:
+            raise ReplayError(
+                "a replay can stand still only in a thread of its own, and none can be started here"
+            )
         loop.frozen = True
         self._tell_still()
         try:

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import anyio.to_thread
-
 from ...base.bodies import content_type, to_json
 from ...base.interfaces import Refusal
+from ...base.threads import aside
 from ...base.urls import PathTemplate
 from ...types import HttpEvent
 from ..schema import Schema
@@ -52,7 +51,7 @@ class MultiTrigger(RequestTrigger):
             return None
         judge, body = self.schema.reasons, event["body"]
         if len(event["rawBody"]) > LONG_BODY:
-            reasons = await anyio.to_thread.run_sync(judge, body)
+            reasons = await aside(judge, body)
         else:
             reasons = judge(body)
         if not reasons:
