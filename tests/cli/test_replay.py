@@ -328,3 +328,17 @@ def test_answers_that_differ_everywhere_are_cut() -> None:
     before, after = marked("a" * 10_000, "b" * 10_000, _bracket)
     assert before.plain == f"[-{'a' * ANSWER_LENGTH}-]…"
     assert after.plain == f"{{+{'b' * ANSWER_LENGTH}+}}…"
+
+
+@pytest.mark.usefixtures("imports_forgotten")
+def test_p29_an_incomplete_replay_says_so_first_and_is_no_success(
+    folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Found A16, A20: a script that goes by the exit status is not told that all is well."""
+    path = folder / "recordings" / "chat.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[:-1]))
+    status, told, _ = run(capfd, "chat --app app.py:flow")
+    assert status == 1
+    assert told[0].startswith("incomplete  chat: incomplete: it broke off")
+    assert told[1].startswith("missing it broke off")

@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from websockets.http11 import Response
 from websockets.sync.server import ServerConnection
 
 from tests.peers.chat import Chat, differences, played, serving
 from tests.peers.node import finds
 from tests.process.command import ask
+from tests.recorded.playing import Script
 from wsflow import Flow
 from wsflow.compare.rules import Rules
 from wsflow.demo import chat_flow
@@ -211,6 +213,24 @@ def test_a_server_that_shakes_no_hands_is_not_waited_for_forever(
         silent.listen()
         report = played(f"ws://127.0.0.1:{silent.getsockname()[1]}", chat, speed=speed)
     assert report.tally.missing == 10
+
+
+def test_p29_a_session_that_is_refused_makes_it_incomplete(chat: Recording, tmp_path: Path) -> None:
+    """Found A5: where it was answered nothing, nothing but that shows it."""
+    script = Script(tmp_path / "quiet.jsonl")
+    script.opens("s1", path="/nobody")
+    script.says("s1", "hello", 0.1)
+    script.says("s1", "is there anybody", 0.2)
+    with serving(lambda _: None, process_request=refuse) as url:
+        report = played(url, script.recording())
+    assert not report.tally.differences
+    assert report.verdict == "incomplete"
+    assert "not played: 1 sessions that were refused or broke" in report.lacks
+    assert "not played: 2 messages to a server that takes none" in report.lacks
+
+
+def refuse(connection: ServerConnection, _: object) -> Response:
+    return connection.respond(403, "no")
 
 
 def test_answers_nobody_expected_are_extra(chat: Recording) -> None:

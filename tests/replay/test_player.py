@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import anyio.to_thread
 import pytest
 
@@ -31,8 +32,17 @@ from tests.recorded.playing import (
     welcoming,
 )
 from wsflow import Context, Flow, Recording
+from wsflow.base.secrets import REDACTED
+from wsflow.compare.report import Report
+from wsflow.io.folder import part
+from wsflow.io.recorder import Recorder
 from wsflow.types import CloseEvent, MessageEvent, SocketEvent
 from wsflow.wire.server import Server
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> Script:
+    return Script(tmp_path / "made.jsonl")
 
 
 @pytest.fixture
@@ -680,3 +690,150 @@ async def test_a_parameter_with_a_slash_in_it_comes_back_as_it_was(tmp_path: Pat
     recording = await record(flow, tmp_path, talk)
     assert answers(recording) == 5
     await assert_same(flow, recording)
+
+
+# ---- not all that happened was played (found A3, A5, A16, A20)
+
+
+def incomplete(report: Report, why: str) -> None:
+    """See that a report is not taken for that of a whole replay, in any way it is looked at."""
+    assert not report.tally.differences
+    assert not report.ok
+    assert not bool(report)
+    first = repr(report).splitlines()[0]
+    assert first.startswith("<Replay INCOMPLETE")
+    assert why in first
+    assert why in report.summary
+    assert ">incomplete</b>" in report._repr_html_()
+    assert why in report._repr_html_()
+
+
+@pytest.mark.parametrize("speed", [None, 20.0])
+async def test_p29_a_recording_with_a_gap_is_not_replayed_whole(
+    shouting: Flow, script: Script, speed: float | None
+) -> None:
+    """Found A3: what the handlers were asked meanwhile nobody knows."""
+    script.opens("s1")
+    script.says("s1", "one", 0.1)
+    script.hears("s1", "ONE", 0.1)
+    script.row(0.2, "gap", seq=9, error="5 rows were dropped before they could be recorded")
+    report = await shouting.replay(script.recording(), speed=speed)
+    incomplete(report, "rows are missing at 1 places")
+
+
+async def test_p29_a_recording_that_broke_off_is_not_replayed_whole(
+    shouting: Flow, tmp_path: Path
+) -> None:
+    """Found A20: it says all went well up to there, and that there is no more."""
+    script = Script(tmp_path / "off.jsonl", ends=True)
+    script.opens("s1")
+    script.says("s1", "one", 0.1)
+    script.hears("s1", "ONE", 0.1)
+    recording = script.recording()
+    incomplete(await shouting.replay(recording), "it broke off")
+    recording.repair()
+    assert (await shouting.replay(Recording.open(recording.path))).ok
+
+
+async def test_p29_a_recording_without_one_of_its_parts_is_not_replayed_whole(
+    shouting: Flow, tmp_path: Path
+) -> None:
+    """Found A16: of many parts one was removed; the others are played."""
+    recorder = Recorder("long", shouting._host.store, dict, folder=tmp_path, part_bytes=1_500)
+    client = await shouting.client("/chat")
+    for number in range(40):
+        await client.send(f"n{number}")
+        await client.receive()
+    await client.close()
+    await anyio.lowlevel.checkpoint()
+    whole = Recording.open(recorder.stop())
+    assert (await shouting.replay(whole)).ok
+    last = len(whole.parts())
+    assert last > 6
+    part(whole.path, 3).unlink()
+    report = await shouting.replay(Recording.open(whole.path))
+    assert 30 < report.tally.same < 40
+    incomplete(report, f"part 3 is missing, 4 to {last} are here")
+
+
+@pytest.mark.parametrize("value", [None, "<dict>", 5, [], {"path": "/x"}])
+async def test_p29_a_request_that_could_not_be_recorded_is_not_passed_over_in_silence(
+    shouting: Flow, script: Script, value: Any
+) -> None:
+    """Found A5: what could not be packed stands there as its description, and is no request."""
+    script.row(0.1, "req", data=value, node="push", path="/push")
+    report = await shouting.replay(script.recording())
+    incomplete(report, "not played: 1 requests that could not be recorded as they were")
+
+
+async def test_p29_a_message_too_long_for_a_recording_is_not_played_as_null(
+    shouting: Flow, script: Script
+) -> None:
+    script.opens("s1")
+    seq = script.row(0.1, "message", "s1", size=9_000, error="data of 9000 bytes is too long")
+    script.hears("s1", "X" * 9, 0.1, cause=seq)
+    report = await shouting.replay(script.recording())
+    assert [row.data for row in report.log or () if row.kind == "message"] == []
+    incomplete(report, "not played: 1 messages that were too long to be recorded")
+
+
+async def test_p29_an_inject_that_is_not_there_any_more_is_said(
+    shouting: Flow, script: Script
+) -> None:
+    """What it set going then nothing sets going now."""
+    script.row(0.1, "fire", node="button", data=1)
+    script.row(0.2, "fire", node="button", data=2)
+    report = await shouting.replay(script.recording())
+    incomplete(report, "not played: 2 firings of timers and injects that are not there")
+
+
+async def test_p29_messages_of_a_session_that_is_closed_by_now_are_said(script: Script) -> None:
+    """Who is shown the door at the first word never says the second one."""
+    flow = Flow("strict")
+    once = flow.node(
+        lambda ev, ctx: ctx.emit("response", {"body": "bye", "end": True}), name="once"
+    )
+    flow.websocket("/chat").message >> once
+    script.opens("s1")
+    script.says("s1", "one", 0.1)
+    script.hears("s1", "bye", 0.1)
+    script.says("s1", "two", 0.2)
+    script.says("s1", "three", 0.3)
+    report = await flow.replay(script.recording())
+    incomplete(report, "not played: 2 messages of sessions that had ended")
+
+
+async def test_what_was_left_out_on_purpose_leaves_nothing_to_be_said(
+    shouting: Flow, lesson: Recording
+) -> None:
+    """Sessions one did not ask for, and what comes after the end one asked for."""
+    assert (await shouting.replay(lesson, sessions=["s1"])).ok
+    assert (await shouting.replay(lesson, until=1.5)).ok
+
+
+async def test_secrets_that_were_not_recorded_are_said_first_where_answers_differ(
+    script: Script,
+) -> None:
+    """Found F8: a token was replaced, so that the handler refuses who was let in then."""
+    flow = Flow("guarded")
+
+    @flow.node
+    def check(ev: MessageEvent, ctx: Context) -> None:
+        known = ev["query"].get("token") == "geheim"
+        ctx.emit("response", {"body": "welcome" if known else "unauthorized"})
+
+    flow.websocket("/chat").message >> check
+    script.opens("s1", query={"token": REDACTED})
+    script.says("s1", "hi", 0.1)
+    script.hears("s1", "welcome", 0.1)
+    report = await flow.replay(script.recording())
+    assert report.verdict == "different"
+    said = "1 sessions and requests had secrets, which were not recorded"
+    assert said in repr(report).splitlines()[0]
+    same = Flow("open")
+    hello = same.node(lambda ev, ctx: ctx.emit("response", {"body": "welcome"}), name="hello")
+    same.websocket("/chat").message >> hello
+    report = await same.replay(script.recording())
+    assert report.ok
+    assert said not in report.summary
+    assert said in report.notes

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import re
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
@@ -469,7 +470,7 @@ async def test_a_pause_comes_at_once_also_between_two_events(tmp_path: Path) -> 
     replay.stop()
     with anyio.fail_after(20):
         report = await replay
-    assert (report.events, report.ok) == (1, True)
+    assert (report.events, report.tally.differences) == (1, 0)
 
 
 async def test_stopping_ends_it_at_once_and_tells_of_what_was_played(
@@ -481,7 +482,10 @@ async def test_stopping_ends_it_at_once_and_tells_of_what_was_played(
     replay.stop()
     with anyio.fail_after(20):
         report = await replay
-    assert (report.events, report.tally.same, report.ok) == (3, 1, True)
+    assert (report.events, report.tally.same, report.tally.differences) == (3, 1, 0)
+    assert re.search(
+        r"<Replay INCOMPLETE lesson: incomplete: it was stopped at 1\.\d\d s;", repr(report)
+    )
     never = shouting.replay(lesson)
     never.stop()
     assert (await never).events == 0
@@ -581,7 +585,8 @@ async def test_damaged_lines_are_left_out_and_named_with_the_remedy(
     whole[-1] = whole[-1][:20]
     lesson.path.write_bytes(b"".join(whole))
     report = await shouting.replay(lesson)
-    assert report.ok, "an answer whose message is lost is not owed"
+    assert not report.tally.differences, "an answer whose message is lost is not owed"
+    assert report.verdict == "incomplete"
     assert report.tally.excused == {"whose cause is not in the recording": 1}
     assert len(report.damage) == 2
     assert f"{lesson.path}, line {number + 1}: its checksum is wrong" in repr(report)

@@ -41,6 +41,8 @@ CONTEXT_LENGTH = 24
 ANSWER_LENGTH = 400
 """Characters shown of an answer."""
 
+VERDICTS = {"the same": "bold green", "different": "bold red", "incomplete": "bold yellow"}
+
 STYLES = {"changed": "yellow", "missing": "red", "extra": "green", "late": "yellow"}
 
 MARKS = {"red": ("[-", "-]"), "green": ("{+", "+}")}
@@ -89,8 +91,8 @@ def show(report: Report, out: Console) -> None:
     """Print a summary, a table of what differs, and what else is to be known."""
     from rich.text import Text
 
-    word = ("the same", "bold green") if report.ok else ("different", "bold red")
-    out.print(Text.assemble(word, "  ", plain(report.summary)), soft_wrap=True)
+    word = report.verdict
+    out.print(Text.assemble((word, VERDICTS[word]), "  ", plain(report.summary)), soft_wrap=True)
     pairs = report.tally.differing[:MAX_PAIRS]
     if pairs:
         out.print(_differences(pairs, coloured=out.is_terminal and not out.no_color))
@@ -98,7 +100,8 @@ def show(report: Report, out: Console) -> None:
         out.print(f"… and {report.tally.differences - len(pairs):,} more", style="dim")
     if report.by_hand:
         out.print(f"{report.by_hand:,} answers sent by hand were not compared", style="dim")
-    for name, notes in (("error", report.errors), ("damage", report.damage)):
+    told = (("missing", report.lacks), ("error", report.errors), ("damage", report.damage))
+    for name, notes in told:
         for note in notes[:MAX_NOTES]:
             out.print(Text.assemble((f"{name} ", "red"), plain(note)), soft_wrap=True)
         if len(notes) > MAX_NOTES:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..base.display import plain
+from ..io.completeness import in_a_line
 from ..io.reader import Damage
 from ..log.log import Log
 from .answer import AFTER, BY_HAND, DROPPED, Answer, HttpAnswer, Pair, Tally
@@ -20,6 +22,7 @@ SHOWN = 50
 """Differences on a page; `report.diff` has ten thousand."""
 
 WORD = "padding:0 .4em;border-radius:.3em;color:#fff;background:"
+COLOURS = {"the same": "#1a7f37", "different": "#c22", "incomplete": "#9a6700"}
 CELL = "text-align:left;vertical-align:top;white-space:pre-wrap;overflow-wrap:anywhere"
 
 
@@ -40,11 +43,23 @@ class Report:
     """How often handlers raised, also what is recorded."""
     damage: list[str] = field(default_factory=list)
     """Lines of the recording that could not be read."""
+    lacks: list[str] = field(default_factory=list)
+    """Why not all that happened was played: what the recording lacks, what had to be left out."""
+    redacted: int = 0
+    """Sessions and requests with secrets, which were not recorded: handlers saw `[redacted]`."""
     tally: Tally = field(default_factory=Tally)
     log: Log | None = None
     """All that happened in the replay."""
 
-    def add(self, events: int, tally: Tally, errors: Errors, damage: list[Damage]) -> None:
+    def add(
+        self,
+        events: int,
+        tally: Tally,
+        errors: Errors,
+        damage: list[Damage],
+        lacks: Iterable[str] = (),
+        redacted: int = 0,
+    ) -> None:
         """Add what one round found."""
         self.events += events
         self.tally.merge(tally)
@@ -53,11 +68,24 @@ class Report:
         self.errors = list(dict.fromkeys([*self.errors, *errors.new]))[:100]
         self.by_hand = self.tally.excused[BY_HAND]
         self.damage, self.log = [str(one) for one in damage], errors.log
+        self.lacks = list(dict.fromkeys([*self.lacks, *lacks]))
+        self.redacted += redacted
 
     @property
     def ok(self) -> bool:
-        """Whether every answer came, and came the same."""
-        return self.tally.differences == 0
+        """Whether all that was recorded was played, and every answer came, and came the same."""
+        return self.tally.differences == 0 and not self.incomplete
+
+    @property
+    def incomplete(self) -> str:
+        """In a line, why not all that happened was played; empty when it was (promise P29)."""
+        return in_a_line(self.lacks, len(self.damage))
+
+    @property
+    def verdict(self) -> str:
+        """In two words at most: the same, different, or incomplete where that is all."""
+        differs = "different" if self.tally.differences else "incomplete"
+        return "the same" if self.ok else differs
 
     @property
     def diff(self) -> pd.DataFrame:
@@ -90,8 +118,15 @@ class Report:
         }
         said = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
         raised = f"; {len(self.errors)} errors" if self.errors else ""
+        whole = f"{self.incomplete}; " if self.incomplete else ""
+        secret = f"; {self._secrets}" if self.redacted and tally.differences else ""
         played = f"{self.events} events in {self.seconds:.2f} s"
-        return f"{self.recording}: {said or 'no answers to compare'}{raised} ({played})"
+        said = said or "no answers to compare"
+        return f"{self.recording}: {whole}{said}{secret}{raised} ({played})"
+
+    @property
+    def _secrets(self) -> str:
+        return f"{self.redacted} sessions and requests had secrets, which were not recorded"
 
     @property
     def notes(self) -> list[str]:
@@ -99,6 +134,7 @@ class Report:
         shown = min(SHOWN, len(self.tally.differing))
         more = self.tally.differences - shown
         notes = [f"and {more} more; report.diff has them"] if more > 0 else []
+        notes += [f"incomplete: {one}" for one in self.lacks[:5]]
         notes += [f"error: {one}" for one in self.errors[:5]]
         excused = {BY_HAND: self.by_hand} | self.tally.excused
         notes += [
@@ -106,6 +142,7 @@ class Report:
             for why, count in excused.items()
             if count and why not in UNTOLD
         ]
+        notes += [self._secrets] if self.redacted else []
         notes += [f"damaged: {one}" for one in self.damage[:5]]
         if self.damage:
             notes.append(
@@ -115,7 +152,8 @@ class Report:
         return notes
 
     def __repr__(self) -> str:
-        lines = [f"<Replay {'ok' if self.ok else 'DIFFERENT'} {plain(self.summary)}>"]
+        word = "ok" if self.ok else self.verdict.upper()
+        lines = [f"<Replay {word} {plain(self.summary)}>"]
         for pair in self.tally.differing[:10]:
             before, after = focused(_text(pair.old), _text(pair.new))
             lines.append(f"  {plain(pair.session):10} {pair.status:8} {before:.60} -> {after:.60}")
@@ -125,7 +163,8 @@ class Report:
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        colour, word = ("#1a7f37", "the same") if self.ok else ("#c22", "different")
+        word = self.verdict
+        colour = COLOURS[word]
         rows = "".join(_row(pair) for pair in self.tally.differing[:SHOWN])
         head = "".join(
             f"<th style='text-align:left'>{name}</th>"

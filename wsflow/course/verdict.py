@@ -170,6 +170,8 @@ def words(report: Report, reader: Reader, early: float | None = None) -> tuple[s
     """
     story = Story(reader)
     causes = [*_raised(report), *_returned(report)]
+    if report.incomplete and not report.tally.differences:
+        causes.append(f"The check is {report.incomplete}.")
     pairs = report.tally.differing
     if pairs and not report.tally.same and all(pair.status == "missing" for pair in pairs):
         found = causes or [_nobody(pairs[0], story)]

@@ -274,6 +274,7 @@ def comparison(report: Report) -> News:
     return {
         "recording": report.recording,
         "ok": report.ok,
+        "verdict": report.verdict,
         "counts": {name: getattr(tally, name) for name in counts},
         "events": report.events,
         "seconds": round(report.seconds, 3),

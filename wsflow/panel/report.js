@@ -28,7 +28,7 @@ export function reportView(point) {
       }
       const compared = Object.values(report.counts).some((number) => number);
       element.dataset.ok = String(report.ok);
-      write(verdict, !report.ok ? "Different from what was recorded" : compared ? "Everything as recorded" : "No answers to compare");
+      write(verdict, report.verdict === "different" ? "Different from what was recorded" : !report.ok ? "Incomplete: not all that happened was played" : compared ? "Everything as recorded" : "No answers to compare");
       counts.replaceChildren(...Object.entries(report.counts).filter(([, number]) => number).map(([kind, number]) => h("span", { className: "wf-count", "data-status": kind }, `${count(number)} ${kind}`)));
       write(took, `${count(report.events)} events in ${moment(report.seconds)}`);
       body.replaceChildren(...report.pairs.map(row));

@@ -9,7 +9,7 @@ from __future__ import annotations
 import http.client
 import time
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from functools import partial
@@ -112,9 +112,11 @@ class _Server:
 
     def __init__(self, address: Address, loop: VirtualLoop) -> None:
         self.address, self._loop = address, loop
+        self.origins: tuple[()] = ()
+        self.left_out = Counter[str]()
+        self.by_itself = True
         self._store = Store(max_rows=1_000)
         self.log = Log(self._store)
-        self.idle: Callable[[], Awaitable[None]] = self._settle
         self.group: TaskGroup
         self.due: Counter[str] = Counter()
         """How many answers a session had been given so far."""
@@ -174,11 +176,16 @@ class _Server:
         try:
             return await aside(self.address.ask, event, body)
         except (OSError, http.client.HTTPException, ValueError) as error:
+            self.left_out["requests that had no answer"] += 1
             self.fault(f"{event['method']} {event['path']}", error)
             return HttpAnswer(0, "", "")
         finally:
             self._asking -= 1
             self.heard("")
+
+    def fire(self, name: str, value: Any, scope: int) -> bool:
+        """Leave it to the server: nobody can make one fire."""
+        return False
 
     def fault(self, who: str, error: Exception) -> None:
         """Write down what went wrong."""
@@ -303,7 +310,7 @@ class _Server:
             self.moved()
         return bool(self._steps or self._behind or self._owing or self._asking)
 
-    async def _settle(self) -> None:
+    async def idle(self) -> None:
         """Wait, in real time, for all that is still to come."""
         frozen, self._loop.frozen = self._loop.frozen, True
         try:

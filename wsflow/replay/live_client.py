@@ -32,6 +32,7 @@ class Turns(Protocol):
     address: Address
     group: TaskGroup
     due: Counter[str]
+    left_out: Counter[str]
 
     def later(self, who: str, do: Callable[[], None]) -> None: ...
 
@@ -87,8 +88,15 @@ class LiveClient:
                 self._put.send_nowait(what)
             except anyio.WouldBlock as error:  # the patience with it came to an end long ago
                 self._server.fault(self.id, error)
+                self._leave_out(what)
             else:
                 self._add(1)
+        else:
+            self._leave_out(what)
+
+    def _leave_out(self, what: Data | Leave) -> None:
+        if not isinstance(what, Leave):
+            self._server.left_out["messages to a server that takes none"] += 1
 
     # ---- what is waited for
 
@@ -120,6 +128,7 @@ class LiveClient:
                     group.start_soon(self._listen, connection)
                     await self._talk(connection)
         except (RefusedError, OSError) as error:
+            self._server.left_out["sessions that were refused or broke"] += 1
             self._server.fault(self.id, error)
         finally:
             self.close()
@@ -166,4 +175,7 @@ class LiveClient:
         """Say that it is over; harmless twice."""
         self.is_open = False
         self._put.close()
+        with contextlib.suppress(anyio.WouldBlock, anyio.EndOfStream, anyio.ClosedResourceError):
+            while True:
+                self._leave_out(self._todo.receive_nowait())
         self._todo.close()

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from ..base.bodies import content_type, to_data
+from ..base.secrets import REDACTED
 from ..compare.answer import HttpAnswer
 from ..events import is_reply
 from ..io.format import Entry
@@ -20,6 +21,17 @@ def request_of(entry: Entry) -> dict[str, Any] | None:
     """Return the HTTP request that an event was, or None when it was none."""
     event = entry.value if entry.session is None else None
     return event if isinstance(event, dict) and "method" in event else None
+
+
+def has_secrets(value: Any, depth: int = 5) -> bool:
+    """Whether something of a handshake, or of a request, was replaced when it was recorded."""
+    if isinstance(value, str):
+        return REDACTED in value
+    if not depth:
+        return False
+    if isinstance(value, dict):
+        value = list(value.values())
+    return isinstance(value, list) and any(has_secrets(one, depth - 1) for one in value)
 
 
 def sent(entry: Entry) -> Data:

@@ -25,7 +25,7 @@ from ..io.redaction import Redaction
 from ..types import Data
 from .excuses import Excuses
 from .options import ReplayOptions
-from .payload import answered, body_of, request_of, sent
+from .payload import answered, body_of, has_secrets, request_of, sent
 from .target import RecordedClient, Target
 from .virtual_time import SLACK, VirtualLoop
 
@@ -37,6 +37,7 @@ TURN = 50e-6
 """Seconds between a row and an event that came in the same turn of the loop: nothing else ran."""
 
 BY_ITSELF = "brought about by timers and injects of the server"
+NOT_PLAYED = "brought about by what could not be played"
 OTHERS = "brought about by sessions that were not played"
 
 Order: TypeAlias = Literal["go", "end", "again"]
@@ -86,10 +87,9 @@ class Player:
         self._seq = 0
         """The newest row that was read."""
         self._excuses = Excuses()
-        self._origins = getattr(target, "origins", ())
-        """What tells which event was answered; a server has nothing of the kind."""
-        self._fires: Callable[[str, Any, int], bool] | None = getattr(target, "fire", None)
-        """How timers and injects are fired; nobody can do that to a server."""
+        self._stopped_at: float | None = None
+        self.redacted = 0
+        """Sessions and requests that had secrets, which were never recorded."""
         own = {*reader.header.get("redacted", ())} - SECRET_HEADERS - SECRET_QUERY
         self._clean = Redaction(own).clean if own else None
         """What the recording does not tell is not compared either."""
@@ -122,9 +122,11 @@ class Player:
                     if order == "again":
                         return False
                     if order == "end":
-                        self._cut = loop.time()
+                        self._cut = self._stopped_at = loop.time()
                         continue
                 client = clients.get(entry.session)  # type: ignore[arg-type]
+                if entry.data is None and entry.bytes is None and self._is_lost(entry):
+                    continue
                 if client is not None and kind == "message":
                     self.events += 1
                     client.receive(sent(entry), entry.size, entry.scope)
@@ -157,7 +159,30 @@ class Player:
             stream.finish(end + SLACK)
         return True
 
+    @property
+    def lacks(self) -> list[str]:
+        """Why it is not all that was recorded that was played, in words."""
+        left_out = [f"not played: {n} {what}" for what, n in self._target.left_out.items()]
+        stopped = self._stopped_at
+        return [
+            *self._reader.lacks,
+            *left_out,
+            *([] if stopped is None else [f"it was stopped at {stopped:.2f} s"]),
+        ]
+
     # ---- what happened then, happens
+
+    def _is_lost(self, entry: Entry) -> bool:
+        """Whether the data of an event was too long for its line, or is no request any more."""
+        if entry.kind == "message" and entry.size:
+            self._leave_out_of(entry, "messages that were too long to be recorded")
+            return True
+        return False
+
+    def _leave_out_of(self, entry: Entry, what: str) -> None:
+        """Leave out an event, and note that; what it brought about is excused."""
+        self._target.left_out[what] += 1
+        self._excuses.remember(entry.seq, NOT_PLAYED)
 
     async def _welcome(self, early: list[dict[str, Any]]) -> None:
         """Let in who was there already; what they are greeted with was said before."""
@@ -201,16 +226,19 @@ class Player:
 
     def _fire(self, entry: Entry) -> bool:
         """Let a timer or an inject fire, unless it was a handler that did it, or time does it."""
-        if self._fires is None:
-            self._excuses.remember(entry.seq, BY_ITSELF)
-        elif not entry.cause:
-            return self._fires(entry.node, entry.value, entry.scope)
-        elif entry.cause < self._excuses.sound or self._excuses.rows:
+        target = self._target
+        if not entry.cause or target.by_itself:
+            fired = target.fire(entry.node, entry.value, entry.scope)
+            if target.by_itself:
+                self._excuses.remember(entry.seq, BY_ITSELF)
+            return fired
+        if entry.cause < self._excuses.sound or self._excuses.rows:
             self._excuses.of(entry)
         return False
 
     def _open(self, who: str, path: str, scope: int = 0) -> RecordedClient:
         facts = self._facts.pop(who, None) or {"id": who, "path": path}
+        self.redacted += has_secrets(facts)
         stream = self._stream(who)
         try:
             hear = stream.hear if self._clean is None else partial(self._hear, stream, self._clean)
@@ -224,7 +252,9 @@ class Player:
         """Make a recorded HTTP request; its response is compared like a session's."""
         event = request_of(entry)
         if event is None:
+            self._leave_out_of(entry, "requests that could not be recorded as they were")
             return
+        self.redacted += has_secrets(event)
         who = f"{event['method']} {event['path']} #{entry.seq}"
         self._requests[entry.scope] = who
         stream = self._stream(who)
@@ -246,7 +276,7 @@ class Player:
         stream = self._streams.get(who)
         if stream is None:
             stream = self._streams[who] = Stream(
-                who, self._rules, self._tally, self._loop.time, *self._origins
+                who, self._rules, self._tally, self._loop.time, *self._target.origins
             )
         return stream
 

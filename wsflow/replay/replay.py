@@ -212,7 +212,8 @@ class Replay:
         finally:
             await target.stop()
         if whole:
-            report.add(player.events, tally, errors, self.recording.damage)
+            damage = self.recording.damage
+            report.add(player.events, tally, errors, damage, player.lacks, player.redacted)
         return whole
 
     def _present(self) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from bisect import bisect_right
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote, urlencode
@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 CLOSING = 5.0
 """Virtual seconds a client takes to answer a Close, unless it is recorded when it did."""
 
+UNHEARD = "messages of sessions that had ended"
+FIRES = "firings of timers and injects that are not there"
+"""What may have to be left out."""
+
 NONE = -sys.maxsize
 """How far the number of no event is ahead: below all there are."""
 
@@ -54,6 +58,8 @@ class Sandbox:
         self._firsts, self._aheads, self._ahead = list[int](), list[int](), NONE
         """From which scope on by how much the recorded numbers are ahead."""
         self.origins = host.store, self.origin
+        self.left_out = Counter[str]()
+        self.by_itself = False
         self._watershed = 0
         """Scopes up to this one began before the recording did."""
         self._ending = False
@@ -161,7 +167,7 @@ class Sandbox:
 
     def fire(self, name: str, value: Any, scope: int) -> bool:
         """Let a timer or an inject fire as it did; False where it goes by virtual time, or is
-        gone.
+        gone, which is noted.
         """
         self.about(scope)
         match self._host.nodes.get(name):
@@ -169,7 +175,10 @@ class Sandbox:
                 timer.fire({"count": value.get("count", 0), "time": value.get("time", 0.0)})
             case Inject() as inject:
                 inject.fire(value)
+            case Timer():
+                return False
             case _:
+                self.left_out[FIRES] += 1
                 return False
         return True
 
@@ -222,12 +231,16 @@ class SandboxClient:
             self._waiting.append(lambda: self._receive(data, size, scope))
         else:
             sandbox = self._sandbox
+            if session.state != "open":
+                sandbox.left_out[UNHEARD] += 1
             if scope - sandbox._engine.scopes - 1 != sandbox._ahead:  # mostly it is the next one
                 sandbox.about(scope)
             session.receive(data, size)
 
     def _receive(self, data: Data, size: int, scope: int) -> None:
         self._sandbox.about(scope)
+        if self.session.state != "open":
+            self._sandbox.left_out[UNHEARD] += 1
         self.session.receive(data, size)
 
     def lost(
