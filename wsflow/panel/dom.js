@@ -54,11 +54,19 @@ export function count(number) {
   return Number(number).toLocaleString("en-US");
 }
 
+// A number in a narrow column: exact while that is short.
+export function brief(number) {
+  if (number < 100000) return count(number);
+  return number < 1e7 ? `${count(Math.floor(number / 1000))}k` : `${count(Math.floor(number / 1e6))}M`;
+}
+
+// How long: 0:07, 2:25, 1:02:25, 3 d 4 h.
 export function age(seconds) {
   seconds = Math.max(0, Math.floor(seconds));
-  if (seconds < 60) return `${seconds} s`;
-  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
-  if (seconds < 86400) return `${Math.floor(seconds / 3600)} h ${Math.floor((seconds % 3600) / 60)} min`;
+  const two = (number) => String(number).padStart(2, "0");
+  const rest = `${Math.floor(seconds / 60) % 60}:${two(seconds % 60)}`;
+  if (seconds < 3600) return rest;
+  if (seconds < 86400) return `${Math.floor(seconds / 3600)}:${rest.padStart(5, "0")}`;
   return `${Math.floor(seconds / 86400)} d ${Math.floor((seconds % 86400) / 3600)} h`;
 }
 

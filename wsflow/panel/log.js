@@ -65,6 +65,8 @@ export function logPart(bus, root) {
   let back = null; // {before, start, dropped}: how far it was looked back
   let fetching = false;
   let opened = null; // the row of which the details are shown
+  let endBefore = null; // whether the end of the list was in sight when they were opened
+  let stoodAt = 0; // where the list stood then
   const kinds = new Set();
 
   const top = h("tr", { className: "wf-edge" }, h("td", { colSpan: 5 }));
@@ -355,9 +357,23 @@ export function logPart(bus, root) {
     mark();
     sync();
     bus.ask("log", "details", { seq }).then(
-      (told) => opened === seq && details.show(told),
+      (told) => {
+        if (opened !== seq) return;
+        if (endBefore === null) endBefore = atEnd;
+        details.show(told);
+        keepInSight(seq);
+      },
       (error) => opened === seq && details.fail(seq, error.message),
     );
+  }
+
+  // The details take room from the rows: the one they tell of stays in sight.
+  function keepInSight(seq) {
+    const row = rows.find((one) => one.seq === seq)?.row;
+    if (!row) return;
+    const under = row.getBoundingClientRect().bottom - scroll.getBoundingClientRect().bottom;
+    if (under > 0) scroll.scrollTop += under + 4;
+    stoodAt = scroll.scrollTop;
   }
 
   function close() {
@@ -365,6 +381,11 @@ export function logPart(bus, root) {
     opened = null;
     mark();
     if (details.clear()) scroll.focus({ preventScroll: true });
+    if (endBefore && scroll.scrollTop === stoodAt) {
+      atEnd = true;
+      toEnd();
+    }
+    endBefore = null;
     sync();
   }
 

@@ -32,14 +32,15 @@ function broken(root, why) {
 function render({ model, el }) {
   const bus = makeBus(model);
   const endings = [];
+  const chosen = model.get("parts").filter((name) => name in PARTS);
+  const together = chosen.length > 1;
   const root = h("div", { className: "wf", role: "region", "aria-label": "wsflow panel", "data-lm-suppress-shortcuts": "true" });
   // keys typed here are not Jupyter's commands
   root.addEventListener("keydown", (event) => event.stopPropagation());
-  el.append(root);
+  root.dataset.parts = together ? "several" : (chosen[0] ?? "");
+  el.append(h("div", { className: "wf-room" }, root));
   statusPart(bus, root);
 
-  const chosen = model.get("parts").filter((name) => name in PARTS);
-  const together = chosen.length > 1;
   const place = h("div", { className: together ? "wf-parts" : "wf-parts wf-alone" });
   root.append(place);
 

@@ -85,9 +85,9 @@ export function playerPart(bus, root) {
   const note = h("p", { className: "wf-wrong", role: "alert", hidden: true });
   const title = h("div", { className: "wf-chosen" });
   const report = reportView((session, t) => picture.point(session, t));
-  const stage = h("div", { className: "wf-stage" }, title, picture.element, h("div", { className: "wf-tools" }, play, step, next, stop, speed, where), rules, report.element);
+  const choice = h("div", { className: "wf-choice" }, title, picture.element, h("div", { className: "wf-tools" }, play, step, next, stop, speed, where), rules, report.element);
   const none = h("p", { className: "wf-empty" }, "Choose a recording to see and play it.");
-  root.append(start, running, trouble, h("div", { className: "wf-playback" }, recordings.element, h("div", { className: "wf-pane" }, note, none, stage)));
+  root.append(start, running, trouble, h("div", { className: "wf-playback" }, recordings.element, h("div", { className: "wf-pane" }, note, none, choice)));
 
   let said = "";
   let pace = ""; // the speed it plays at, as it was told last
@@ -106,7 +106,7 @@ export function playerPart(bus, root) {
   function drawPlaying() {
     const { playing, summary, chosen } = there;
     none.hidden = chosen !== null;
-    stage.hidden = chosen === null;
+    choice.hidden = chosen === null;
     const mine = playing !== null && playing.name === chosen;
     const why = said || (mine && playing.state === "failed" ? plain(playing.why) : "");
     write(note, why);

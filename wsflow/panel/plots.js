@@ -46,11 +46,11 @@ export function plotsPart(bus, root) {
   const spoken = h("span", { className: "wf-unseen", role: "status" });
   const empty = h("p", { className: "wf-empty" }, "A first second has to pass.");
   const plots = PLOTS.map(makePlot);
-  const stage = h("div", { className: "wf-plots-stage", tabIndex: 0, role: "group", "aria-label": "Plots. Arrow keys move from second to second, Escape goes back to now.", onkeydown: key, onpointermove: point, onpointerleave: () => go(null) }, ...plots.map((plot) => plot.element));
+  const figures = h("div", { className: "wf-figures", tabIndex: 0, role: "group", "aria-label": "Plots. Arrow keys move from second to second, Escape goes back to now.", onkeydown: key, onpointermove: point, onpointerleave: () => go(null) }, ...plots.map((plot) => plot.element));
   const cells = Array.from({ length: READ_ALOUD }, () => Array.from({ length: 8 }, () => h("td")));
   const HEAD = ["second", "in", "out", "errors", "half of handlers within", "95 % within", "bytes waiting", "sessions"];
   const table = h("table", {}, h("caption", {}, "The newest seconds"), h("thead", {}, h("tr", {}, ...HEAD.map((name) => h("th", { scope: "col" }, name)))), h("tbody", {}, ...cells.map((row) => h("tr", {}, ...row))));
-  root.append(h("div", { className: "wf-tools" }, range, moment), empty, stage, h("div", { className: "wf-unseen" }, table), spoken);
+  root.append(h("div", { className: "wf-tools" }, range, moment), empty, figures, h("div", { className: "wf-unseen" }, table), spoken);
 
   function makePlot(what) {
     const picture = svg("svg", { class: "wf-plot", height: PLOT_TALL + 18, "aria-hidden": "true" });
@@ -116,9 +116,9 @@ export function plotsPart(bus, root) {
 
   function draw() {
     empty.hidden = values.length > 0;
-    stage.hidden = !values.length;
+    figures.hidden = !values.length;
     if (!values.length || root.offsetParent === null) return;
-    wide = Math.max(80, stage.clientWidth - PLOT_LEFT - PLOT_RIGHT);
+    wide = Math.max(80, figures.clientWidth - PLOT_LEFT - PLOT_RIGHT);
     plots.forEach(drawPlot);
     read();
     for (let line = 0; line < READ_ALOUD; line++) {

@@ -1,4 +1,4 @@
-import { h, write, plain, bytes, count, age } from "./dom.js";
+import { h, write, plain, bytes, count, brief, age } from "./dom.js";
 
 // The table of who is connected: rows keep their places while somebody reads.
 export function sessionsPart(bus, root) {
@@ -16,12 +16,15 @@ export function sessionsPart(bus, root) {
     ...ORDERS.map((name) => h("option", { value: name }, name)),
   );
   const note = h("span", { className: "wf-note", role: "status" });
-  const head = ["session", "path", "peer", "state", "age", "in", "out", "waiting", ""].map((name, index) =>
-    h("th", { scope: "col", className: index >= 4 && index <= 7 ? "wf-number" : "" }, name),
+  const columns = ["session", "path", "peer", "state", "age", "in", "out", "waiting", "end"];
+  const head = columns.map((name, index) =>
+    h("th", { scope: "col", className: index >= 4 && index <= 7 ? "wf-number" : "" }, name === "end" ? h("span", { className: "wf-unseen" }, "close") : name),
   );
   const body = h("tbody");
   const empty = h("p", { className: "wf-empty" }, "Nobody is connected.");
-  const table = h("table", { className: "wf-table" }, h("thead", {}, h("tr", {}, ...head)), body);
+  const table = h("table", { className: "wf-table" },
+    h("colgroup", {}, ...columns.map((name) => h("col", { className: `wf-col-${name}` }))),
+    h("thead", {}, h("tr", {}, ...head)), body);
   const scroll = h("div", { className: "wf-scroll", tabIndex: 0, role: "region", "aria-label": "Sessions" }, table, empty);
   root.append(h("div", { className: "wf-tools" }, filter, order, note), scroll);
 
@@ -45,11 +48,11 @@ export function sessionsPart(bus, root) {
     const cells = head.map((_, index) => h("td", { className: index >= 4 && index <= 7 ? "wf-number" : "" }));
     const end = h(
       "button",
-      { type: "button", className: "wf-button wf-small", "aria-label": `Close session ${id}`, onclick: (event) => {
+      { type: "button", className: "wf-button wf-icon-button", "aria-label": `Close session ${id}`, title: `Close session ${id}`, onclick: (event) => {
         event.stopPropagation();
         bus.ask("sessions", "end", { session: id }).catch(say);
       } },
-      "Close",
+      "✕",
     );
     cells[8].append(end);
     const row = h("tr", { tabIndex: 0, "aria-selected": "false", onclick: () => toggle(id), onkeydown: (event) => key(event, id) }, ...cells);
@@ -74,10 +77,13 @@ export function sessionsPart(bus, root) {
   function fill(there, line) {
     const [id, peer, path, state, opened, received, sent, backlog, dropped] = line;
     there.opened = opened;
-    const texts = [id, plain(path), plain(peer), state, "", count(received), count(sent), backlog ? bytes(backlog) : ""];
+    there.backlog = backlog;
+    const texts = [id, plain(path), plain(peer), state, "", brief(received), brief(sent), backlog ? bytes(backlog) : ""];
     texts.forEach((text, index) => index !== 4 && write(there.cells[index], text));
     there.cells[1].title = plain(path);
-    there.cells[6].title = dropped ? `${count(dropped)} could not be sent` : "";
+    there.cells[2].title = plain(peer);
+    there.cells[5].title = `${count(received)} received`;
+    there.cells[6].title = `${count(sent)} sent${dropped ? `, ${count(dropped)} could not be` : ""}`;
     there.row.dataset.state = state;
     there.end.disabled = state !== "open" && state !== "held";
   }
@@ -134,6 +140,7 @@ export function sessionsPart(bus, root) {
     }
     if (!reading && !body.contains(document.activeElement)) sweep();
     else trim();
+    table.toggleAttribute("data-waiting", [...rows.values()].some((there) => there.backlog));
     const { total, fitting } = news;
     const shown = rows.size - leaving.size;
     write(note, shown < fitting ? `${count(shown)} of ${count(fitting)} shown` : fitting < total ? `${count(fitting)} of ${count(total)}` : `${count(total)} open`);
