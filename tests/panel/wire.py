@@ -30,7 +30,7 @@ class Wire:
     """
 
     def __init__(self, panel: Panel, *, ticking: bool = False) -> None:
-        still = isinstance(widget.ticker, Still)
+        still = isinstance(vars(widget)["ticker"], Still)
         assert still is not ticking, "the fixture `by_hand` holds the ticker still: else it races"
         self.panel = panel
         self.told: list[Json] = []
