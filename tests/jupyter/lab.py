@@ -376,7 +376,9 @@ class Desk:
         self._count += 1
         name = f"notebook-{self._count}.ipynb"
         self.lab.write(name, cells, version)
-        page, self._page = (None if fresh else self._page), None
+        page = None
+        if not fresh:
+            page, self._page = self._page, None
         page = page or await self.browser.new_page()
         try:
             await page.set_viewport_size({"width": width, "height": height})
