@@ -13,6 +13,8 @@ from typing import NoReturn
 import pytest
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+SHELL = "chromium-headless-shell"
+"""The same engine without a window that nobody sees: pages take half the time."""
 
 
 def missing(remedy: str) -> NoReturn:
@@ -30,6 +32,11 @@ def program(names: tuple[str, ...], remedy: str) -> str:
 def chromium() -> str:
     """Return the path of a Chromium or a Chrome."""
     return program(BROWSERS, "put Chromium or Chrome on PATH (Debian: apt-get install chromium)")
+
+
+def shell() -> str:
+    """Return the path of Chromium's headless shell, or of what has it in it."""
+    return shutil.which(SHELL) or chromium()
 
 
 def node() -> str:

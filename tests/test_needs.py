@@ -12,7 +12,7 @@ from tests import needs
 @pytest.mark.parametrize(
     ("ci", "outcome"), [("1", pytest.fail.Exception), ("", pytest.skip.Exception)]
 )
-@pytest.mark.parametrize("find", [needs.chromium, needs.node])
+@pytest.mark.parametrize("find", [needs.chromium, needs.shell, needs.node])
 def test_a_missing_program_is_named_with_what_to_install(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
@@ -33,3 +33,12 @@ def test_the_first_browser_on_the_path_will_do(
         (tmp_path / name).touch(mode=0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     assert needs.chromium() == str(tmp_path / "chromium-browser")
+
+
+def test_pages_alone_are_shown_by_the_headless_shell_where_there_is_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for name in ("chromium", "chromium-headless-shell"):
+        (tmp_path / name).touch(mode=0o755)
+        assert needs.shell() == str(tmp_path / name)

@@ -58,7 +58,7 @@ async def chromium() -> AsyncIterator[Browser]:
     """Run a headless Chromium."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
-            executable_path=needs.chromium(), args=[*FLAGS, EVERYWHERE_HERE]
+            executable_path=needs.shell(), args=[*FLAGS, EVERYWHERE_HERE]
         )
         try:
             yield browser
