@@ -52,7 +52,7 @@ def visit(tmp_path: Path) -> Recording:
         {"opened": facts},
         {"seq": 1, "t": 0.0, "scope": 1, "kind": "req", "session": "a"},
         {"seq": 2, "t": 0.1, "scope": 2, "kind": "message", "session": "a", "data": "hi"},
-        {"seq": 3, "t": 5.0, "scope": 3, "kind": "close", "session": "a", "code": 1000},
+        {"seq": 3, "t": 0.2, "scope": 3, "kind": "close", "session": "a", "code": 1000},
     ]
     path = tmp_path / "visit.jsonl"
     path.write_bytes(b"".join(map(lines.write_object, rows)))
