@@ -23,6 +23,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--long", action="store_true", help="run what takes minutes, and at length")
 
 
+# `jsonschema` takes two seconds to import where this one is: it compiles grammars of addresses in
+# languages that no schema here asks for
+sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
+
 # how long an example takes is for the machine to say
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
@@ -32,6 +36,13 @@ def pytest_configure() -> None:
     """A job in the background ignores Ctrl-C, and all that it starts: here it is to be heard."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "browser" in getattr(item, "fixturenames", ()):
+            item.add_marker("browser")
 
 
 @pytest.fixture

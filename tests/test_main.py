@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -17,11 +18,12 @@ markers =
 """
 
 TESTS = """
-import os
+import os, sys
 import pytest
 
 def test_beside_others():
     assert "PYTEST_XDIST_WORKER" in os.environ
+    assert not sys.dont_write_bytecode
 
 @pytest.mark.serial
 def test_alone():
@@ -37,6 +39,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(command, "SIDE_BY_SIDE", ("-n", "1"))
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # they take a second each to load
     monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     monkeypatch.setenv("PYTHONPATH", str(command.ROOT))
     (tmp_path / "pytest.ini").write_text(SETTINGS)
     (tmp_path / "test_passes.py").write_text(TESTS)
@@ -53,7 +56,7 @@ def test_what_is_serial_runs_alone_after_the_rest(
 ) -> None:
     assert command.main((), root) == 0
     said = capfd.readouterr().out
-    assert said.index("== pytest, parallel: -n 1") < said.index("== pytest, serial: -n 0")
+    assert said.index("== pytest, parallel: -n 1") < said.index("== pytest, serial: ")
     assert said.splitlines()[-1].startswith("== 2 passed in ")
 
 
@@ -77,6 +80,28 @@ def test_arguments_go_to_both_passes_and_one_may_have_nothing_to_do(
 ) -> None:
     assert command.main(arguments, root) == 0
     assert f"== {passed} passed in " in capfd.readouterr().out
+
+
+def test_the_serial_pass_looks_only_into_files_that_have_something_for_it(
+    root: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    add(root, "def test_more(): pass\n")
+    assert command.main((), root) == 0
+    (serial,) = (line for line in capfd.readouterr().out.splitlines() if "pytest, serial" in line)
+    assert "test_passes.py" in serial
+    assert "test_more.py" not in serial
+    assert command.main(["-k", "beside"], root) == 0
+    assert "pytest, serial" not in capfd.readouterr().out
+
+
+def test_who_needs_what_is_shared_comes_first(
+    root: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    fixture = "@pytest.fixture\ndef {0}(): pass\ndef test_with_{0}({0}): pass\n"
+    add(root, "def test_zero(): pass\n" + "".join(map(fixture.format, ("browser", "lab"))))
+    assert command.main(["-v"], root) == 0
+    said = re.findall(r"PASSED \S+::test_(\w+)", capfd.readouterr().out)
+    assert said == ["with_lab", "with_browser", "zero", "beside_others"]
 
 
 def test_nothing_to_do_in_both_is_a_failure(root: Path, capfd: pytest.CaptureFixture[str]) -> None:
