@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsflow.base.secrets import SECRET_HEADERS, SECRET_QUERY
+from wsflow.base.secrets import SECRET_NAMES
 from wsflow.base.snapshot import Snapshot, describe, snapshot, unpack
 
 JSON = st.recursive(
@@ -187,8 +187,8 @@ def test_the_repr_of_a_snapshot_is_that_of_its_value() -> None:
 # ---- secrets
 
 SECRET = "XYZZY"
-HEADERS = dict.fromkeys(sorted(SECRET_HEADERS), SECRET)
-QUERY = dict.fromkeys(sorted(SECRET_QUERY), SECRET)
+HEADERS = dict.fromkeys(sorted(SECRET_NAMES), SECRET)
+QUERY = dict.fromkeys(sorted(SECRET_NAMES), SECRET)
 
 
 def event() -> dict[str, Any]:

@@ -6,8 +6,8 @@ from typing import Any, TypeVar
 import pytest
 
 from wsflow import ManualClock, ReplyError, Session
-from wsflow.base.interfaces import SessionView
-from wsflow.types import Data
+from wsflow.base.interfaces import Headers, SessionView
+from wsflow.types import Data, Query
 from wsflow.wire.session import Facts, Limits
 
 R = TypeVar("R")
@@ -66,6 +66,9 @@ class Ear:
 
     def __init__(self) -> None:
         self.heard: list[tuple[Any, ...]] = []
+
+    def asked(self, headers: Headers, query: Query) -> None:
+        self.heard.append(("asked", headers, query))
 
     def opened(self, session: SessionView) -> None:
         self.heard.append(("opened",))

@@ -10,20 +10,10 @@ from __future__ import annotations
 import re
 import reprlib
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
-from .secrets import SECRET_HEADERS, SECRET_QUERY, TOKEN_SUBPROTOCOL, redacted
-
-_SECRETS = re.compile(
-    b"|".join(
-        re.escape(bytes([0xA0 | len(name)]) + name.encode())
-        for name in sorted(SECRET_HEADERS | SECRET_QUERY)
-    )
-    + b"|"
-    + re.escape(TOKEN_SUBPROTOCOL.encode())
-)
-"""A secret's name in lower case as MessagePack writes a short string; five times as fast as to
-ignore the case."""
+from .secrets import REDACTED, SECRET_NAMES, SUBPROTOCOLS, is_secret, redacted
 
 _HEADERS, _QUERY = b"\xa7headers", b"\xa5query"
 """What a handshake looks like in there: where neither is, no secret is looked for."""
@@ -64,7 +54,7 @@ def snapshot(value: Any) -> tuple[Any, int]:
         packed = _encode(value)
         if packed == _latest.packed:
             return _latest, len(packed)
-        if (_HEADERS in packed or _QUERY in packed) and _SECRETS.search(packed.lower()):
+        if (_HEADERS in packed or _QUERY in packed) and _names_a_secret(packed):
             packed = _encode(redacted(_decode(packed)))
             return Snapshot(packed), len(packed)
     except BaseException:  # noqa: BLE001 (a repr, a hook or a depth the user's object brought along)
@@ -75,6 +65,27 @@ def snapshot(value: Any) -> tuple[Any, int]:
 
 _latest = Snapshot(b"")
 """The newest picture that hides nothing."""
+
+
+def remade(picture: Snapshot, text: Callable[[str], str]) -> Snapshot:
+    """Return a picture in which each text, however deep inside, is what `text` makes of it."""
+    try:
+        return Snapshot(_encode(made_anew(picture.unpack(), text)))
+    except RecursionError:  # better nothing of it than a secret
+        return Snapshot(_encode(REDACTED))
+
+
+def made_anew(value: Any, text: Callable[[str], str]) -> Any:
+    """Return a value in which each text, however deep inside, is what `text` makes of it."""
+    if isinstance(value, str):
+        return text(value)
+    if isinstance(value, bytes):
+        return text(str(value, "latin1")).encode("latin1")
+    if isinstance(value, list):
+        return [made_anew(one, text) for one in value]
+    if isinstance(value, dict):
+        return {made_anew(key, text): made_anew(one, text) for key, one in value.items()}
+    return value
 
 
 def unpack(data: Any) -> Any:
@@ -88,9 +99,51 @@ def describe(value: Any) -> str:
         shape = getattr(type(value), "shape", None) and getattr(value, "shape", None)
         if isinstance(shape, tuple) and shape:
             return f"<{type(value).__name__} {shape}>"  # a frame's repr costs milliseconds
-        return reprlib.repr(value)
+        return _described(value)
     except BaseException:  # noqa: BLE001 (a user's __repr__ may raise anything)
         return f"<{type(value).__name__}>"
+
+
+class _Describing(reprlib.Repr):
+    """A short repr that leaves out what goes by a secret's name: cut, it could not be found any
+    more (P20)."""
+
+    def repr_dict(self, x: dict[Any, Any], level: int) -> str:
+        clean = {key: REDACTED if is_secret(key) else one for key, one in x.items()}
+        return super().repr_dict(clean, level)
+
+
+_described = _Describing().repr
+
+
+@cache
+def _secret_names() -> re.Pattern[bytes]:
+    """Return what finds a secret's name in lower case as MessagePack writes a short string.
+
+    Five times as fast as to ignore the case, and names share their beginnings: it grows with
+    neither their number nor what they have in common.
+    """
+    written = [bytes([0xA0 | len(name)]) + name.encode() for name in SECRET_NAMES - _EVENT_KEYS]
+    either = [_tree(written), *(re.escape(one.encode()) for one in SUBPROTOCOLS), b"eyj"]
+    return re.compile(b"|".join(either))
+
+
+_EVENT_KEYS = frozenset({"sessionid"})
+"""Secrets' names that each event has as a key of its own, in another case."""
+
+
+def _names_a_secret(packed: bytes) -> bool:
+    return _secret_names().search(packed.lower()) is not None or b"\xa9sessionid" in packed
+
+
+def _tree(names: list[bytes]) -> bytes:
+    """Return a pattern of these names in which each beginning stands once."""
+    rests: dict[bytes, list[bytes]] = {}
+    for name in names:
+        rests.setdefault(name[:1], []).append(name[1:])
+    branches = [re.escape(first) + _tree(rest) for first, rest in sorted(rests.items()) if first]
+    tree = b"(?:" + b"|".join(branches) + b")" if branches else b""
+    return tree + b"?" if tree and b"" in rests else tree
 
 
 def _load(value: Any) -> bytes:

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..base.fence import fenced
 from ..base.interfaces import Places, Tell
 from ..base.snapshot import snapshot
 from ..errors import meant
@@ -35,6 +36,8 @@ class Faults:
         self._flow, self._tell, self._place = flow, tell, place
         self.line: Callable[[str, str], object] = self.mark
         """Where lines of `ctx.log` go, from any thread."""
+        self.clean: Callable[[str], str] = str
+        """Takes what is secret out of a text."""
         self._loggers: dict[str, logging.Logger] = {}
 
     # ---- errors
@@ -137,9 +140,26 @@ class Faults:
         if logger is None:
             logger = logging.Logger(f"wsflow.flow.{self._flow}.{node}", logging.INFO)
             logger.parent = logging.getLogger("wsflow")
+            logger.addFilter(self._cleaned)
             logger.addHandler(_MarkHandler(node, lambda node, text: self.line(node, text)))
             self._loggers[node] = logger
         return logger
+
+    def _cleaned(self, record: logging.LogRecord) -> bool:
+        """Let no other handler either, of `logging` or of stderr, write down a secret (P20)."""
+
+        def clean() -> None:
+            text, error = record.getMessage(), record.exc_info
+            said = self.clean(text)
+            if said != text:
+                record.msg, record.args = said, None
+            if error and error[1] is not None:
+                traced = whole(error[1]).rstrip("\n")
+                told = self.clean(traced)
+                record.exc_text = record.exc_text if told == traced else told
+
+        fenced(lambda error: None, clean)
+        return True
 
 
 class _MarkHandler(logging.Handler):

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from ..base.secrets import REDACTED, SECRET_HEADERS, SECRET_QUERY, redact_headers, redact_query
+from ..base.secrets import REDACTED, USUAL_NAMES, redact_headers, redact_query
 from ..base.snapshot import Snapshot
 from ..log.blocks import Known
 from . import format as lines
@@ -32,7 +32,7 @@ class Redaction:
     @property
     def names(self) -> list[str]:
         """What the header says was taken out."""
-        return sorted({*SECRET_HEADERS, *SECRET_QUERY, *self._own})
+        return sorted({*USUAL_NAMES, *self._own})
 
     @property
     def has_own(self) -> bool:

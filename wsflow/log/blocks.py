@@ -8,7 +8,6 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import count, repeat
 from typing import Any, NamedTuple
 
@@ -41,7 +40,7 @@ class Block:
     error: list[str | None] | None
     weight: int
 
-    @cached_property
+    @property
     def sessions(self) -> frozenset[int]:
         """The numbers of the sessions these rows speak of."""
         return frozenset(self.session)

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
-from ..base.interfaces import SessionView
+from ..base.interfaces import Headers, SessionView
 from ..base.secrets import redact_headers, redact_query
-from ..types import Data
+from ..base.snapshot import made_anew
+from ..types import Data, Query
 from .blocks import Known
 from .store import Store
 
 R = TypeVar("R")
-
-
-MAX_PATHS = 1000
-"""Paths of requests that came to nothing and have a place of their own: places are never forgotten,
-and strangers choose the paths."""
 
 
 class Caller(Protocol):
@@ -47,21 +44,27 @@ class SessionLog:
         self, store: Store, caller: Caller, current: Callable[[], Cause | None] = lambda: None
     ) -> None:
         self._store, self._caller, self._current = store, caller, current
-        self._paths: set[str] = set()
+
+    def asked(self, headers: Headers, query: Query) -> None:
+        """Learn the secrets of a request, whatever comes of it: no row shows them."""
+        self._store.secrets.meet(headers, query)
 
     def opened(self, session: SessionView) -> None:
         """Keep the facts of a handshake, without its secrets."""
+        secrets = self._store.secrets
+        more = secrets.hold(session.number, session.headers.items(), session.query)
+        clean = partial(made_anew, text=secrets.text)
         known = Known(
             id=session.id,
             peer=session.peer,
-            path=session.path,
+            path=clean(session.path),
             method=session.method,
-            params=session.params,
-            query=redact_query(session.query),
-            headers=redact_headers(session.headers),
+            params=clean(session.params),
+            query=clean(redact_query(session.query)),
+            headers=clean(redact_headers(session.headers)),
             opened=self._store.now(),
         )
-        self._store.know(session.number, known)
+        self._store.know(session.number, known, more)
 
     def closed(self, session: SessionView, code: int | None, reason: str) -> None:
         """Keep how it ended; the facts may go with the session's last row."""
@@ -73,31 +76,16 @@ class SessionLog:
         error = None if size is not None else "the session has ended: nothing was sent"
         place, ctx = self._store.place(kind, "", "send"), self._current()
         scope, cause = (0, 0) if ctx is None else (ctx._scope.number, ctx._cause)
-        self._store.tell(place, session.number, scope, cause, data, size or 0, None, error)
+        weight = len(data) if size is None else size
+        self._store.tell(place, session.number, scope, cause, data, weight, None, error)
 
     def note(self, kind: str, text: str, session: int = 0, path: str = "") -> None:
         """Tell of something that happened on the wire."""
-        where = "" if session else self._bounded(path)
-        if path and not session and not where:
-            text += f" (on {path!r})"
-        self._store.tell(
-            self._store.place(kind, "", "wire", where),
-            session,
-            0,
-            0,
-            None,
-            0,
-            None,
-            text,
-        )
-
-    def _bounded(self, path: str) -> str:
-        """Return a path that may be a place's; "" once strangers have asked for too many."""
-        if path not in self._paths:
-            if len(self._paths) >= MAX_PATHS:
-                return ""
-            self._paths.add(path)
-        return path
+        where = "" if session else self._store.secrets.text(path)
+        place = self._store.place(kind, "", "wire", where)
+        if where and not self._store.places()[place].path:
+            text += f" (on {where!r})"
+        self._store.tell(place, session, 0, 0, None, 0, None, text)
 
     def call(self, function: Callable[..., R], *args: Any) -> R:
         """Call `function` in the flow's loop."""

@@ -12,14 +12,18 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import count, islice, takewhile
+from sys import getsizeof
 from time import time_ns
 from typing import Any, TypeAlias
 
 from ..base.fence import fenced
+from ..base.known_secrets import KnownSecrets
 from ..base.snapshot import unpack
 from ..events import Row
 from ..tracebacks import named
 from .blocks import WIDTH, Block, Known, Place, block_of
+from .facts import Facts
+from .places import Places
 
 BLOCK_ROWS = 1024
 OVERHEAD = 160
@@ -62,10 +66,11 @@ class Store:
         self._seal_at = 1 + self._block_rows
         self._blocks: deque[Block] = deque()
         self._sealed_rows = self._sealed_bytes = 0
-        self._places: list[Place] = []
-        self._place_numbers: dict[Place, int] = {}
-        self._sessions: dict[int, Known] = {}
-        self._ended: set[int] = set()
+        self._places, self._facts = Places(), Facts()
+        self.place = self._places.number
+        """Return the number of a place by its names: `place(kind, node, port, path="")`."""
+        self.secrets = KnownSecrets()
+        """What no row may show."""
         self._observed = False
         self._watchers: tuple[Watcher, ...] = ()
         self._takers: tuple[Taker, ...] = ()
@@ -91,8 +96,15 @@ class Store:
         error: str | None = None,
     ) -> int:
         """Write a row and return its `seq`. `data` must be immutable (see `snapshot`)."""
+        if self.secrets.any:
+            data = self.secrets.data(data, own_only=self._places[place].kind == "message")
+            error = error and self.secrets.text(error)
         seq = self.seq + 1
         weight = size + OVERHEAD
+        if type(data) is str and len(data) != size:
+            weight += getsizeof(data) - size  # one emoji makes all its characters wide
+        if error is not None:
+            weight += getsizeof(error)
         if seq >= self._seal_at or self._weight + weight > self._block_bytes:
             self._seal(weight, session)
             seq = self.seq + 1  # a taker that failed meanwhile has told of it
@@ -107,30 +119,22 @@ class Store:
         """Return the time a row told now would bear."""
         return self._clock()
 
-    def place(self, kind: str, node: str, port: str, path: str = "") -> int:
-        """Return the number of a place; the same names always give the same number."""
-        place = Place(kind, node, port, path)
-        number = self._place_numbers.get(place)
-        if number is None:
-            with self._lock:
-                number = self._place_numbers.setdefault(place, len(self._places))
-                if number == len(self._places):
-                    self._places.append(place)
-        return number
-
-    def know(self, number: int, known: Known) -> None:
-        """Keep a session's facts; they go with its last row."""
+    def know(self, number: int, known: Known, more: int = 0) -> None:
+        """Keep a session's facts; they go with its last row. `more` is what else it takes."""
         with self._lock:
-            self._sessions[number] = known
+            self._facts.know(number, known, more)
+        if self.bytes > self.max_bytes:
+            self._seal(0, number)
 
     def session_ended(self, number: int, code: int | None, reason: str) -> None:
         """Keep how a session ended; its facts go with its last row."""
         with self._lock:
-            known = self._sessions.get(number)
-            if known is not None:
-                end = self._clock()
-                self._sessions[number] = known._replace(closed=end, code=code, reason=reason)
-            self._ended.add(number)
+            self._facts.end(number, self._clock(), code, self.secrets.text(reason))
+
+    @property
+    def bytes(self) -> int:
+        """What all of this takes in memory: rows, who sessions are, names that clients gave."""
+        return self._sealed_bytes + self._weight + self._facts.weight + self._places.weight
 
     def _seal(self, weight: int, session: int) -> None:
         """Seal the open block, and make room for a row of `weight` bytes and its successors."""
@@ -139,6 +143,7 @@ class Store:
             block = block_of(self._open_first, rows, self._weight)
             with self._lock:  # a reader must see these rows exactly once
                 self._blocks.append(block)
+                self._facts.sealed(block)
                 self._open, self._open_first = [], self.seq + 1
             self._weight = 0
             self._sealed_rows += len(block)
@@ -147,7 +152,7 @@ class Store:
         need = max(weight, self._block_bytes)
         while self._blocks and (
             self._sealed_rows + self._block_rows > self.max_rows
-            or self._sealed_bytes + need > self.max_bytes
+            or self.bytes + need > self.max_bytes
         ):
             if self._due:
                 self._give()
@@ -161,10 +166,9 @@ class Store:
             self._sealed_rows -= len(oldest)
             self._sealed_bytes -= oldest.weight
             self.dropped += len(oldest)
-            for number in (self._ended & oldest.sessions) - {session}:
-                if not any(number in block.sessions for block in self._blocks):
-                    self._sessions.pop(number, None)
-                    self._ended.discard(number)
+            gone = self._facts.dropped(oldest, session)
+        for number in gone:
+            self.secrets.release(number)
 
     # ---- watching
 
@@ -262,7 +266,7 @@ class Store:
 
     def known(self, number: int) -> Known | None:
         """Return the facts of a session, while rows of it are kept."""
-        return self._sessions.get(number)
+        return self._facts.by_number.get(number)
 
     def row(self, seq: int) -> Row | None:
         """Return one row; None when it was dropped or never told."""
@@ -305,12 +309,12 @@ class Store:
 
     def places(self) -> list[Place]:
         """Return the places there are; a row's `place` is an index into them."""
-        return list(self._places)
+        return self._places.all()
 
     def sessions(self) -> dict[int, Known]:
         """Return the facts of the sessions that rows speak of, by their number."""
         with self._lock:
-            return dict(self._sessions)
+            return dict(self._facts.by_number)
 
     def clear(self) -> None:
         """Forget the rows there are, once they were recorded; numbers go on."""
@@ -319,9 +323,10 @@ class Store:
         with self._lock:
             self._blocks.clear()
             self._open, self._open_first = [], self.seq + 1
-            for number in self._ended:
-                self._sessions.pop(number, None)
-            self._ended.clear()
+            gone = self._facts.clear()
+            self._places.forget_foreign()
+        for number in gone:
+            self.secrets.release(number)
         self._weight = self._sealed_rows = self._sealed_bytes = 0
         self._seal_at = self._open_first + self._block_rows
 
@@ -356,7 +361,7 @@ class Store:
         error: str | None,
     ) -> Row:
         where = self._places[place]
-        known = self._sessions.get(session)
+        known = self._facts.by_number.get(session)
         return Row(
             seq,
             time,

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
+
+HERE = Path(__file__).parent
 
 ENTRY = "page.js"
 
@@ -25,9 +27,9 @@ def script() -> str:
 @cache
 def style() -> str:
     """Return all style sheets in one: the shared one first."""
-    first = "panel.css"
-    there = (one.name for one in files(__package__).iterdir() if one.name.endswith(".css"))
-    return "\n".join(map(_read, (first, *sorted(name for name in there if name != first))))
+    first = HERE / "panel.css"
+    rest = sorted(path for path in HERE.glob("*.css") if path != first)
+    return "\n".join(path.read_text(encoding="utf-8") for path in (first, *rest))
 
 
 def order() -> list[str]:
@@ -45,4 +47,4 @@ def order() -> list[str]:
 
 
 def _read(name: str) -> str:
-    return (files(__package__) / name).read_text(encoding="utf-8")
+    return (HERE / name).read_text(encoding="utf-8")

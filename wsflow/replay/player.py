@@ -13,7 +13,7 @@ from typing import Any, Literal, Protocol, TypeAlias
 
 import anyio
 
-from ..base.secrets import SECRET_HEADERS, SECRET_QUERY
+from ..base.secrets import is_secret
 from ..compare.answer import AFTER, DROPPED, Tally
 from ..compare.errors import Errors
 from ..compare.stream import Stream
@@ -90,7 +90,7 @@ class Player:
         self._stopped_at: float | None = None
         self.redacted = 0
         """Sessions and requests that had secrets, which were never recorded."""
-        own = {*reader.header.get("redacted", ())} - SECRET_HEADERS - SECRET_QUERY
+        own = {name for name in reader.header.get("redacted", ()) if not is_secret(name)}
         self._clean = Redaction(own).clean if own else None
         """What the recording does not tell is not compared either."""
 

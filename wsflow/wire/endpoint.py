@@ -6,6 +6,7 @@ they bring a `Transport` and get a `Session`.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 from urllib.parse import unquote
@@ -30,6 +31,7 @@ from ..base.secrets import TOKEN_SUBPROTOCOL
 from ..base.urls import parse_query
 from ..errors import ClientGoneError
 from ..tracebacks import named
+from ..types import Query
 from .policy import Policy, is_from_elsewhere
 from .session import DEFAULT_LIMITS, Facts, Limits, Session
 from .sessions import Sessions
@@ -85,7 +87,10 @@ class Endpoint:
     def admit(self, request: Request) -> Admission | Refusal:
         """Decide on a WebSocket handshake. A refusal is also a row of the log."""
         verdict = self._admit(request)
-        return self.refuse(request, verdict) if isinstance(verdict, Refusal) else verdict
+        if not isinstance(verdict, Refusal):
+            return verdict
+        self._asked(request)
+        return self.refuse(request, verdict)
 
     def _admit(self, request: Request) -> Admission | Refusal:
         refusal = self._judge(request)
@@ -168,6 +173,7 @@ class Endpoint:
         read_body: Callable[[int], Awaitable[bytes | None]],
         left: Left | None,
     ) -> Reply:
+        self._asked(request)
         found = self._find(request)
         if isinstance(found, Refusal):
             return self.refuse(request, found).reply()
@@ -206,6 +212,14 @@ class Endpoint:
         return route, params
 
     # ---- both
+
+    def _asked(self, request: Request) -> None:
+        """Let the observer know what is secret of a request that opens no session."""
+        query: Query = {}
+        if len(request.query) <= self.max_query_size:
+            with contextlib.suppress(ValueError):  # too many fields: the request is refused
+                query = parse_query(request.query)
+        self.observer.asked(request.headers, query)
 
     def fault(self, error: Exception) -> Refusal:
         """Write a fault of ours down; the client learns nothing of it (promise P25)."""

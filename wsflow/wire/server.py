@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 import socket
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,7 +12,6 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 
-from ..base.forks import hold
 from ..base.interfaces import CLOSE_GOING_AWAY, FlowLoop
 from ..errors import PortInUseError, ServeError, Spelled
 from .endpoint import MAX_QUERY, MAX_SESSIONS, Endpoint
@@ -104,11 +102,8 @@ class Server(Spelled):
         app: Any,
         home: FlowLoop,
         paths: Callable[[], list[str]],
-        answering: Callable[[], bool] = lambda: False,
     ) -> None:
         self.options, self._endpoint, self._home, self._paths = options, endpoint, home, paths
-        self._answering = answering
-        """Says whether handlers work on the answer to a request."""
         self.host, self.port = options.host, options.port
         self.running = False
         from .listener import Listener  # loads Hypercorn: on first use, not on import
@@ -122,7 +117,6 @@ class Server(Spelled):
             keyfile=options.keyfile,
         )
         self._bound: socket.socket | None = None
-        hold(self)
 
     @property
     def url(self) -> str:
@@ -188,8 +182,7 @@ class Server(Spelled):
                 if everybody or session.transport.settled():
                     session.transport.abort()
         await anyio.lowlevel.checkpoint()  # connection_lost is called in the loop's next turn
-        rest = time.monotonic() + STOP_READ_TIMEOUT
-        await self._listener.drain(0.2, lambda: self._answering() and time.monotonic() < rest)
+        await self._listener.drain(0.2)
 
     def goodbye(self) -> None:
         """Say Close to everybody without waiting, because the loop is about to end."""
@@ -199,14 +192,6 @@ class Server(Spelled):
             self.sessions.close_all(CLOSE_GOING_AWAY, "server stopped")
             for session in self.sessions:
                 session.transport.abort()  # what the system has taken is still delivered
-
-    def cut(self) -> None:
-        """End without a word to anybody: its loop was closed while it ran."""
-        if self.running:
-            self.running = False
-            self._listener.cut()
-
-    forked = cut
 
     def __repr__(self) -> str:
         if not self.running:
