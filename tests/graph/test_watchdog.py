@@ -1,10 +1,13 @@
 """The watchdog (promise P16): what blocks the loop is named, while it does and afterwards."""
 
 import asyncio
+import contextlib
 import functools
 import gc
+import linecache
 import os
 import re
+import socket
 import sys
 import threading
 import time
@@ -18,7 +21,7 @@ import anyio.lowlevel
 import pytest
 
 import wsflow.graph.watchdog
-from tests.jupyter.kernel import Kernel
+from tests.jupyter.kernel import VERSIONS, Kernel, Version
 from wsflow import Flow, ManualClock, NotRunningError
 from wsflow.graph.watchdog import Blocked, Watch, Watchdog, located, written
 from wsflow.replay.virtual_time import VirtualClock, VirtualLoop
@@ -440,6 +443,92 @@ def test_the_node_is_found_by_its_function(flow: Flow, kind: str) -> None:
     gc.collect()
 
 
+# ---- what is nobody's fault, and who waits for itself
+
+SLOW_TO_LOAD = """
+import time
+from wsflow.graph.watchdog import watchdog
+
+end = time.monotonic() + 0.4
+while time.monotonic() < end or not any(one.blocked for one in watchdog._watches):
+    time.sleep(0.02)
+"""
+
+
+@pytest.fixture
+def slowlib(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, imports_forgotten: None) -> str:
+    """A package, installed, that takes long to load."""
+    installed = tmp_path / "site-packages"
+    installed.mkdir()
+    (installed / "slowlib.py").write_text(SLOW_TO_LOAD)
+    monkeypatch.syspath_prepend(installed)
+    return "slowlib"
+
+
+def load_by(file: Path) -> Callable[[], None]:
+    """Return a function of that file that loads the slow package when it is called first."""
+    inside: dict[str, Any] = {}
+    exec(compile("def first_use():\n    import slowlib\n", str(file), "exec"), inside)
+    function: Callable[[], None] = inside["first_use"]
+    return function
+
+
+@pytest.mark.parametrize("file", ["wsflow/log/frame.py", "site-packages/pandas/plotting.py"])
+async def test_what_a_first_use_loads_is_not_the_handlers_block(
+    flow: Flow, slowlib: str, file: str
+) -> None:
+    """found D13: `flow.log.frame()`, and the first plot or Parquet of a library."""
+    use = load_by(Path(wsflow.__file__).parents[1] / file)
+    flow.websocket("/").message >> flow.node(lambda: use(), name="reader")
+    await flow.client("/").send("x")
+    row = await told(flow)
+    assert row.node == ""
+    assert "the first import of slowlib (" in row.data
+    assert "flow.node(lambda: use()" in row.data
+    assert "`import slowlib` before it is served" in row.data
+
+
+async def test_an_import_that_a_handler_asks_for_is_its_own(flow: Flow, slowlib: str) -> None:
+    """found D13."""
+
+    def reader() -> None:
+        import slowlib  # type: ignore[import-not-found]  # noqa: F401
+
+    flow.websocket("/").message >> flow.node(reader)
+    await flow.client("/").send("x")
+    row = await told(flow)
+    assert row.node == "reader"
+    assert "the first import of slowlib (test_watchdog.py" in row.data
+
+
+WAITING: dict[str, str] = {
+    "websockets": "from websockets.sync.client import connect; connect(url, open_timeout=t)",
+    "urllib": "import urllib.request as u; u.urlopen(url.replace('ws', 'http', 1), timeout=t)",
+    "socket": "s.recv(1)",
+}
+
+
+@pytest.mark.parametrize("source", WAITING.values(), ids=WAITING)
+async def test_a_client_that_waits_in_the_loop_is_told_what_to_use_instead(
+    flow: Flow, source: str
+) -> None:
+    """found D14: it waits for an answer of the loop that it blocks."""
+    flow.websocket("/chat")
+    server = await flow.serve()
+    file = f"<cell {source[:4]}>"
+    linecache.cache[file] = (len(source), None, [source], file)
+    with socket.create_connection(("127.0.0.1", server.port)) as raw:
+        raw.settimeout(1.0)
+        inside = {"url": f"{server.url}/chat", "t": 1.0, "s": raw}
+        with contextlib.suppress(OSError):  # a TimeoutError is one
+            exec(compile(source, file, "exec"), inside)
+    row = await told(flow)
+    assert file in row.data
+    assert "await websockets.connect(...)" in row.data
+    assert "flow.client(path)" in row.data
+    del linecache.cache[file]
+
+
 # ---- in a kernel
 
 STORY = """
@@ -471,6 +560,29 @@ async def test_a_cell_is_named_by_its_number_and_line() -> None:
         assert await kernel.value("seen[0].where") == where[0]
         assert int(where[1]) == 2
         assert await kernel.value("flow._host.blocked is None")
+
+
+WAITS_FOR_ITSELF = """
+    from websockets.sync.client import connect
+    connect(server.url + "/chat", open_timeout=5)
+"""
+
+
+@pytest.mark.kernel
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_a_cell_that_waits_for_itself_is_told_so_while_it_waits(version: Version) -> None:
+    """found D14: it said nothing for ten seconds, then 39 lines of a time-out."""
+    async with Kernel(version) as kernel:
+        serving = kernel.submit("from wsflow import Flow\nserver = await Flow('x').serve()", "s")
+        await serving.wait()
+        waiting = kernel.submit(WAITS_FOR_ITSELF, "w")
+        where = serving if version == "6.31.0" else waiting  # that one gives it to its thread's
+        await where.until(lambda: "await websockets.connect(...)" in where.printed)
+        assert not waiting.idle
+        assert re.search(r"cell In\[2\], line 2: connect\(", where.printed)
+        await waiting.wait()
+        assert where.printed.count("blocks the flow's loop") == 1
 
 
 def test_a_handler_is_found_where_it_was_written() -> None:

@@ -15,11 +15,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from types import CodeType, FrameType
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeAlias
 
 from ..base.threads import started
 from ..tracebacks import is_ours, libraries
-from .cells import cited
+from .cells import cited, notebook
 
 if TYPE_CHECKING:
     from .node import Node
@@ -40,6 +40,18 @@ SOURCE_LENGTH = 100
 """Characters of a source line."""
 
 
+CLIENTS = tuple(
+    part.replace("/", os.sep)
+    for part in (
+        *("websockets/sync/", "site-packages/websocket/", "http/client.py", "/requests/"),
+        *("/urllib3/", "/urllib/request.py", "httpcore/_sync/"),
+    )
+)
+"""Files of clients that wait in the thread they were called in."""
+
+OURS = __name__.partition(".")[0]
+
+
 class Loop(Protocol):
     """The one thing to ask of an event loop; `asyncio.AbstractEventLoop` is one."""
 
@@ -54,6 +66,9 @@ class Spot(NamedTuple):
     where: str
     node: str
     source: str
+    why: Literal["", "client", "import"] = ""
+    """What it does there, where that is known: waits for an answer, imports a package."""
+    package: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +112,8 @@ class Watch:
         self._thread, self._beat_at = 0, 0.0
         self._own_thread = False
         self._spots: Counter[Spot] = Counter()
+        self._warned = False
+        """Whether the cell that blocks was told that it waits for itself."""
 
     # ---- the loop
 
@@ -114,7 +131,7 @@ class Watch:
         """The loop turns; return what blocked it until now, when that is worth telling."""
         with self._lock:
             began, self._beat_at = self._beat_at, time.monotonic()
-            blocked, self.blocked = self.blocked, None
+            blocked, self.blocked, self._warned = self.blocked, None, False
             if blocked is None:
                 return None
             spot = self._spots.most_common(1)[0][0]
@@ -159,6 +176,10 @@ class Watch:
             self._spots[spot] += 1
             blocked = self.blocked = self._blocked_at(spot, seen)
         self._announce(blocked)
+        if spot.why == "client" and notebook.cell is not None and not self._warned:
+            self._warned = True  # the cell says nothing by itself until the client gives up
+            sys.stderr.write(f"{spot.where}\nblocks the flow's loop. {blocked.advice}\n")
+            sys.stderr.flush()
 
     def forgive(self, seconds: float) -> None:
         """Nobody ran for so long, the watchdog neither: the process or the machine stood still."""
@@ -261,17 +282,36 @@ def located(frame: FrameType, nodes: Iterable[Node] = ()) -> Spot | None:
     turn = _turn(frame)
     if turn and _is_selector(turn[0]):
         return None
-    inner = next((one for one in turn if _is_users(one.f_code)), None)
-    if inner is None:
-        if not turn:
-            return None
-        inner = turn[0]
+    if not turn:
+        return None
+    at = next((index for index, one in enumerate(turn) if _is_users(one.f_code)), None)
+    inner, beyond = turn[at or 0], turn[:at]
     names = {_code(node.function): node.name for node in nodes}
     node = next((names[one.f_code] for one in turn if one.f_code in names), "")
+    package, by_user = _imported(beyond)
     file, line = inner.f_code.co_filename, inner.f_lineno
     source = linecache.getline(file, line).strip()
     shown = source if len(source) <= SOURCE_LENGTH else source[: SOURCE_LENGTH - 1] + "…"
-    return Spot(f"{cited(file, line)}{': ' if shown else ''}{shown}", node, source)
+    where = f"{cited(file, line)}{': ' if shown else ''}{shown}"
+    if package:
+        where = f"the first import of {package} ({where})"
+        return Spot(where, node if by_user else "", source, "import", package)
+    return Spot(where, node, source, "client" if _is_client(beyond, source) else "")
+
+
+def _imported(frames: list[FrameType]) -> tuple[str, bool]:
+    """Return which package these frames import, and whether the user's line says so itself."""
+    at = [index for index, one in enumerate(frames) if one.f_code.co_name == "_find_and_load"]
+    names = [str(frames[index].f_locals.get("name")).partition(".")[0] for index in reversed(at)]
+    package = next((name for name in names if name != OURS), names[0] if names else "")
+    return package, bool(at) and at[-1] == len(frames) - 1
+
+
+def _is_client(frames: list[FrameType], source: str) -> bool:
+    """Say whether the thread waits for an answer, as a client that is no coroutine does."""
+    if not frames:
+        return ".recv(" in source and "await " not in source
+    return any(any(part in one.f_code.co_filename for part in CLIENTS) for one in frames)
 
 
 def _turn(frame: FrameType | None) -> list[FrameType]:
@@ -323,6 +363,14 @@ def written(function: Any) -> str:
 
 def _advice(spot: Spot, own_thread: bool) -> str:
     """Return what to write instead."""
+    if spot.why == "import":
+        return f"That is so once: with `import {spot.package}` before it is served, nobody waits"
+    if spot.why == "client":
+        return (
+            "An answer of this flow can not come meanwhile: use a client that is awaited, as "
+            "await websockets.connect(...) of websockets.asyncio.client or flow.client(path), "
+            "or serve(thread=True)"
+        )
     if "sleep(" in spot.source:
         better = "Await instead: await anyio.sleep(...)"
     elif "input(" in spot.source:
