@@ -619,6 +619,37 @@ async def test_a_busy_port_is_an_error_in_the_cell_that_names_it(kernel: Kernel)
     assert kernel.streams == []
 
 
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        ("flow.serve().url", "serve"),
+        ("later = flow.serve(); later.port", "serve"),
+        ("flow.start()[0]", "start"),
+        ("len(client.receive())", "receive"),
+        ("import json; json.loads(client.receive())", "receive"),
+    ],
+)
+async def test_a_coroutine_taken_for_its_result_is_named(
+    kernel: Kernel, line: str, name: str
+) -> None:
+    """found D14: `'coroutine' object has no attribute 'url'`."""
+    await tell(kernel, {name: STORY[name] for name in ("import", "flow", "trigger")})
+    await kernel.run("client = flow.client('/chat/red')")
+    cell = await kernel.submit(line).wait()
+    assert "coroutine" in (cell.error or "")
+    assert f"{name}() gives its result to an `await`, as in (await x.{name}(...))" in cell.printed
+
+
+async def test_a_refused_client_in_a_cell_hears_which_routes_there_are(kernel: Kernel) -> None:
+    """found D14: `connect(server.url)` was refused with a bare 404."""
+    await tell(kernel)
+    connecting = "from websockets.asyncio.client import connect\nawait connect(server.url)"
+    cell = await kernel.submit(connecting).wait()
+    assert "HTTP 404" in (cell.error or "")
+    said = "the server said: no WebSocket route on this path; there are: WebSocket /chat/{room}\n"
+    assert said in cell.printed
+
+
 async def test_a_forgotten_await_is_named(kernel: Kernel) -> None:
     """The cell has no error, and nothing happened: the one thing that shows is what says so."""
     await kernel.run("from wsflow import Flow\nflow = Flow('chat')\nchat = flow.websocket('/chat')")

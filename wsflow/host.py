@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from .base.interfaces import CLOSE_GOING_AWAY, CLOSE_RESTART, Routes
 from .clock import Clock
 from .events import HAND
+from .graph.cells import interactive
 from .graph.freezes import Freezes
 from .graph.host import Host
 from .graph.node import Node
@@ -107,6 +108,7 @@ class FlowHost(Host):
             limits=options.limits(),
             max_sessions=options.max_sessions,
             max_query_size=options.max_query_size,
+            told_routes=self.graph.routes if policy and (interactive() or options.page) else None,
         )
 
     def _with_page(self) -> Routes:

@@ -6,12 +6,16 @@ id; where none is known (scripts, some front ends), nothing is ever taken away.
 
 from __future__ import annotations
 
+import inspect
+import linecache
+import re
 import sys
+import traceback
 import weakref
 from collections.abc import Callable, Hashable, Iterable
 from contextvars import ContextVar
 from pathlib import PurePath
-from types import CoroutineType
+from types import CoroutineType, FrameType
 from typing import Any, Protocol
 
 from ..tracebacks import is_ours
@@ -161,6 +165,10 @@ class _Notebook:
             self._nested = [one for one in self._nested if one is not info]
             return
         cell, self.cell, self._inside = self.cell, None, False
+        error = getattr(result, "error_in_exec", None)
+        hint = _forgotten_await(error) or _refused_with(error)
+        if hint is not None:
+            sys.stderr.write(f"{hint}\n")  # below the traceback, which does not say it
         if cell is not None:
             for watcher in list(self._watchers):
                 watcher.cell_ended(cell, bool(result.success))
@@ -199,6 +207,43 @@ def _hint_at_await(shell: Any) -> None:
     plain = formatters.get("text/plain")
     if plain is not None:
         plain.for_type(CoroutineType, _print_coroutine)
+
+
+def _forgotten_await(error: BaseException | None) -> str | None:
+    """Return what to write where a cell took a coroutine of wsflow for what it gives."""
+    if not isinstance(error, AttributeError | TypeError) or "coroutine" not in str(error):
+        return None
+    one = getattr(error, "obj", None)
+    if isinstance(one, CoroutineType):
+        name = one.__name__ if is_ours(one.cr_code) else None
+    else:
+        name = next(filter(None, map(_unawaited, traceback.walk_tb(error.__traceback__))), None)
+    return name and f"{name}() gives its result to an `await`, as in (await x.{name}(...))"
+
+
+def _refused_with(error: BaseException | None) -> str | None:
+    """Return what a server answered to a handshake that it refused: the error has the status only.
+
+    `websockets` raises it (`InvalidStatus`), with the response on it.
+    """
+    body = getattr(getattr(error, "response", None), "body", None)
+    if not isinstance(body, bytes | bytearray) or not type(error).__module__.startswith(
+        "websockets."
+    ):
+        return None
+    text = body[:500].decode("utf-8", "replace").strip()
+    return f"the server said: {text}" if text and text.isprintable() else None
+
+
+def _unawaited(place: tuple[FrameType, int]) -> str | None:
+    """Return which coroutine function of wsflow a line calls, by what its names stand for."""
+    frame, number = place
+    line = linecache.getline(frame.f_code.co_filename, number)
+    for owner, name in re.findall(r"(\w+)\.(\w+)\(", line):
+        function = getattr(type(frame.f_locals.get(owner)), name, None)
+        if inspect.iscoroutinefunction(function) and is_ours(function.__code__):
+            return str(name)
+    return None
 
 
 def _print_coroutine(coroutine: Any, printer: Any, _cycle: bool) -> None:

@@ -179,6 +179,16 @@ class Graph:
         """Return the patterns clients can connect to."""
         return self._sockets.patterns()
 
+    def routes(self) -> list[str]:
+        """Return what clients can ask for, in words: `WebSocket /chat`, `POST /push`."""
+        return [f"WebSocket {pattern}" for pattern in self.paths()] + [
+            f"{method} {one.pattern}"
+            for one in list(self.nodes.values())
+            if isinstance(one, RequestTrigger)
+            for method in one.methods
+            if one.takes(method)
+        ]
+
     # ---- wires
 
     def connect(self, source: Output | Node, target: Input | Node) -> Wire:

@@ -32,7 +32,7 @@ from ..base.urls import parse_query
 from ..errors import ClientGoneError
 from ..tracebacks import named
 from ..types import Query
-from .policy import Policy, is_from_elsewhere
+from .policy import Policy, is_from_elsewhere, is_loopback
 from .session import DEFAULT_LIMITS, Facts, Limits, Session
 from .sessions import Sessions
 
@@ -46,6 +46,9 @@ MAX_QUERY = 8192
 MAX_HEADERS = 100
 MAX_HEADER_BYTES = 16 * 1024
 MAX_BODY_BYTES = 2**20
+MAX_TOLD = 20
+"""Routes that are named to who asked for none of them."""
+
 BODY_TIMEOUT = 30.0
 """Seconds a client may take to send a request's body."""
 
@@ -77,10 +80,13 @@ class Endpoint:
         limits: Limits = DEFAULT_LIMITS,
         max_sessions: int = MAX_SESSIONS,
         max_query_size: int = MAX_QUERY,
+        told_routes: Callable[[], list[str]] | None = None,
     ) -> None:
         self.routes, self.sessions, self.observer = routes, sessions, observer
         self.policy, self.limits, self.max_sessions = policy, limits, max_sessions
         self.max_query_size = max_query_size
+        self.told_routes = told_routes
+        """What a client of this machine that goes astray is told of; None: of nothing."""
 
     # ---- sockets
 
@@ -98,7 +104,7 @@ class Endpoint:
             return refusal
         found = self.routes.socket(request.path)
         if found is None:
-            return Refusal(404, "no WebSocket route on this path\n")
+            return self._astray(request, "WebSocket route")
         if len(self.sessions) >= self.max_sessions:
             return Refusal(503, "too many sessions\n", (("retry-after", "1"),))
         route, params = found
@@ -201,7 +207,7 @@ class Endpoint:
                     "this path speaks WebSocket: open it with a WebSocket client\n",
                     (("upgrade", "websocket"), ("connection", "upgrade")),
                 )
-            return Refusal(404, "no route on this path\n")
+            return self._astray(request, "route")
         by_method, params = found
         route = by_method.get(request.method)
         if route is None:
@@ -225,6 +231,13 @@ class Endpoint:
         """Write a fault of ours down; the client learns nothing of it (promise P25)."""
         self.observer.note("error", f"a request could not be answered: {named(error)}")
         return Refusal(500, "something went wrong on this side\n")
+
+    def _astray(self, request: Request, wanted: str) -> Refusal:
+        """Refuse a path that nobody has, and name those that somebody has to who may know."""
+        told = self.told_routes() if self.told_routes and is_loopback(request.client) else []
+        more = f" and {len(told) - MAX_TOLD} more" if len(told) > MAX_TOLD else ""
+        there = f"; there are: {', '.join(told[:MAX_TOLD])}{more}" if told else ""
+        return Refusal(404, f"no {wanted} on this path{there}\n")
 
     def _judge(self, request: Request) -> Refusal | None:
         if len(request.path) > MAX_PATH:
