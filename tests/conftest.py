@@ -83,11 +83,11 @@ async def browser() -> AsyncIterator[Browser]:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def stage() -> AsyncIterator[Flow]:
+async def page_flow() -> AsyncIterator[Flow]:
     """A flow with nothing in it for a page to show, in the loop of the browser."""
     from ipywidgets import Widget
 
-    flow = Flow("stage")
+    flow = Flow("shown")
     yield flow
     await flow.stop()
     Widget.close_all()  # a registry keeps them until then

@@ -266,13 +266,13 @@ async def test_a_bridge_works_to_a_flow_in_a_thread_of_its_own(
 
 
 @pytest.fixture
-def talk(stage: Flow) -> Flow:
+def talk(page_flow: Flow) -> Flow:
     """A flow that says everything again."""
-    chat = stage.websocket("/chat/{room}")
-    chat.message >> stage.node(
+    chat = page_flow.websocket("/chat/{room}")
+    chat.message >> page_flow.node(
         lambda ev, ctx: ctx.emit("response", {"body": ev["message"]}), name="echo"
     )
-    return stage
+    return page_flow
 
 
 def card(page: Page, name: str = "alice") -> Locator:

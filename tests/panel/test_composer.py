@@ -370,11 +370,11 @@ def test_a_history_weighs_no_more_than_it_may() -> None:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def talk(stage: Flow) -> Flow:
+async def talk(page_flow: Flow) -> Flow:
     """A flow whose clients wait for somebody to answer by hand."""
-    stage.websocket("/chat/{room}")
-    await stage.start()
-    return stage
+    page_flow.websocket("/chat/{room}")
+    await page_flow.start()
+    return page_flow
 
 
 def box(page: Page) -> Locator:

@@ -274,12 +274,12 @@ async def test_a_row_that_was_dropped_lights_nothing(flow: Flow, part: DiagramPa
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def lively(stage: Flow) -> Flow:
+async def lively(page_flow: Flow) -> Flow:
     """A flow of two functions."""
-    stage.websocket("/chat/{room}").message >> shout
-    stage.nodes["shout"] >> answer
-    await stage.start()
-    return stage
+    page_flow.websocket("/chat/{room}").message >> shout
+    page_flow.nodes["shout"] >> answer
+    await page_flow.start()
+    return page_flow
 
 
 def node(page: Page, name: str) -> Locator:

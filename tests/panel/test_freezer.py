@@ -34,7 +34,7 @@ async def test_a_page_is_told_what_changed_and_only_that(flow: Flow) -> None:
 
 @in_browser
 async def test_a_person_holds_edits_and_lets_go(browser: Browser) -> None:
-    flow = Flow("stage")
+    flow = Flow("shown")
     chat = flow.websocket("/chat", name="chat")
 
     @flow.node

@@ -21,20 +21,20 @@ NARROW = 800
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def chat(stage: Flow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Flow:
+async def chat(page_flow: Flow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Flow:
     """A flow that shouts back, and cannot stand the word boom."""
     monkeypatch.chdir(tmp_path)
-    route = stage.websocket("/chat/{room}", name="chat")
+    route = page_flow.websocket("/chat/{room}", name="chat")
 
-    @stage.node
+    @page_flow.node
     def shout(ev: Any, ctx: Any) -> None:
         if ev["message"] == "boom":
             raise ValueError("no such room")
         ctx.emit("response", {"body": ev["message"].upper()})
 
     route.message >> shout
-    await stage.start()
-    return stage
+    await page_flow.start()
+    return page_flow
 
 
 async def below(page: Page) -> Callable[[], Awaitable[float]]:
@@ -194,19 +194,18 @@ LONG = "/rooms/" + "a-room-with-a-rather-long-name/" * 3
 @in_browser
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_every_session_can_be_closed_at_every_width(
-    browser: Browser, stage: Flow, scheme: Any
+    browser: Browser, page_flow: Flow, scheme: Any
 ) -> None:
     """found D2: long ages and paths pushed the buttons out of sight."""
-    stage.websocket("/rooms/{a}/{b}/{c}/")
-    await stage.start()
+    page_flow.websocket("/rooms/{a}/{b}/{c}/")
+    await page_flow.start()
     async with (
-        shown(browser, stage, *ALL, color_scheme=scheme) as (page, _),
+        shown(browser, page_flow, *ALL, color_scheme=scheme) as (page, _),
         contextlib.AsyncExitStack() as stack,
     ):
         for _ in range(3):
-            await (await stack.enter_async_context(stage.client(LONG, peer="203.0.113.99"))).send(
-                ""
-            )
+            client = page_flow.client(LONG, peer="203.0.113.99")
+            await (await stack.enter_async_context(client)).send("")
         ages = page.locator(".wf-sessions tbody td:nth-child(5)")
         await expect(ages).to_have_count(3)
         await page.evaluate("Date.now = ((then) => () => then() + 145_000)(Date.now)")
@@ -231,20 +230,20 @@ async def test_every_session_can_be_closed_at_every_width(
 
 @in_browser
 async def test_what_waits_has_a_column_only_while_something_does(
-    browser: Browser, stage: Flow, monkeypatch: pytest.MonkeyPatch
+    browser: Browser, page_flow: Flow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """found D2."""
-    stage.websocket("/chat")
-    await stage.start()
+    page_flow.websocket("/chat")
+    await page_flow.start()
     async with (
-        shown(browser, stage, "sessions") as (page, _),
-        stage.client("/chat") as client,
+        shown(browser, page_flow, "sessions") as (page, _),
+        page_flow.client("/chat") as client,
     ):
         waiting = page.get_by_role("columnheader", name="waiting")
         await client.send("")
         await expect(page.locator("tbody tr")).to_have_count(1)
         await expect(waiting).to_be_hidden()
-        (session,) = stage.sessions
+        (session,) = page_flow.sessions
         backlog = 4000
         monkeypatch.setattr(
             type(session), "backlog", property(lambda session: backlog, lambda session, value: None)

@@ -270,19 +270,19 @@ def test_nothing_a_client_sends_breaks_the_channel(flow: Flow, part: LogPart) ->
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def chat(stage: Flow) -> Flow:
+async def chat(page_flow: Flow) -> Flow:
     """A flow that shouts back, and cannot stand the word boom."""
-    route = stage.websocket("/chat/{room}")
+    route = page_flow.websocket("/chat/{room}")
 
-    @stage.node
+    @page_flow.node
     def shout(ev: Any, ctx: Any) -> None:
         if ev["message"] == "boom":
             raise ValueError("no such room")
         ctx.emit("response", {"body": ev["message"].upper()})
 
     route.message >> shout
-    await stage.start()
-    return stage
+    await page_flow.start()
+    return page_flow
 
 
 def rows(page: Page) -> Locator:

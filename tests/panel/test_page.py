@@ -21,17 +21,17 @@ from wsflow.panel.parts import PART_CLASSES
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def chat(stage: Flow) -> Flow:
+async def chat(page_flow: Flow) -> Flow:
     """A flow that shouts back."""
-    route = stage.websocket("/chat/{room}")
+    route = page_flow.websocket("/chat/{room}")
 
-    @stage.node
+    @page_flow.node
     def shout(ev: Any, ctx: Any) -> None:
         ctx.emit("response", {"body": ev["message"].upper()})
 
     route.message >> shout
-    await stage.start()
-    return stage
+    await page_flow.start()
+    return page_flow
 
 
 @contextlib.asynccontextmanager

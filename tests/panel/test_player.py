@@ -20,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("folder")
 
 @in_browser
 async def test_a_person_records_plays_and_sees_what_changed(browser: Browser) -> None:
-    flow = shouting(Flow("stage"))
+    flow = shouting(Flow("shown"))
     await flow.start()
     async with shown(browser, flow, "player") as (page, _):
         await page.get_by_label("Name of the new recording").fill("my lesson")
@@ -65,7 +65,7 @@ async def test_a_person_goes_through_a_recording_by_hand(browser: Browser, folde
     script.recording()
     (folder / "notes.jsonl").write_text(EVIL)
     (folder / "my notes.jsonl").write_text(EVIL)
-    flow = shouting(Flow("stage"))
+    flow = shouting(Flow("shown"))
     await flow.start()
     async with shown(browser, flow, "player") as (page, _):
         await expect(page.locator("tr[data-recording=notes]")).to_contain_text("can not be read")

@@ -54,17 +54,17 @@ def test_there_is_one_count_for_all_pages() -> None:
 
 
 @in_browser
-async def test_a_person_reads_values_by_pointer_and_keys(browser: Browser, stage: Flow) -> None:
-    chat = stage.websocket("/chat")
+async def test_a_person_reads_values_by_pointer_and_keys(browser: Browser, page_flow: Flow) -> None:
+    chat = page_flow.websocket("/chat")
 
-    @stage.node
+    @page_flow.node
     def shout(ev: Any, ctx: Any) -> None:
         ctx.emit("response", {"body": ev["message"].upper()})
 
     chat.message >> shout
-    async with stage.client("/chat") as client:
+    async with page_flow.client("/chat") as client:
         await tell(client, *["x"] * 20)
-        async with shown(browser, stage, "plots") as (page, _):
+        async with shown(browser, page_flow, "plots") as (page, _):
             plots = page.get_by_role("group", name=re.compile("^Plots"))
             await expect(plots).to_be_visible()
             await expect(page.locator(".wf-plot")).to_have_count(3)

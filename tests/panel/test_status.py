@@ -16,20 +16,20 @@ from wsflow import Flow
 
 @in_browser
 async def test_a_handler_that_blocks_is_named_while_it_blocks(
-    browser: Browser, stage: Flow
+    browser: Browser, page_flow: Flow
 ) -> None:
-    chat = stage.websocket("/chat")
+    chat = page_flow.websocket("/chat")
     over = threading.Event()
 
-    @stage.node
+    @page_flow.node
     def greedy(ev: Any, ctx: Any) -> None:
         over.wait(50)
         ctx.emit("response", {"body": "done"})
 
     chat.message >> greedy
-    server = await stage.serve(thread=True)  # its loop is blocked, not the one of this test
+    server = await page_flow.serve(thread=True)  # its loop is blocked, not the one of this test
     try:
-        async with shown(browser, stage, "sessions") as (page, _):
+        async with shown(browser, page_flow, "sessions") as (page, _):
             await expect(page.locator(".wf-state")).to_have_text("running")
             async with open_client(server, "/chat") as client:
                 await expect(page.locator("tbody tr")).to_have_count(1)

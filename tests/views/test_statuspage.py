@@ -20,9 +20,9 @@ EVIL = "<img src=x onerror=alert(1)>"
 
 
 @pytest.fixture
-def flow(stage: Flow) -> Flow:
+def flow(page_flow: Flow) -> Flow:
     """It lives in the loop of the browser here."""
-    return stage
+    return page_flow
 
 
 def whole(flow: Flow) -> None:

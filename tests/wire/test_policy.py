@@ -614,7 +614,7 @@ async def neighbour(there: str) -> AsyncIterator[int]:
 @pytest.mark.parametrize("place", ["127.0.0.1", "localhost", "evil.example.org"])
 @in_browser
 async def test_p19_a_page_next_door_runs_no_handler_and_reads_nothing(
-    stage: Flow, browser: Browser, place: str
+    page_flow: Flow, browser: Browser, place: str
 ) -> None:
     """Found A8: each of these ran the handler, and a script's text could be read."""
     reached: list[str] = []
@@ -623,11 +623,11 @@ async def test_p19_a_page_next_door_runs_no_handler_and_reads_nothing(
         reached.append(f"{ev['method']} {ev['query']}")
         ctx.emit("response", {"body": "window.stolen = 1"})
 
-    node = stage.node(reach, name="reach")
-    stage.http("/get").out >> node
-    stage.http("/get", method="HEAD", name="head").out >> node
-    stage.http("/post", method="POST").out >> node
-    server = await stage.serve()
+    node = page_flow.node(reach, name="reach")
+    page_flow.http("/get").out >> node
+    page_flow.http("/get", method="HEAD", name="head").out >> node
+    page_flow.http("/post", method="POST").out >> node
+    server = await page_flow.serve()
     async with neighbour(f"http://127.0.0.1:{server.port}") as port:
         page = await browser.new_page()
         await page.goto(f"http://{place}:{port}/")
@@ -636,14 +636,16 @@ async def test_p19_a_page_next_door_runs_no_handler_and_reads_nothing(
         assert await page.evaluate("window.stolen") is None
         await page.close()
     assert reached == []
-    refused = [row for row in stage.log.tail(100) if row.kind == "drop"]
+    refused = [row for row in page_flow.log.tail(100) if row.kind == "drop"]
     assert len(refused) >= 10
     assert all("refused with 403" in str(row.error) for row in refused)
 
 
 @in_browser
-async def test_p19_a_page_that_may_come_in_goes_on_working(stage: Flow, browser: Browser) -> None:
-    stage.http("/get").out >> stage.node(
+async def test_p19_a_page_that_may_come_in_goes_on_working(
+    page_flow: Flow, browser: Browser
+) -> None:
+    page_flow.http("/get").out >> page_flow.node(
         lambda ev, ctx: ctx.emit(
             "response",
             {"body": "window.got = 1", "headers": {"content-type": "text/javascript"}},
@@ -653,7 +655,7 @@ async def test_p19_a_page_that_may_come_in_goes_on_working(stage: Flow, browser:
     with bind("127.0.0.1", 0) as free:
         there = free.getsockname()[1]
     async with neighbour(f"http://127.0.0.1:{there}") as port:
-        await stage.serve(port=there, allowed_origins=[f"http://localhost:{port}"])
+        await page_flow.serve(port=there, allowed_origins=[f"http://localhost:{port}"])
         page = await browser.new_page()
         await page.goto(f"http://localhost:{port}/")
         assert await page.evaluate("window.got") == 1
@@ -662,17 +664,17 @@ async def test_p19_a_page_that_may_come_in_goes_on_working(stage: Flow, browser:
 
 @in_browser
 async def test_p19_its_own_pages_fetch_and_show_what_they_like(
-    stage: Flow, browser: Browser
+    page_flow: Flow, browser: Browser
 ) -> None:
     html = {"content-type": "text/html"}
     page_of = '<script src="/script"></script>'
     answers = {"/home": (page_of, html), "/script": ("window.got = 1", {})}
     for path, (body, headers) in answers.items():
         given = {"body": body, "headers": headers or {"content-type": "text/javascript"}}
-        stage.http(path).out >> stage.node(
+        page_flow.http(path).out >> page_flow.node(
             lambda ev, ctx, given=given: ctx.emit("response", given), name=path.strip("/")
         )
-    server = await stage.serve()
+    server = await page_flow.serve()
     page = await browser.new_page()
     await page.goto(f"http://127.0.0.1:{server.port}/home")
     assert await page.evaluate("window.got") == 1
@@ -681,9 +683,9 @@ async def test_p19_its_own_pages_fetch_and_show_what_they_like(
 
 
 @in_browser
-async def test_p19_a_link_leads_to_the_status_page(stage: Flow, browser: Browser) -> None:
-    stage.websocket("/chat")
-    server = await stage.serve(page=True)
+async def test_p19_a_link_leads_to_the_status_page(page_flow: Flow, browser: Browser) -> None:
+    page_flow.websocket("/chat")
+    server = await page_flow.serve(page=True)
     there = f"http://127.0.0.1:{server.port}"
     async with neighbour(there) as port:
         page = await browser.new_page()
