@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wsflow.base.secrets import SECRET_NAMES
-from wsflow.base.snapshot import Snapshot, describe, snapshot, unpack
+from wsflow.base.snapshot import _STEMS, Snapshot, describe, snapshot, unpack
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats() | st.text("abü\x00"),
@@ -233,3 +233,20 @@ def test_a_secret_is_found_behind_harmless_pictures_and_whatever_its_case(name: 
     for headers in ({"host": "localhost"}, {name: "tiger"}, {"host": "localhost"}, {name: "tiger"}):
         picture, _ = snapshot([{"headers": headers, "query": {}, "message": "§headers §query"}])
         assert "tiger" not in repr(unpack(picture))
+
+
+def test_each_secret_s_name_is_found_by_a_part_of_it() -> None:
+    for name in SECRET_NAMES:
+        assert any(stem in name.encode() for stem in _STEMS), name
+        assert SECRET not in repr(picture({"query": {name: SECRET}}))
+        assert SECRET not in repr(picture({"sessionId": "s1", "headers": {name.title(): SECRET}}))
+
+
+@pytest.mark.parametrize(
+    "offered", ["a, bearer.XYZZY", "access_token, XYZZY", "eyJ0.XYZZY.x, chat"]
+)
+def test_a_token_among_subprotocols_is_found(offered: str) -> None:
+    event = {"sessionId": "s1", "headers": {"sec-websocket-protocol": offered, "host": "h"}}
+    assert SECRET not in repr(picture(event))
+    event = {"sessionId": "s1", "headers": {"sec-websocket-protocol": "chat, v2", "host": "h"}}
+    assert picture(event) == event
