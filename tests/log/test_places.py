@@ -18,7 +18,7 @@ def test_p28_paths_and_signals_of_clients_are_bounded_and_weighed() -> None:
         places.number("drop", "", "wire", f"/{number}")
         places.number("signal", "node", f"type {number}")
     assert len(places.all()) <= MAX_FOREIGN + 2
-    assert MAX_FOREIGN * 400 < places.weight < MAX_FOREIGN * 1_000
+    assert MAX_FOREIGN * 200 < places.weight < MAX_FOREIGN * 1_000
     assert places[places.number("drop", "", "wire", "/new")].path == ""
     assert places[places.number("signal", "node", "new")].port == OTHER
     assert places[places.number("signal", "node", "type 0")].port == "type 0"

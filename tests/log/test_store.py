@@ -1,17 +1,22 @@
 """The store: numbers without gaps, exact bounds, readers on other threads, fenced observers."""
 
+import gc
 import sys
 import threading
-from collections.abc import Callable, Iterator
+import tracemalloc
+from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 from itertools import count
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsflow import Row
+from wsflow import Flow, Row
+from wsflow.base.interfaces import Refusal, Request
 from wsflow.log.blocks import Known
 from wsflow.log.store import BLOCK_ROWS, OVERHEAD, Store
+from wsflow.wire.policy import Policy
 
 
 def tell(store: Store, *, session: int = 0, size: int = 0, kind: str = "mark") -> int:
@@ -476,3 +481,102 @@ def test_what_a_row_caused_is_found_across_blocks_each_with_its_cause() -> None:
     assert store.caused(1) == {1: 0, 3: 1, 5: 3, 46: 5, 47: 46}
     assert store.caused(46) == {46: 5, 47: 46}
     assert store.caused(0) == store.caused(49) == {}
+
+
+# ---- what it weighs
+
+
+async def grown(work: Callable[[int], Awaitable[object]]) -> int:
+    """Return by how many bytes the process has grown once `work` was done 600 times."""
+    gc.collect()
+    tracemalloc.start()
+    try:
+        for number in range(600):
+            await work(number)
+        gc.collect()
+        return tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+
+
+LOADS: dict[str, Callable[[Flow, int], Awaitable[object]]] = {}
+
+
+def load(function: Callable[[Flow, int], Awaitable[object]]) -> Callable[..., Awaitable[object]]:
+    LOADS[function.__name__] = function
+    return function
+
+
+@load
+async def refused_with_a_long_origin(flow: Flow, number: int) -> None:
+    headers = (("host", "localhost"), ("origin", f"http://{number}" + "a" * 15_000))
+    door = flow._host.endpoint(Policy())
+    assert isinstance(door.admit(Request("GET", f"/{number}", "", headers, "1.2.3.4")), Refusal)
+
+
+@load
+async def connected_with_a_long_query(flow: Flow, number: int) -> None:
+    async with flow.client(f"/?{number}=" + "a" * 8_000):
+        pass
+
+
+@load
+async def connected_with_long_headers(flow: Flow, number: int) -> None:
+    headers = {f"x-{number}-{at}": f"{number:0500}" for at in range(20)}
+    async with flow.client("/", headers=headers):
+        pass
+
+
+@load
+async def raised_with_a_long_text(flow: Flow, number: int) -> None:
+    flow._host.observer.note("error", f"{number}" * 5_000)
+
+
+@load
+async def said_with_one_emoji(flow: Flow, number: int) -> None:
+    text = f"{number}" + "a" * 5_000 + "\N{GRINNING FACE}"
+    flow._host.store.tell(0, 0, 0, 0, text, len(text.encode()))
+
+
+@load
+async def sent_to_who_has_left(flow: Flow, number: int) -> None:
+    async with flow.client("/") as client:
+        session = client.session
+    assert session is not None
+    session.send(f"{number}" * 2_000)
+
+
+@load
+async def called_as_a_message_says(flow: Flow, number: int) -> None:
+    flow._host.place("signal", "node", f"{number:0150}")
+    flow._host.store.tell(0, 0, 0, 0, None, 0)
+
+
+@pytest.mark.parametrize("kind", LOADS)
+async def test_p28_the_log_says_what_the_process_grew_by_and_frees_it(
+    flow: Flow, kind: str
+) -> None:
+    """Found A6: the log said 0.5 MiB when the process had grown by 91."""
+    flow.websocket("/")
+    await flow.start()
+    for number in range(20):
+        await LOADS[kind](flow, number)
+    before = flow.log.bytes
+    took = await grown(partial(LOADS[kind], flow))
+    said = flow.log.bytes - before
+    assert took * 0.9 < said < took * 1.3
+    flow.log.clear()
+    assert flow.log.bytes == 0
+
+
+def test_p28_sessions_that_stay_are_counted_and_rows_make_room_for_them() -> None:
+    store = Store(max_bytes=2**20)
+    for number in range(1, 2_000):
+        headers = {"x": f"{number:0500}"}
+        store.know(number, known(f"s{number}")._replace(headers=headers))
+        tell(store, session=number)
+        if number % 10:
+            store.session_ended(number, 1000, "")
+            tell(store, session=number, kind="close")
+        assert store.bytes <= 2**20 * 1.1
+    assert len(store.sessions()) >= 199

@@ -208,6 +208,11 @@ class Log(Spelled):
     # ---- the bounds
 
     @property
+    def bytes(self) -> int:
+        """What it takes in memory: rows, handshakes, names that clients gave."""
+        return self._store.bytes
+
+    @property
     def dropped(self) -> int:
         """How many rows were dropped to stay within the bounds."""
         return self._store.dropped

@@ -20,7 +20,7 @@ MAX_NAME = 200
 OTHER = "…"
 """The port of signals beyond those."""
 
-OVERHEAD = 400
+OVERHEAD = 160
 """Bytes of a place beside its names."""
 
 

@@ -30,6 +30,10 @@ _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?")
 MAX_FORWARDED = 20
 """Forwarded addresses that are looked at."""
 
+MAX_ORIGIN = 300
+"""Characters an origin has at most, for a host has 253. Longer ones are not even parsed: Python
+keeps the newest addresses that were."""
+
 MAX_NAMED = 200
 """Characters of a Host or an Origin that a refusal repeats."""
 
@@ -220,7 +224,7 @@ def _navigates(request: Request) -> bool:
 def _origin_of(url: str) -> str | None:
     """Return the origin of an address; None for garbage."""
     try:
-        parts = urlsplit(url)
+        parts = urlsplit(url[:MAX_ORIGIN])
     except ValueError:
         return None
     place = parts.netloc.rpartition("@")[2]
@@ -241,6 +245,8 @@ def _host_of(origin: str) -> str | None:
 
 
 def _same_origin(origin: str, host: str) -> bool:
+    if len(origin) > MAX_ORIGIN:
+        return False
     try:
         parts = urlsplit(origin)
         port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
