@@ -5,6 +5,7 @@ Opposite: `flow.py`, what a user holds. Nothing here is for users: `flow._host` 
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from .graph.freezes import Freezes
 from .graph.host import Host
 from .graph.node import Node
 from .graph.port import Wire
+from .graph.triggers.http import RequestTrigger
 from .graph.triggers.timer import Timer
 from .graph.watchdog import Blocked
 from .io.folder import FOLDER, resolve
@@ -151,6 +153,33 @@ class FlowHost(Host):
         if self.server is not None:
             await self.server.stop()
         self.sessions.close_all(CLOSE_GOING_AWAY, "flow stopped")
+
+    def meet(self) -> None:
+        """Somebody wants the flow to run, or to stop, in the loop that runs here.
+
+        Raises:
+            ServeError: it runs in another one that stands still; or this is not asyncio.
+        """
+        if self.owner.is_stranded:
+            self._abandon()
+        self.owner.check()
+
+    def _abandon(self) -> None:
+        """The loop was closed while the flow ran in it: nobody could be told."""
+        if self.server is not None:
+            self.server.cut()
+        for session in self.sessions:
+            with contextlib.suppress(RuntimeError):  # of a loop that is closed
+                session.transport.abort()
+            session.lost(None, "", "the loop it was served in was closed")
+        self.freezes.thaw(f"the loop of flow {self.name!r} was closed", fire=False)
+        self.runtime.abandon()
+        self.stop_recorders()
+
+    def answering(self) -> bool:
+        """Whether handlers work on the answer to a request."""
+        triggers = (one for one in self.graph.nodes.values() if isinstance(one, RequestTrigger))
+        return any(one.is_answering for one in triggers)
 
     def goodbye(self) -> None:
         self.freezes.thaw(f"flow {self.name!r} was stopped", fire=False)

@@ -6,6 +6,7 @@ What `Flow` is between its declarations and its recordings.
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -43,6 +44,20 @@ def served_by(stand_in: Callable[[Any], Awaitable[Any]]) -> Iterator[None]:
         yield
     finally:
         _stand_ins.remove(stand_in)
+
+
+def _refuse_import() -> None:
+    """See that this is no child of `multiprocessing` that imports its parent's script.
+
+    Raises:
+        ServeError: it is; there would be a second server.
+    """
+    multiprocessing: Any = sys.modules.get("multiprocessing.process")
+    if multiprocessing and getattr(multiprocessing.current_process(), "_inheriting", False):
+        raise ServeError(
+            "this is a child process that only imports your script: what serves there belongs "
+            "under `if __name__ == '__main__':`"
+        )
 
 
 class Serving(Declarations):
@@ -113,6 +128,8 @@ class Serving(Declarations):
             UnsafeBindError: an open door to other machines.
             ServeError: the flow serves already, with other options.
         """
+        self._host.meet()
+        _refuse_import()
         if _stand_ins:
             stand_in: Server = await _stand_ins[-1](self)
             return stand_in
@@ -158,7 +175,7 @@ class Serving(Declarations):
     async def _serve(self, options: Options, policy: Policy) -> Server:
         owner, endpoint = self._host.owner, self._host.endpoint(policy, options)
         app = AsgiApp(endpoint, self.start, self.stop)
-        server = Server(options, endpoint, app, owner, self._host.graph.paths)
+        server = Server(options, endpoint, app, owner, self._host.graph.paths, self._host.answering)
         server.bind()
         try:
             if owner.running and owner.in_thread != options.thread:
@@ -216,10 +233,12 @@ class Serving(Declarations):
         >>> flow
         <Flow chat 0 nodes>
         """
+        self._host.meet()
         await self._host.owner.start(thread=self._host.owner.in_thread)
 
     async def stop(self) -> None:
         """Stop the server and all that runs; sessions are closed with 1001. Harmless twice."""
+        self._host.meet()
         await self._host.owner.stop()
         self._host.owner.in_thread = False
         self._host.stop_recorders()

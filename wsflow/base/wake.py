@@ -9,6 +9,8 @@ from typing import Any
 
 import anyio
 
+from ..errors import ServeError
+
 
 class Wakeup:
     """`ring()` wakes all who `wait()` at that moment; between two rings nothing is remembered."""
@@ -31,9 +33,24 @@ class Wakeup:
         await self._event.wait()
 
 
+def running_loop() -> asyncio.AbstractEventLoop:
+    """Return the loop that runs here.
+
+    Raises:
+        ServeError: none does, though something is awaited: this is not asyncio.
+    """
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        raise ServeError(
+            "wsflow runs on asyncio, not trio: await it under asyncio.run(...) or "
+            "anyio.run(..., backend='asyncio'); in tests: anyio_backend = 'asyncio'"
+        ) from None
+
+
 def threadsafe_wakeup() -> tuple[Callable[[], None], Callable[[], Awaitable[Any]]]:
     """Return `(wake, wait)`: `wake` may be called from any thread, `wait` is awaited here."""
-    loop, event = asyncio.get_running_loop(), asyncio.Event()
+    loop, event = running_loop(), asyncio.Event()
 
     def wake() -> None:
         with contextlib.suppress(RuntimeError):  # the waiting loop has ended

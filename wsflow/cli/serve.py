@@ -84,9 +84,14 @@ async def _serve(
     return DONE
 
 
+_HANGUP: signal.Signals | None = getattr(signal, "SIGHUP", None)
+
+
 @contextlib.contextmanager
 def _signals(stop: Callable[[], object]) -> Iterator[None]:
-    """Call `stop` at the first SIGINT or SIGTERM; the second ends the process at once.
+    """Call `stop` at the first signal to end; a second SIGINT or SIGTERM ends the process at once.
+
+    SIGHUP (the terminal was closed) is one, unless `nohup` had it ignored.
 
     They are not asyncio's handlers: those would wait for a loop that a handler of the user blocks.
     """
@@ -95,12 +100,16 @@ def _signals(stop: Callable[[], object]) -> Iterator[None]:
     def handle(number: int, _frame: FrameType | None) -> None:
         nonlocal asked
         if asked:
+            if number == _HANGUP:  # a terminal that goes says both
+                return
             os.write(2, b"\nwsflow: ended at once, clients were not told\n")
             os._exit(128 + number)
         asked = True
         stop()
 
-    numbers = (signal.SIGINT, signal.SIGTERM)
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if _HANGUP is not None and signal.getsignal(_HANGUP) is not signal.SIG_IGN:
+        numbers.append(_HANGUP)
     before = [signal.signal(number, handle) for number in numbers]
     try:
         yield

@@ -17,6 +17,7 @@ from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from ..base.fence import fenced
+from ..base.wake import running_loop
 from ..errors import NotRunningError, ServeError
 
 if TYPE_CHECKING:
@@ -56,6 +57,34 @@ class LoopOwner:
         """Whether the owner's task lives."""
         loop = self.loop
         return self._task is not None and not self._task.done() and not _dead(loop)
+
+    @property
+    def is_stranded(self) -> bool:
+        """Whether its loop was closed while it lived, so that nothing could be left in order."""
+        return self._task is not None and not self._task.done() and _dead(self.loop)
+
+    def check(self) -> None:
+        """See that the loop turns, or that this is it.
+
+        Raises:
+            ServeError: it stands still; or what is awaited here runs in no loop of asyncio.
+        """
+        here = running_loop()
+        if self.running and self.loop is not here and not self._turns():
+            raise ServeError(
+                f"flow {self.name!r} runs in another event loop, and that stands still: await "
+                "flow.stop() there before it is left, or serve(thread=True), which has its own"
+            )
+
+    def _turns(self) -> bool:
+        return self.loop is not None and self.loop.is_running()
+
+    def forget(self) -> None:
+        """Be as before the start; what lived is another process's, or its loop is closed."""
+        atexit.unregister(self._at_exit)
+        _forgotten.append((self._task, self._portals))
+        self._task = self._ready = self._stop = self.loop = self._portal = None
+        self._portals, self.in_thread = contextlib.ExitStack(), False
 
     async def start(self, *, thread: bool = False) -> None:
         """Start in the running loop, or in a thread with a loop of its own; harmless twice.
@@ -101,23 +130,24 @@ class LoopOwner:
 
     async def _own(self) -> None:
         """Enter and leave the life in this one task."""
-        assert self._ready is not None
-        assert self._stop is not None
+        ready, stop = self._ready, self._stop
+        assert ready is not None
+        assert stop is not None
         try:
             async with self._life():
-                self._ready.set_result(None)
+                ready.set_result(None)
                 try:
-                    await self._stop.wait()
+                    await stop.wait()
                 except asyncio.CancelledError:
                     self._goodbye()  # the loop is going away: no time for more
                     raise
         except BaseException as error:
-            if self._ready.done():
+            if ready.done():
                 raise
             if isinstance(error, asyncio.CancelledError):
-                self._ready.cancel()
+                ready.cancel()
                 raise
-            self._ready.set_exception(error)
+            ready.set_exception(error)
 
     async def stop(self) -> None:
         """Leave the life and wait until it is left; harmless twice, and from any loop."""
@@ -205,13 +235,20 @@ class LoopOwner:
 
     async def run(self, function: Callable[..., Awaitable[R]], *args: Any) -> R:
         """Await `function(*args)` in the owner's loop, from any loop."""
-        if self.loop is None or self.loop is asyncio.get_running_loop():
+        if self.loop is None or self.loop is running_loop():
             return await function(*args)
+        self.check()
+        if self.loop.is_closed():
+            raise NotRunningError(f"flow {self.name!r} has ended with the loop it ran in")
 
         async def there() -> R:
             return await function(*args)
 
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(there(), self.loop))
+
+
+_forgotten: list[object] = []
+"""Let go, they would complain that they did not end, or wait for a thread that is gone."""
 
 
 def _dead(loop: asyncio.AbstractEventLoop | None) -> bool:

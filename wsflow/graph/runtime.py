@@ -10,6 +10,7 @@ from typing import Any
 import anyio
 
 from ..base.fence import fenced
+from ..base.forks import hold
 from ..base.threads import LACKING
 from ..clock import Clock
 from ..errors import SetupError
@@ -50,7 +51,20 @@ class Runtime:
         self.watch = Watch(nodes)
         self.owner.why_silent = self._why_silent
         self.owner.failed = partial(engine.faults.failed, "", "loop")
+        hold(self)
         engine.later, engine.call = self.owner.soon, self.owner.call
+
+    def abandon(self) -> None:
+        """The loop was closed while the flow ran in it: be as after a stop."""
+        self._engine.tasks.lose()
+        self._engine.halt()
+        self.watch.stop()
+        self.owner.forget()
+
+    def forked(self) -> None:
+        """This is a child now: the flow runs in another process."""
+        if self._engine.running:
+            self.abandon()
 
     @contextlib.asynccontextmanager
     async def _life(self) -> AsyncIterator[None]:

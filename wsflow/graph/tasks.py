@@ -44,6 +44,8 @@ class Tasks:
         self._running: dict[asyncio.Task[None], Job] = {}
         """A loop itself holds its tasks only weakly."""
         self._waiting: deque[Job] = deque()
+        self._lost: set[asyncio.Task[None]] = set()
+        """Kept: a task that is let go before its end complains, and so does its coroutine."""
         self._quiet = Wakeup()
 
     def __len__(self) -> int:
@@ -78,7 +80,9 @@ class Tasks:
         task.add_done_callback(self._ended, context=self._context)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        self._running.pop(task).ended(task.cancelled())
+        if (job := self._running.pop(task, None)) is None:
+            return  # lost, and back
+        job.ended(task.cancelled())
         if self._waiting and self._loop is not None:
             self._start(self._loop, self._waiting.popleft())
         elif not self._running:
@@ -88,6 +92,18 @@ class Tasks:
         """Wait until no task runs and no job waits."""
         while self._running:
             await self._quiet.wait()
+
+    def lose(self) -> None:
+        """The loop is closed, or another process's: what ran has ended, though it never will."""
+        self._loop = None
+        self._lost.update(self._running)
+        jobs, self._running, self._waiting = (
+            [*self._running.values(), *self._waiting],
+            {},
+            deque(),
+        )
+        for job in jobs:
+            job.ended(False)
 
     async def end(self) -> list[str]:
         """Forget what waits, cancel what runs, and wait for it; return who does not end."""

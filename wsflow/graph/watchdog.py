@@ -129,6 +129,7 @@ class Watch:
 
     def beat(self) -> Blocked | None:
         """The loop turns; return what blocked it until now, when that is worth telling."""
+        watchdog.beat()
         with self._lock:
             began, self._beat_at = self._beat_at, time.monotonic()
             blocked, self.blocked, self._warned = self.blocked, None, False
@@ -220,14 +221,38 @@ class Watchdog:
         self._watches: tuple[Watch, ...] = ()
         self._thread: threading.Thread | None = None
         self._enough = threading.Event()
+        self._rests = False
+
+    def rest(self) -> None:
+        """Have no thread until the next beat: the process is about to be forked.
+
+        From Python 3.12 on a fork beside threads is a warning, and its author has none.
+        """
+        with self._lock:
+            thread, self._thread = self._thread, None
+            self._rests = thread is not None
+            self._enough.set()
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(1.0)
+
+    def beat(self) -> None:
+        """A loop turns: look at it again."""
+        if self._rests:
+            with self._lock:
+                self._rests = False
+                if self._watches and self._thread is None:
+                    self._begin()
+
+    def _begin(self) -> None:
+        self._enough = threading.Event()
+        self._thread = started(self._run, "wsflow watchdog", self._enough)
 
     def add(self, watch: Watch) -> bool:
         """Look at `watch` from now on; False where no thread can be started."""
         with self._lock:
             self._watches = (*self._watches, watch)
             if self._thread is None:
-                self._enough = threading.Event()
-                self._thread = started(self._run, "wsflow watchdog", self._enough)
+                self._begin()
             return self._thread is not None
 
     def remove(self, watch: Watch) -> None:
@@ -267,7 +292,7 @@ watchdog = Watchdog()
 """The one of this process."""
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=watchdog.reset)
+    os.register_at_fork(before=watchdog.rest, after_in_child=watchdog.reset)
 
 
 # ---- where a thread is

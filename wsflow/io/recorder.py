@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec import Raw
 
+from ..base.forks import blind, hold
 from ..base.threads import started
 from ..errors import RecordingError
 from ..log.store import OVERHEAD, Store
@@ -126,6 +127,7 @@ class Recorder:
             self._undo()
             raise
         self._detach = store.attach(self.flush)
+        hold(self)
         self._syncer = started(self._sync, f"wsflow recorder {self.name}")
 
     @property
@@ -411,6 +413,12 @@ class Recorder:
         if os.fstat(file).st_nlink == 0:
             self._trouble = OSError(errno.ENOENT, "the file was deleted")
         os.close(file)
+
+    def forked(self) -> None:
+        """This is a child now: what it does is not recorded, nor may it write or lock this file."""
+        blind([self._file, *self._retired])
+        self._lock, self._file, self._retired = threading.Lock(), -1, []
+        self._detach()
 
     def __enter__(self) -> Recorder:
         return self

@@ -13,6 +13,8 @@ import os
 import socket
 from collections.abc import Callable
 
+from ..base.forks import blind
+
 ACCEPTS_A_TURN = 64
 """Clients accepted before the others have a turn."""
 
@@ -73,6 +75,8 @@ class Acceptor:
         if self._sock.fileno() == -1:
             return
         self._loop.remove_reader(self._sock)
+        with contextlib.suppress(OSError):
+            self._sock.shutdown(socket.SHUT_RDWR)  # or it listens on where somebody has a copy
         self._sock.close()
         if self._again is not None:
             self._again.cancel()
@@ -81,6 +85,14 @@ class Acceptor:
             self._tell_rest()
         for sock in list(self._lingering):
             self._let_go(sock)
+        self._give_up_reserve()
+
+    def cut(self) -> None:
+        """Have no socket any more, without a word to anybody (see `Listener.cut`)."""
+        sockets = [self._sock, *self._lingering]
+        blind(sock.fileno() for sock in sockets)
+        for sock in sockets:
+            sock.close()
         self._give_up_reserve()
 
     def _knock(self) -> None:

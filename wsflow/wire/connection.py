@@ -141,6 +141,12 @@ class Connection(asyncio.BufferedProtocol):
         """Whether the operating system takes more."""
         self._timer: asyncio.TimerHandle | None = None
 
+    @property
+    def descriptor(self) -> int:
+        """The number of its socket; -1 once that is closed."""
+        sock = self._transport.get_extra_info("socket")
+        return -1 if sock is None else int(sock.fileno())
+
     def start(self, session: Session, rest: bytes) -> None:
         """Take over from the handshake; `rest` is what the client sent behind it."""
         self._session = session

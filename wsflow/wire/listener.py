@@ -13,6 +13,7 @@ import contextlib
 import http
 import socket
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias, cast
@@ -28,6 +29,7 @@ from hypercorn.protocol.h11 import H11Protocol, H11WSConnection
 from hypercorn.typing import ConnectionState
 from hypercorn.utils import parse_socket_addr
 
+from ..base.forks import blind
 from ..base.interfaces import Refusal, Request
 from ..errors import ServeError
 from ..tracebacks import named
@@ -110,13 +112,18 @@ class Listener:
         if self._door is not None:
             self._door.close()
 
-    async def drain(self, seconds: float) -> None:
-        """Drop sockets whose session is over; let HTTP requests end, then drop them too."""
+    async def drain(self, seconds: float, goes_on: Callable[[], bool]) -> None:
+        """Drop sockets whose session is over; let HTTP requests end, then drop them too.
+
+        They get so many seconds, and as many again while it `goes_on`.
+        """
         await self.context.terminated.set()
         for connection in list(self.batch.connections):
             connection.abort()
-        if self.handshakes:
+        while self.handshakes:
             await asyncio.wait(list(self.handshakes), timeout=seconds)
+            if not goes_on():
+                break
         for writer in list(self.handshakes.values()):
             if writer is not None:
                 writer.transport.abort()
@@ -124,6 +131,17 @@ class Listener:
             task.cancel()
         if self.handshakes:
             await asyncio.wait(list(self.handshakes), timeout=1.0)
+
+    def cut(self) -> None:
+        """Have no socket any more, without a word to clients: in a forked child they are not ours,
+        and in a loop that was closed nobody can be told.
+        """
+        writers = [one for one in self.handshakes.values() if one is not None]
+        sockets = [one.get_extra_info("socket") for one in writers]
+        if isinstance(self._door, Acceptor):
+            self._door.cut()
+        sessions = [one.descriptor for one in self.batch.connections]
+        blind([*sessions, *(sock.fileno() for sock in sockets if sock is not None)])
 
     # ---- newcomers
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import socket
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 
+from ..base.forks import hold
 from ..base.interfaces import CLOSE_GOING_AWAY, FlowLoop
 from ..errors import PortInUseError, ServeError, Spelled
 from .endpoint import MAX_QUERY, MAX_SESSIONS, Endpoint
@@ -102,8 +104,11 @@ class Server(Spelled):
         app: Any,
         home: FlowLoop,
         paths: Callable[[], list[str]],
+        answering: Callable[[], bool] = lambda: False,
     ) -> None:
         self.options, self._endpoint, self._home, self._paths = options, endpoint, home, paths
+        self._answering = answering
+        """Says whether handlers work on the answer to a request."""
         self.host, self.port = options.host, options.port
         self.running = False
         from .listener import Listener  # loads Hypercorn: on first use, not on import
@@ -117,6 +122,7 @@ class Server(Spelled):
             keyfile=options.keyfile,
         )
         self._bound: socket.socket | None = None
+        hold(self)
 
     @property
     def url(self) -> str:
@@ -182,7 +188,8 @@ class Server(Spelled):
                 if everybody or session.transport.settled():
                     session.transport.abort()
         await anyio.lowlevel.checkpoint()  # connection_lost is called in the loop's next turn
-        await self._listener.drain(0.2)
+        rest = time.monotonic() + STOP_READ_TIMEOUT
+        await self._listener.drain(0.2, lambda: self._answering() and time.monotonic() < rest)
 
     def goodbye(self) -> None:
         """Say Close to everybody without waiting, because the loop is about to end."""
@@ -192,6 +199,14 @@ class Server(Spelled):
             self.sessions.close_all(CLOSE_GOING_AWAY, "server stopped")
             for session in self.sessions:
                 session.transport.abort()  # what the system has taken is still delivered
+
+    def cut(self) -> None:
+        """End without a word to anybody: its loop was closed while it ran."""
+        if self.running:
+            self.running = False
+            self._listener.cut()
+
+    forked = cut
 
     def __repr__(self) -> str:
         if not self.running:

@@ -54,6 +54,8 @@ class RequestTrigger(Trigger):
         self.timeout = RESPONSE_TIMEOUT
         """Seconds after which the client gets 504."""
         self._clock = host.clock
+        self._asked: set[Scope] = set()
+        """The scopes of requests that wait for an answer."""
         self._places = {port: host.place("req", name, port, template.pattern) for port in ports}
 
     def port_of(self, method: str) -> str:
@@ -89,6 +91,7 @@ class RequestTrigger(Trigger):
         data, size = snapshot(told)  # the whole event: a replay asks again
         seq = self.engine.tell(self._places[port], 0, scope.number, 0, data, size)
         alarm = self._clock.call_later(self.timeout, lambda: self._expire(answer, port, scope, seq))
+        self._asked.add(scope)
         try:
             self.engine.fire(self.outputs[port], event, scope, seq)
             return await answer.wait(left)
@@ -97,7 +100,13 @@ class RequestTrigger(Trigger):
             self._drop(port, scope, seq, "nobody waits for an answer any more: the client left")
             raise
         finally:
+            self._asked.discard(scope)
             alarm.cancel()
+
+    @property
+    def is_answering(self) -> bool:
+        """Whether a handler works on the answer to a request."""
+        return any(scope.running for scope in self._asked)
 
     def _expire(self, answer: _Answer, port: str, scope: Scope, cause: int) -> None:
         why = f"no node answered within {self.timeout:g} s: the client got 504"
