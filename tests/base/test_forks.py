@@ -28,11 +28,11 @@ def test_who_holds_something_lets_go_in_a_child_whatever_others_do() -> None:
         def forked(self) -> None:
             told.append("let go")
 
-    holders = [Fails(), Holds(), Fails()]
-    for one in holders:
-        forks.hold(one)
+    holders: list[forks.Holder] = [Fails(), Holds(), Fails()]
+    for holder in holders:
+        forks.hold(holder)
     forks._in_child()
     assert told == ["let go"]
     holders.clear()
-    del one
-    assert not any(isinstance(one, Holds) for one in forks._holders)
+    del holder
+    assert not [one for one in forks._holders if isinstance(one, Holds)]

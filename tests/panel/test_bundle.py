@@ -10,6 +10,8 @@ from pathlib import Path
 from tests.needs import node
 from wsflow.panel import bundle
 
+HERE = Path(bundle.__file__).parent
+
 TOP_LEVEL = re.compile(
     r"^(?:export )?(?:default )?(?:async )?(?:function\*?|const|let|var|class) (\w+)", re.MULTILINE
 )
@@ -30,7 +32,7 @@ def test_the_modules_are_joined_to_one_without_imports() -> None:
     assert "innerHTML" not in script
     order = bundle.order()
     assert order[-1] == "page.js"
-    assert {path.name for path in bundle.HERE.glob("*.js")} == set(order)
+    assert {path.name for path in HERE.glob("*.js")} == set(order)
 
 
 def test_styles_load_nothing_and_stay_inside_the_panel() -> None:
@@ -46,7 +48,7 @@ def test_styles_load_nothing_and_stay_inside_the_panel() -> None:
 def test_the_modules_parse(tmp_path: Path) -> None:
     whole = tmp_path / "panel.mjs"
     whole.write_text(bundle.script())
-    for path in (whole, *bundle.HERE.glob("*.js")):
+    for path in (whole, *HERE.glob("*.js")):
         module = tmp_path / f"{path.stem}.mjs"
         module.write_text(path.read_text())
         done = subprocess.run(

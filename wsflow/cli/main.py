@@ -7,6 +7,8 @@ imported by the command that needs it, so `wsflow --help` is quick.
 from __future__ import annotations
 
 import argparse
+import errno
+import os
 import sys
 from collections.abc import Callable, Sequence
 
@@ -31,6 +33,10 @@ SERVED = (
 """Arguments of `run` that are those of `Flow.serve`."""
 
 
+MUTE = frozenset({errno.ENOSPC, errno.EPIPE, errno.EIO})
+"""What a terminal, pipe or file says that takes nothing more."""
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status."""
     forgive_encodings()
@@ -47,6 +53,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         failure = error if isinstance(error, CommandError) else CommandError(str(error))
         console(stderr=True).print(failure.told(), soft_wrap=True)
         return failure.status
+    except OSError as error:
+        if error.errno not in MUTE:
+            raise
+        why = CommandError(f"the output can not be written: {error.strerror}")
+        console(stderr=True).print(why.told(), soft_wrap=True)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is still to be written goes nowhere
+        return why.status
     except KeyboardInterrupt:
         return INTERRUPTED
 

@@ -42,7 +42,14 @@ def resolve(name: str, folder: str | Path = FOLDER) -> Path:
     if _PART.fullmatch(Path(stem).suffix):
         raise RecordingNameError(name, "further parts of long recordings are called so")
     path = Path(folder) / (stem + SUFFIX)
-    if path.is_symlink() or path.resolve().parent != Path(folder).resolve():
+    try:
+        inside = path.resolve().parent == Path(folder).resolve()
+    except (OSError, RuntimeError) as error:  # the latter: links that lead round in a circle
+        raise RecordingError(
+            f"there is no way to {folder} from here: was the working directory deleted? Go to "
+            "another with os.chdir(...), or give a whole path: folder='/...'"
+        ) from error
+    if path.is_symlink() or not inside:
         raise RecordingNameError(name, f"it leads out of {folder}")
     return path
 
@@ -244,7 +251,8 @@ def draft(name: str, folder: str | Path) -> Iterator[Draft]:
 
 def unwritable(path: Path, error: OSError) -> RecordingError:
     """Return what to tell of a file that can not be written."""
-    return RecordingError(
-        f"{path}: can not be written: {error.strerror or error}; "
-        "make room there, or name another folder"
-    )
+    if isinstance(error, FileExistsError | NotADirectoryError):
+        cure = "a part of that path is a file and no folder; name another: folder='...'"
+    else:
+        cure = "make room there, or name another folder"
+    return RecordingError(f"{path}: can not be written: {error.strerror or error}; {cure}")

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from pathlib import Path
-
-HERE = Path(__file__).parent
+from importlib.resources import files
 
 ENTRY = "page.js"
 
@@ -27,9 +25,9 @@ def script() -> str:
 @cache
 def style() -> str:
     """Return all style sheets in one: the shared one first."""
-    first = HERE / "panel.css"
-    rest = sorted(path for path in HERE.glob("*.css") if path != first)
-    return "\n".join(path.read_text(encoding="utf-8") for path in (first, *rest))
+    first = "panel.css"
+    there = (one.name for one in files(__package__).iterdir() if one.name.endswith(".css"))
+    return "\n".join(map(_read, (first, *sorted(name for name in there if name != first))))
 
 
 def order() -> list[str]:
@@ -47,4 +45,4 @@ def order() -> list[str]:
 
 
 def _read(name: str) -> str:
-    return (HERE / name).read_text(encoding="utf-8")
+    return (files(__package__) / name).read_text(encoding="utf-8")

@@ -12,7 +12,6 @@ import re
 import secrets
 from collections.abc import Callable, Iterable
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from ..base.display import plain
@@ -115,7 +114,9 @@ def _headers(host: str, nonce: str) -> Headers:
 
 @cache
 def _read(kind: str) -> str:
-    return Path(__file__).with_suffix(f".{kind}").read_text(encoding="utf-8")
+    from importlib.resources import files  # here: it costs, and few have the page
+
+    return (files(__package__) / f"statuspage.{kind}").read_text(encoding="utf-8")
 
 
 _EMPTY = "<section><p>No routes yet: <code>flow.websocket('/chat')</code> makes one.</p></section>"
