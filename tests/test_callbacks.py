@@ -23,6 +23,7 @@ from tests.process.turns import turns
 from wsflow import Client, Context, Flow, ManualClock, SetupError
 from wsflow.graph.state import State
 from wsflow.log.log import Log
+from wsflow.testing import assert_replies
 
 
 class NumberTextError(Exception):
@@ -400,6 +401,33 @@ async def test_p4_in_a_replay_too(fault: type[BaseException], tmp_path: Path) ->
     await flow.stop()
 
 
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_p4_in_the_check_of_an_exercise_too(
+    fault: type[BaseException], tmp_path: Path
+) -> None:
+    def flow_of(name: str, answer: Any) -> Flow:
+        flow = Flow(name)
+        flow.websocket("/").message >> flow.node(answer, name="answer")
+        return flow
+
+    def right(ev: Any, ctx: Context) -> None:
+        ctx.emit("response", {"body": "right"})
+
+    def wrong(ev: Any, ctx: Context) -> None:
+        raise fault
+
+    model = flow_of("model", right)
+    with model.record("lesson", folder=tmp_path):
+        await assert_replies(model, "/", sends=["x"], expects=["right"])
+    exercise = wsflow.make_exercise(
+        tmp_path / "lesson.jsonl", "one", title="One", task="Do.", folder=tmp_path
+    )
+    verdict = await asyncio.to_thread(exercise.check, flow_of("learner", wrong))
+    assert not verdict.ok
+    assert fault.__name__ in repr(verdict)
+    assert exercise.check(flow_of("solved", right)).ok
+
+
 async def test_an_alarm_that_raises_keeps_none_of_the_others_from_going_off() -> None:
     clock, rung = ManualClock(), asyncio.Event()
     flow = Flow("alarms", clock=clock)
@@ -495,9 +523,12 @@ async def test_p32_whoever_cancels_all_tasks_of_handlers_stops_no_session() -> N
         await client.send(str(number))
         assert await client.receive() == str(number)
         if number % 50 == 49:
+            assert client.session is not None
+            client.session.receive("the task of this one has not begun", 1)
             for task in asyncio.all_tasks():
-                if task.get_name() == "waits":  # also those that have not begun
+                if task.get_name() == "waits":
                     task.cancel()
+            assert await client.receive() == "the task of this one has not begun"
     await flow.stop()
 
 

@@ -94,6 +94,9 @@ async def test_p13_what_a_forked_child_does_reaches_nobody(tmp_path: Path) -> No
         if pid == 0:
             try:
                 assert not flow.running and flow.server is None and not recorder.running
+                if os.path.isdir("/proc/self/fd"):
+                    there = map("/proc/self/fd/{}".format, os.listdir("/proc/self/fd"))
+                    assert not [one for one in there if os.path.realpath(one).endswith(".jsonl")]
                 ctx.emit("response", {"body": "from a child"})
                 recorder.stop()
                 server.goodbye()

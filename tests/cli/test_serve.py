@@ -20,8 +20,12 @@ import wsflow
 from tests.process.command import Running, ask, colourless, is_free, write
 from wsflow.recording import Recording
 
+SIGNALS = [
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+]
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+
+@pytest.mark.parametrize("number", SIGNALS)
 def test_a_signal_closes_clients_with_1001_and_frees_the_port(
     folder: Path, number: signal.Signals
 ) -> None:
