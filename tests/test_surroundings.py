@@ -54,7 +54,7 @@ flow.record("lesson", folder={str(tmp_path)!r}).stop()
 @pytest.mark.parametrize("below", ["", "/deeper"])
 def test_a19_a_file_for_a_folder_is_named_as_such(tmp_path: Path, below: str) -> None:
     (tmp_path / "afile").touch()
-    with pytest.raises(RecordingError, match="is a file and no folder; name another: folder="):
+    with pytest.raises(RecordingError, match="is a file; name another folder: folder="):
         Flow("x").record("lesson", folder=f"{tmp_path}/afile{below}")
 
 

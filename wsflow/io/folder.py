@@ -252,7 +252,7 @@ def draft(name: str, folder: str | Path) -> Iterator[Draft]:
 def unwritable(path: Path, error: OSError) -> RecordingError:
     """Return what to tell of a file that can not be written."""
     if isinstance(error, FileExistsError | NotADirectoryError):
-        cure = "a part of that path is a file and no folder; name another: folder='...'"
+        cure = "a part of that path is a file; name another folder: folder='...'"
     else:
         cure = "make room there, or name another folder"
     return RecordingError(f"{path}: can not be written: {error.strerror or error}; {cure}")
