@@ -744,6 +744,17 @@ async def test_p24_what_a_request_may_bring_is_bounded(
     assert rows(flow, "error") == []
 
 
+async def test_p24_how_long_a_query_may_be_is_the_user_s_to_say(flow: Flow) -> None:
+    flow.websocket("/")
+    server = await flow.serve(max_query_size=10)
+    for query, status in (("a" * 10, 101), ("a" * 11, 414)):
+        async with Raw.tcp(server.port) as raw:
+            await raw.send(handshake(f"/?{query}"))
+            assert (await raw.response()).status == status
+    (row,) = rows(flow, "drop")
+    assert "longer than 10 bytes" in str(row.error)
+
+
 async def test_p24_a_pattern_is_a_template_and_never_a_regular_expression(flow: Flow) -> None:
     for pattern in ("/x/{id:[0-9]+}", "/x/*", "/x/{a}{b}", "/x/{.*}", "/x/y?", "x"):
         with pytest.raises(PathError, match="path"):
@@ -868,7 +879,7 @@ async def test_p25_refusals_name_neither_software_nor_files(flow: Flow, head: by
 
 LANGUAGE = (
     *("traceback", "tiger", "runtimeerror", ".py", "hypercorn", "h11", "python", "0x", "codec"),
-    *("recursion", "sys.", "int_max", "max_num", "expecting", "exception", "nonetype"),
+    *("recursion", "sys.", "int_max", "max number", "expecting", "exception", "nonetype"),
 )
 """Words of what wsflow is made of."""
 

@@ -34,6 +34,7 @@ def knowing(*values: str) -> KnownSecrets:
         ([], {"Token": [SECRET, "other-secret"]}, (SECRET, "other-secret")),
         ([], {"page": SECRET}, ()),
         ([], {"next": f"http://h/?sig={SECRET}"}, (SECRET,)),
+        ([("referer", "http://h/?sig=a%2Fbcdefg%2Bh")], {}, ("a%2Fbcdefg%2Bh", "a/bcdefg+h")),
         ([("sec-websocket-protocol", f"chat, wsflow.token.{SECRET}")], {}, (SECRET,)),
         ([("sec-websocket-protocol", "chat.v1-of-long-name, mqtt")], {}, ()),
         ([("x-api-key", "1"), ("cookie", "a=short")], {"token": "abc"}, ()),

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from wsflow.base.secrets import REDACTED, redact_headers, redact_query
+from wsflow.base.secrets import REDACTED, redact_headers, redact_query, secrets_in_url
 
 SECRET = "XYZZY"
 HEADERS = dict.fromkeys(
@@ -35,3 +35,16 @@ def test_secret_fields_of_a_query_are_redacted_in_any_case() -> None:
     clean = redact_query({**QUERY, "Token": SECRET, "PASSWORD": [SECRET, SECRET], "page": "1"})
     assert SECRET not in repr(clean)
     assert clean["page"] == "1"
+
+
+def test_what_is_secret_in_addresses_is_redacted() -> None:
+    """Found A5: a Referer carries users and queries of other places."""
+    clean = redact_headers({"referer": "http://u:pw@h/a?b=1&token=abc#x", "accept": "a;q=1"})
+    assert clean == {
+        "referer": f"http://{REDACTED}@h/a?b=1&token={REDACTED}#x",
+        "accept": "a;q=1",
+    }
+    assert redact_query({"to": ["/?sig=1", "/?page=1"]}) == {
+        "to": [f"/?sig={REDACTED}", "/?page=1"]
+    }
+    assert secrets_in_url("http://u:pw@h/?b=1&api_key=abc") == ["abc", "u", "pw"]

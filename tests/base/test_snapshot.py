@@ -250,3 +250,11 @@ def test_a_token_among_subprotocols_is_found(offered: str) -> None:
     assert SECRET not in repr(picture(event))
     event = {"sessionId": "s1", "headers": {"sec-websocket-protocol": "chat, v2", "host": "h"}}
     assert picture(event) == event
+
+
+def test_a_description_leaves_out_what_it_would_cut() -> None:
+    """Found A5: half of a bearer token stood in the log, in place of what could not be packed."""
+    told = describe({"number": 2**70, "headers": {"authorization": "Bearer " + SECRET * 9}})
+    assert SECRET not in told
+    assert "authorization" in told
+    assert SECRET not in repr(picture({"number": 2**70, "headers": {"cookie": SECRET * 9}}))

@@ -543,7 +543,7 @@ async def sent_to_who_has_left(flow: Flow, number: int) -> None:
     async with flow.client("/") as client:
         session = client.session
     assert session is not None
-    session.send(f"{number}" * 2_000)
+    session.send(f"{number:04}".encode() * 2_000)
 
 
 @load

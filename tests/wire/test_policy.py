@@ -526,7 +526,9 @@ def test_p19_pages_that_may_come_in_may_show_pictures_too(policy: Policy) -> Non
     assert policy.judge(fetched("cross-site", referer=f"{PAGE}/lab?x#y")) is None
     assert policy.judge(fetched("cross-site", referer="https://app.example.evil/")) is not None
     assert policy.judge(fetched("cross-site", referer=f"https://evil.example/{PAGE}")) is not None
-    assert policy.judge(fetched("cross-site", referer=f"{PAGE}@evil.example/")) is not None
+    refusal = policy.judge(fetched("cross-site", referer="https://ann:pw12@evil.example/"))
+    assert refusal is not None
+    assert "'https://evil.example'" in refusal.body, "and not who Ann is"
     assert policy.judge(fetched("cross-site", referer="https://[broken/")) is not None
     assert policy.judge(fetched("cross-site")) is not None, "who says nothing is nobody"
 
