@@ -33,7 +33,7 @@ from tests.peers.raw import (
 from tests.process.beats import Beats
 from tests.process.memory import forget_peak, memory, peak
 from wsflow import Context, Flow
-from wsflow.log import session_log as observer
+from wsflow.log import places
 from wsflow.wire.server import Server
 
 LIMIT = 2**20
@@ -255,7 +255,7 @@ async def test_headers_without_an_end_are_cut_off_and_others_served(server: Serv
 async def test_paths_that_strangers_make_up_are_not_kept_for_ever(
     flow: Flow, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(observer, "MAX_PATHS", 20)
+    monkeypatch.setattr(places, "MAX_FOREIGN", 20)
     for number in range(50):
         async with Raw.tcp(server.port) as raw:
             await raw.send(request(f"/made-up-{number}"))
