@@ -220,7 +220,11 @@ def test_a_value_deeper_than_a_recorder_writes_is_given_as_it_stands() -> None:
 
 
 def test_many_lines_are_read_as_each_alone() -> None:
-    some = [line(seq=1, data={"$bytes": "AA=="}), line(opened={"id": "s1"}), line(bytes="AP8=")]
+    some = [
+        line(seq=1, data={"$bytes": "AA=="}),
+        line(opened={"id": "s1", "path": "/"}),
+        line(bytes="AP8="),
+    ]
     assert lines.read_all(some) == [lines.read(one) for one in some]
     assert lines.read_all([]) == []
 

@@ -166,8 +166,8 @@ async def test_http_requests_are_made_in_their_turn(
 
 def post(url: str, data: bytes) -> None:
     """Make an HTTP request with a JSON body."""
-    address = Address.of(url)
-    event = {"method": "POST", "path": "", "headers": {"content-type": "application/json"}}
+    address = Address.of(url.removesuffix("/push"))
+    event = {"method": "POST", "path": "/push", "headers": {"content-type": "application/json"}}
     address.ask(event, data)
 
 

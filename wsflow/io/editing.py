@@ -21,7 +21,7 @@ from ..errors import RecordingError
 from . import format as lines
 from .completeness import PROMISE, end_mark, in_a_line
 from .folder import MAX_NAME, Draft, draft, resolve
-from .format import FORMAT, write_object
+from .format import FORMAT, MAX_SECONDS, write_object
 from .reader import Reader
 from .redaction import Redaction
 
@@ -184,10 +184,16 @@ def merge(readers: Sequence[Reader], to: str) -> Path:
     Sessions of one id in several of them stay apart: the later ones are called `<id>~2`.
     """
     starts = [_began(one) for one in readers]
-    first = min(starts)
+    first = min(filter(None, starts), default=0)
+    apart = [max(0.0, (start - first) / 1e9) for start in starts]
+    if max(apart) > MAX_SECONDS:
+        raise RecordingError(
+            f"they began {max(apart) / 86_400 / 365.25:,.0f} years apart: a clock was wrong; "
+            "merge those that belong together"
+        )
     streams = [
-        _stamped(one, index, (start - first) / 1e9)
-        for index, (one, start) in enumerate(zip(readers, starts, strict=True))
+        _stamped(one, index, start)
+        for index, (one, start) in enumerate(zip(readers, apart, strict=True))
     ]
     redacted = {
         str(name)

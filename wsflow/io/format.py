@@ -14,7 +14,7 @@ import math
 import re
 import zlib
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any, Required, TypeAlias, TypedDict
 
 import msgspec
 
@@ -41,16 +41,38 @@ surrogates as the base64 of its bytes, numbers that are none ("nan"), objects th
 """
 
 
+MAX_SECONDS = 10 * 366 * 86_400
+"""How long a recording may be: what is longer has a clock that was set meanwhile."""
+
+Number: TypeAlias = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+"""What a column of a table can hold."""
+
+Path: TypeAlias = Annotated[str, msgspec.Meta(pattern="^/")]
+
+
+class Facts(TypedDict, total=False):
+    """What a handshake has to look like; more keys may be there."""
+
+    id: Required[str]
+    path: Required[Path]
+    peer: str
+    method: str
+    params: dict[str, str]
+    query: dict[str, str | list[str]]
+    headers: dict[str, str]
+    time: Number
+
+
 class Entry(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """One line, read. A header has `wsflow`, a handshake `opened`, the rest are rows."""
 
-    seq: int = 0
-    t: float = 0.0
+    seq: Number = 0
+    t: Annotated[float, msgspec.Meta(ge=0, le=MAX_SECONDS)] = 0.0
     """Seconds since the recording started; never goes back."""
-    time: int = 0
+    time: Number = 0
     """UTC in nanoseconds."""
-    scope: int = 0
-    cause: int = 0
+    scope: Number = 0
+    cause: Number = 0
     kind: str = ""
     node: str = ""
     port: str = ""
@@ -58,10 +80,10 @@ class Entry(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     path: str = ""
     data: Any = None
     bytes: str | None = None
-    size: int = 0
+    size: Number = 0
     elapsed: float | None = None
     error: str | None = None
-    code: int | None = None
+    code: Number | None = None
     reason: str = ""
     opened: dict[str, Any] | None = None
     wsflow: int | None = None
@@ -136,6 +158,8 @@ def read(line: bytes) -> Entry:
         entry = _decode(line)
         if entry.bytes is not None:
             base64.b64decode(entry.bytes, validate=True)
+        if entry.opened is not None:
+            msgspec.convert(entry.opened, Facts)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise DamagedLineError(f"it is no row: {error}") from error
     return entry
@@ -153,6 +177,8 @@ def read_all(some: list[bytes]) -> list[Entry] | None:
         entries = list(map(_decode, some))
         for encoded in [entry.bytes for entry in entries if entry.bytes is not None]:
             base64.b64decode(encoded, validate=True)
+        for facts in [entry.opened for entry in entries if entry.opened is not None]:
+            msgspec.convert(facts, Facts)
     except (msgspec.DecodeError, ValueError, RecursionError):
         return None
     return entries

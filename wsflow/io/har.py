@@ -22,7 +22,7 @@ from ..errors import RecordingError
 from ..events import ANSWERS
 from .completeness import PROMISE, end_mark
 from .folder import FOLDER, draft, unwritable
-from .format import FORMAT, Entry, write_object
+from .format import FORMAT, MAX_SECONDS, Entry, write_object
 from .reader import Reader
 from .redaction import Redaction
 
@@ -30,6 +30,9 @@ SENT = {"message": "send", **dict.fromkeys(ANSWERS, "receive")}
 """Kinds of our rows, and what the client calls them."""
 
 TEXT, BINARY, CLOSE = 1, 2, 8
+MAX_HAR = 2**30
+"""Bytes a HAR may have: it is read whole."""
+
 CONTROL = frozenset({CLOSE, 9, 10})
 
 SAVE = (
@@ -163,6 +166,12 @@ def from_har(path: str | Path, name: str, folder: str | Path = FOLDER) -> Path:
     if not sockets:
         har.wrong(f"a HAR without WebSocket connections; {SAVE}")
     began = min(one.facts["time"] for one in sockets)
+    end = max(one.rows[-1].time for one in sockets)
+    if began < 0 or end - began > MAX_SECONDS * 10**9:
+        har.wrong(
+            f"it began {_moment(began)[:10]} and is {(end - began) / 1e9 / 86_400:,.0f} days long: "
+            "a clock was wrong; correct its startedDateTime, or take that entry out"
+        )
     order = sorted(
         (
             (row.time, number, at)
@@ -201,6 +210,13 @@ class _Har:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
+            if path.exists() and not path.is_file():
+                self.wrong("a HAR is a file, which this is not")
+            if path.stat().st_size > MAX_HAR:
+                self.wrong(
+                    f"it has {path.stat().st_size / 2**20:,.0f} MiB, and at most "
+                    f"{MAX_HAR / 2**20:,.0f} are read; save fewer entries"
+                )
             self.raw = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
         except OSError as error:
             raise RecordingError(f"{path}: can not be read: {error.strerror}") from error
@@ -242,7 +258,7 @@ class _Har:
             messages = entry.get("_webSocketMessages")
             if messages is None and entry.get("_resourceType") != "websocket":
                 continue
-            if not messages and _refused(entry):
+            if _refused(entry, messages):
                 continue
             if not isinstance(messages, list):
                 url = _dict(entry.get("request")).get("url")
@@ -274,6 +290,8 @@ class _Har:
         url, started = request.get("url"), entry.get("startedDateTime")
         try:
             parts = urlsplit(str(url))
+            if parts.path and not parts.path.startswith("/"):
+                self.wrong(f"entry {number}: {url!r:.100} is no ws:// address; {SAVE}", near=url)
             query = parse_query(parts.query)
             began = datetime.datetime.fromisoformat(str(started))
         except ValueError as error:
@@ -291,7 +309,7 @@ class _Har:
                 "peer": str(own.get("peer", "")),
                 "path": unquote(parts.path) or "/",
                 "method": str(request.get("method") or "GET"),
-                "params": _dict(own.get("params")),
+                "params": {name: str(value) for name, value in _dict(own.get("params")).items()},
                 "query": query,
                 "headers": {
                     str(one["name"]).lower(): str(one.get("value", ""))
@@ -338,9 +356,15 @@ def _dict(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _refused(entry: dict[str, Any]) -> bool:
+def _refused(entry: dict[str, Any], messages: Any) -> bool:
+    """Whether a handshake came to nothing: its status says so, and no message was seen."""
     status = _dict(entry.get("response")).get("status")
-    return isinstance(status, int) and status >= 300
+    seen = messages if isinstance(messages, list) else []
+    return (
+        isinstance(status, int)
+        and (status == 0 or status >= 300)
+        and all(isinstance(one, dict) and one.get("type") == "error" for one in seen)
+    )
 
 
 def _base64(value: bytes) -> str:

@@ -13,6 +13,8 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NamedTuple, Self, TypeAlias, TypeVar
 
+import msgspec
+
 from ..errors import DamagedLineError, NewerRecordingError, NotARecordingError, RecordingError
 from . import format as lines
 from .completeness import BROKE_OFF, end_mark, lacking
@@ -316,13 +318,47 @@ def _header(path: Path) -> dict[str, Any]:
 
 def _checked(path: Path, header: dict[str, Any]) -> dict[str, Any]:
     version = header["wsflow"]
-    if not isinstance(version, int):
+    if type(version) is not int:
         raise NotARecordingError(path, 1, f"its format is {version!r}, which is no number")
     if version > FORMAT:
         raise NewerRecordingError(path, version, FORMAT)
     if not all(step in CONVERTERS for step in range(version, FORMAT)):
         raise NotARecordingError(path, 1, f"nothing converts format {version}")
-    return _converted(header, version) | {"wsflow": version}
+    return _trusted(_converted(header, version)) | {"wsflow": version}
+
+
+class _Header(msgspec.Struct):
+    """What a header has to look like; what looks otherwise is left out of it."""
+
+    created: str = ""
+    time: lines.Number = 0
+    part: lines.Number = 1
+    redacted: list[str] = []
+    flow: dict[str, Any] = {}
+
+
+class _Flow(msgspec.Struct):
+    """What a header tells of the flow, in the same way."""
+
+    name: str = ""
+    nodes: list[dict[str, Any]] = []
+    wires: list[list[str]] = []
+
+
+def _trusted(header: dict[str, Any]) -> dict[str, Any]:
+    """Return a header in which all that somebody reads is what it has to be."""
+    fit = _fitting(header, _Header)
+    return fit | {"flow": _fitting(fit["flow"], _Flow)} if "flow" in fit else fit
+
+
+def _fitting(values: dict[str, Any], shape: type[msgspec.Struct]) -> dict[str, Any]:
+    fit = dict(values)
+    for key in values.keys() & set(shape.__struct_fields__):
+        try:
+            msgspec.convert({key: values[key]}, shape)
+        except msgspec.ValidationError:
+            del fit[key]
+    return fit
 
 
 def _converted(value: dict[str, Any], version: int) -> dict[str, Any]:

@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import re
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
-from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlsplit
+from urllib.parse import SplitResult, parse_qsl, quote, quote_plus, urlencode, urlsplit
 
 from ..base.secrets import REDACTED
 from ..compare.answer import HttpAnswer
 from ..errors import RefusedError, ReplayError
 
 if TYPE_CHECKING:
-    from websockets.asyncio.client import ClientConnection
+    from websockets.asyncio.client import ClientConnection, connect
 
 REACH = 5.0
 """Seconds after which nobody listens there, or a request has no response."""
@@ -28,8 +29,17 @@ REACH = 5.0
 MAX_ANSWER = 64 * 2**20
 """Bytes an answer to a request may have."""
 
-HANDSHAKE = {"host", "upgrade", "connection", "origin", "content-length", "user-agent"}
+HANDSHAKE = {"host", "upgrade", "connection", "origin", "content-length", "user-agent",
+    "transfer-encoding", "te", "trailer", "expect", "keep-alive",
+    "proxy-connection", "proxy-authorization"}  # fmt: skip
 """Headers that belong to a connection; each makes its own. So does all that is `sec-websocket-`."""
+
+MIN_SECRET = 4
+"""Characters a value in the address has at least that is taken out of all that is told."""
+
+_USER = re.compile(r"//[^/@]*@")
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_VALUE = re.compile(r"[\t\x20-\x7e\x80-\uffff]*")
 
 SUBPROTOCOLS = "sec-websocket-protocol"
 """But for this one: which subprotocols are offered is the client's to say."""
@@ -54,7 +64,8 @@ class Address:
             parts = urlsplit(url)
             if parts.scheme in {"ws", "wss"} and parts.hostname and parts.port != 0:
                 return cls(parts)
-        raise ReplayError(f"{url!r} is no address of a WebSocket server: ws://host:port")
+        shown = _USER.sub("//", url.partition("?")[0].partition("#")[0])
+        raise ReplayError(f"{shown!r} is no address of a WebSocket server: ws://host:port")
 
     @property
     def is_secure(self) -> bool:
@@ -66,8 +77,41 @@ class Address:
         """The TCP port."""
         return self.parts.port or (443 if self.is_secure else 80)
 
+    @property
+    def netloc(self) -> str:
+        """Host and port, and nothing that is secret."""
+        return self.parts.netloc.rpartition("@")[2]
+
+    def hidden(self, text: str) -> str:
+        """Return a text without what is secret in this address: values of its query, a password."""
+        told = [value for _, value in parse_qsl(self.parts.query)]
+        for secret in (*told, self.parts.password or ""):
+            for spelling in {secret, quote(secret), quote_plus(secret)}:
+                if len(spelling) >= MIN_SECRET:
+                    text = text.replace(spelling, REDACTED)
+        return text
+
+    def check(self, path: str, headers: Pairs = ()) -> None:
+        """Raise `ReplayError` where a recorded request could reach more than this server.
+
+        What stands in a file may be a stranger's: a path that is none continues the port, or
+        names another host; a line break in a header begins another one.
+        """
+        if not path.startswith("/") or path.startswith(("//", "/\\")):
+            raise ReplayError(
+                f"{path!r:.200} is no path on a server, and nothing else is asked for; "
+                "leave it out: replay(..., sessions=[...])"
+            )
+        for name, value in headers:
+            if not _TOKEN.fullmatch(name) or not _VALUE.fullmatch(value):
+                raise ReplayError(
+                    f"the header {name!r:.80} with {value!r:.80} is none that can be sent; "
+                    "leave it out: replay(..., sessions=[...])"
+                )
+
     def target(self, path: str, query: Pairs) -> str:
         """Return path and query of a recorded request, for this server."""
+        self.check(path)
         pairs = urlencode([*query, *parse_qsl(self.parts.query)])
         return f"{self.parts.path.rstrip('/')}{quote(path)}{'?' if pairs else ''}{pairs}"
 
@@ -76,7 +120,7 @@ class Address:
         try:
             socket.create_connection((str(self.parts.hostname), self.port), REACH).close()
         except OSError as error:
-            there = f"{self.parts.scheme}://{self.parts.netloc}"
+            there = f"{self.parts.scheme}://{self.netloc}"
             raise ReplayError(
                 f"nobody listens at {there} ({error.strerror or error}); start that server first"
             ) from error
@@ -90,15 +134,16 @@ class Address:
         Raises:
             RefusedError: the server does not want it.
             OSError: there is no connection.
+            ReplayError: the path or a header is none.
         """
-        from websockets.asyncio.client import connect
         from websockets.exceptions import InvalidStatus, WebSocketException
         from websockets.typing import Subprotocol
 
         offered = ",".join(one for key, one in headers if key.lower() == SUBPROTOCOLS).split(",")
+        self.check(path, headers)
         target = self.target(path, query)
         try:
-            connection = await connect(
+            connection = await _straight()(
                 f"{self.parts.scheme}://{self.parts.netloc}{target}",
                 additional_headers=[one for one in headers if one[0].lower() != SUBPROTOCOLS],
                 subprotocols=[Subprotocol(one.strip()) for one in offered if one.strip()] or None,
@@ -108,9 +153,9 @@ class Address:
             )
         except InvalidStatus as error:
             told = (error.response.body or b"").decode(errors="replace")
-            raise RefusedError(path, error.response.status_code, told) from error
+            raise RefusedError(path, error.response.status_code, self.hidden(told)) from None
         except (WebSocketException, ValueError, TimeoutError) as error:
-            raise ConnectionError(f"no WebSocket at {path!r}: {error}") from error
+            raise ConnectionError(f"no WebSocket at {path!r}: {self.hidden(str(error))}") from None
         try:
             yield connection
         finally:
@@ -121,12 +166,24 @@ class Address:
         make = http.client.HTTPSConnection if self.is_secure else http.client.HTTPConnection
         connection = make(str(self.parts.hostname), self.port, timeout=REACH)
         headers = dict(own_headers(event.get("headers")))
+        self.check(str(event["path"]), tuple(headers.items()))
         with contextlib.closing(connection):
             target = self.target(str(event["path"]), known_pairs(event.get("query")))
             connection.request(event["method"], target, body or None, headers)
             response = connection.getresponse()
             kind = response.getheader("content-type")
             return HttpAnswer.of(response.status, kind, response.read())
+
+
+def _straight() -> type[connect]:
+    """Return a `connect` that goes where it is told, and not where an answer sends it."""
+    from websockets.asyncio.client import connect
+
+    class Straight(connect):
+        def process_redirect(self, exc: Exception) -> Exception:
+            return exc
+
+    return Straight
 
 
 def known_pairs(values: Any) -> Pairs:

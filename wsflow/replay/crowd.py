@@ -18,9 +18,11 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ReplayError
 from ..types import Data
-from .address import known_pairs, own_headers, sendable
+from .address import Address, known_pairs, own_headers, sendable
 from .crowd_report import CrowdReport, Ghost, Step, Visit
 from .crowd_visits import Playable, in_memory, over_sockets
+from .payload import sent
+from .player import LONGEST_GAP
 
 if TYPE_CHECKING:
     from ..io.format import Entry
@@ -116,11 +118,22 @@ class Ghosts:
         report = CrowdReport(self.recording.name, [Visit(ghost) for ghost in self])
         began = time.monotonic()
         if isinstance(where, str):
+            self._check_ways(Address.of(where))
             await over_sockets(where, report, speed)
         else:
             await in_memory(where, report, int(self.recording.header.get("time") or 0))
         report.seconds = time.monotonic() - began
         return report
+
+    def _check_ways(self, address: Address) -> None:
+        """Raise `ReplayError` where a ghost could get to more than that server."""
+        for ghost in self:
+            try:
+                address.check(ghost.path, ghost.headers)
+            except ReplayError as error:
+                raise ReplayError(
+                    f"{self.recording.path}, session {ghost.session!r:.80}: {error}"
+                ) from None
 
     haunt = run  # notebooks made before it was called `run` go on working
 
@@ -190,6 +203,11 @@ def _scripts(recording: Reader, n: int, seed: int) -> tuple[list[_Script], float
             opened[str(entry.opened["id"])] = entry.opened
         elif entry.session in wanted:
             _note(entry, scripts, opened)
+    if length > LONGEST_GAP:
+        raise ReplayError(
+            f"{recording.path} is {length / 86_400:,.0f} days long, and ghosts would be there as "
+            "long; recording.trim(start, end, to='...') makes a shorter one"
+        )
     for script in scripts.values():
         if script.end < 0:  # it was there when the recording ended
             script.end = length - script.start
@@ -199,11 +217,12 @@ def _scripts(recording: Reader, n: int, seed: int) -> tuple[list[_Script], float
 def _note(entry: Entry, scripts: dict[str, _Script], opened: dict[str, dict[str, Any]]) -> None:
     id = str(entry.session)
     if id not in scripts:
-        scripts[id] = _Script(opened[id], entry.t)
+        facts = opened.get(id) or {"id": id, "path": entry.path}
+        scripts[id] = _Script(facts, entry.t)
     script = scripts[id]
     t = entry.t - script.start
     if entry.kind == "message":
-        script.messages.append((t, entry.value))
+        script.messages.append((t, sent(entry)))
     elif entry.kind == "close":
         script.end = t
         script.code, script.reason = sendable(entry.code, entry.reason)

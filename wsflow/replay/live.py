@@ -28,7 +28,7 @@ from ..log.log import Log
 from ..log.store import Store
 from ..tracebacks import named
 from ..types import Data
-from .address import Address
+from .address import Address, own_headers
 from .live_client import Leave, LiveClient
 from .options import NO_OPTIONS, ReplayOptions
 from .payload import request_of
@@ -165,6 +165,7 @@ class _Server:
         self, facts: dict[str, Any], hear: Callable[[Data], None], scope: int = 0
     ) -> LiveClient:
         """Connect a recorded session, when it is its turn."""
+        self.address.check(str(facts["path"]), own_headers(facts.get("headers")))
         client = LiveClient(facts, hear, self)
         self._clients[client.id] = client
         self.later(client.id, client.begin)
@@ -175,6 +176,8 @@ class _Server:
         await self._gates.popleft().wait()
         try:
             return await aside(self.address.ask, event, body)
+        except ReplayError:
+            raise
         except (OSError, http.client.HTTPException, ValueError) as error:
             self.left_out["requests that had no answer"] += 1
             self.fault(f"{event['method']} {event['path']}", error)
@@ -190,7 +193,7 @@ class _Server:
     def fault(self, who: str, error: Exception) -> None:
         """Write down what went wrong."""
         place = self._store.place("error", who, "")
-        self._store.tell(place, 0, 0, 0, None, 0, None, named(error))
+        self._store.tell(place, 0, 0, 0, None, 0, None, self.address.hidden(named(error)))
 
     # ---- step by step
 

@@ -6,21 +6,38 @@ Opposite: `io/recorder.py` wrote it down.
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, Literal, Required, TypedDict
 from urllib.parse import urlencode
+
+import msgspec
 
 from ..base.bodies import content_type, to_data
 from ..base.secrets import REDACTED
 from ..compare.answer import HttpAnswer
 from ..events import is_reply
-from ..io.format import Entry
+from ..io.format import Entry, Path
 from ..types import Data
+
+
+class Asked(TypedDict, total=False):
+    """What a recorded HTTP request has to look like; more keys may be there."""
+
+    method: Required[Literal["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]]
+    path: Required[Path]
+    query: dict[str, str | list[str]] | None
+    headers: dict[str, str] | None
 
 
 def request_of(entry: Entry) -> dict[str, Any] | None:
     """Return the HTTP request that an event was, or None when it was none."""
     event = entry.value if entry.session is None else None
-    return event if isinstance(event, dict) and "method" in event else None
+    if not isinstance(event, dict):
+        return None
+    try:
+        msgspec.convert(event, Asked)
+    except (msgspec.ValidationError, RecursionError):
+        return None
+    return event
 
 
 def has_secrets(value: Any, depth: int = 5) -> bool:
@@ -47,11 +64,11 @@ def answered(entry: Entry) -> HttpAnswer:
     """Return a recorded HTTP response; its row is the body alone where all else is as usual."""
     told, body = entry.value, entry.value
     status, headers = 200, dict[str, Any]()
-    if is_reply(told):
+    if is_reply(told) and isinstance(told["headers"], dict) and type(told["status"]) is int:
         status, headers, body = told["status"], told["headers"], told["body"]
     data = b"" if body is None and not entry.size else to_data(body)
     content = data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data
-    return HttpAnswer.of(status, headers.get("content-type") or content_type(body), content)
+    return HttpAnswer.of(status, str(headers.get("content-type") or content_type(body)), content)
 
 
 def body_of(event: dict[str, Any]) -> bytes:

@@ -33,6 +33,9 @@ GRACE = 5.0
 """Virtual seconds handlers get to end after the last recorded row; and before the first one, to
 greet who was there already."""
 
+LONGEST_GAP = 32 * 86_400.0
+"""Seconds without an event: beyond that a clock was wrong, or timers are to run for ever."""
+
 TURN = 50e-6
 """Seconds between a row and an event that came in the same turn of the loop: nothing else ran."""
 
@@ -327,6 +330,12 @@ class Player:
     async def _reach(self, t: float) -> Order:
         """Wait until its time has come; who is at the controls may have other plans."""
         loop = self._loop
+        if t - self._last > LONGEST_GAP and self._max_gap > LONGEST_GAP:
+            raise ReplayError(
+                f"{self._reader.path}: {(t - self._last) / 86_400:,.0f} days pass before row "
+                f"{self._seq} in which nothing happens; max_gap=60 makes a minute of them, "
+                "until= ends it before"
+            )
         while True:
             if self._controls.called:
                 order = await self._controls.order(t)
