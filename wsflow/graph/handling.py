@@ -24,23 +24,20 @@ awaited: ContextVar[Context | None] = ContextVar("wsflow_handler", default=None)
 class Handling:
     """A call of an `async def` handler. Its session counts it as in flight until it has ended."""
 
-    __slots__ = ("_args", "_ctx", "_engine", "_function", "_started")
+    __slots__ = ("_args", "_ctx", "_engine", "_function", "_started", "name")
 
     def __init__(
         self, engine: Engine, ctx: Context, function: Callable[..., Any], args: tuple[Any, ...]
     ) -> None:
         self._engine, self._ctx, self._function, self._args = engine, ctx, function, args
         self._started = False
+        self.name = ctx._node.name
+        """Its task is called so."""
         ctx._scope.running += 1
         session = ctx._scope.session
         if session is not None:
             session.starting += 1
             session.handler_started()
-
-    @property
-    def name(self) -> str:
-        """The name of its task."""
-        return self._ctx._node.name
 
     async def run(self) -> None:
         """Await the handler; of what it raises only its own cancellation goes on."""

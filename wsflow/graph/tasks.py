@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from contextvars import copy_context
-from typing import Protocol
+from typing import Any, Protocol
 
 from ..base.wake import Wakeup
 
@@ -34,6 +34,24 @@ LAST_TIMEOUT = 0.5
 """Seconds it gets after that before it is left behind."""
 
 
+class _JobTask(asyncio.Task[None]):
+    """The task of a job. The job says itself that it has ended, which costs next to nothing.
+
+    Unless it is cancelled before its first step: then nothing of it ever runs, and the loop is
+    asked to call. (For each task that would be a turn of the loop more.)
+    """
+
+    __slots__ = ("job", "tasks")
+
+    job: Job
+    tasks: Tasks
+
+    def cancel(self, msg: Any = None) -> bool:
+        """Cancel it, as any task."""
+        self.add_done_callback(_never_begun)
+        return super().cancel(msg)
+
+
 class Tasks:
     """At most `limit` tasks at a time; at most `queue` jobs wait for one of them to end."""
 
@@ -41,7 +59,7 @@ class Tasks:
         self.limit, self.queue = limit, queue
         self._loop: asyncio.AbstractEventLoop | None = None
         self._context = copy_context()
-        self._running: dict[asyncio.Task[None], Job] = {}
+        self._running: dict[Job, asyncio.Task[None]] = {}
         """A loop itself holds its tasks only weakly."""
         self._waiting: deque[Job] = deque()
         self._lost: set[asyncio.Task[None]] = set()
@@ -74,15 +92,25 @@ class Tasks:
 
     def _start(self, loop: asyncio.AbstractEventLoop, job: Job) -> None:
         # not by the loop's factory: an eager one would start it before the others
-        task = asyncio.Task(job.run(), loop=loop, name=job.name, context=self._context.copy())
-        self._running[task] = job
-        # and not by a `finally` in the job: who is cancelled before it starts has none
-        task.add_done_callback(self._ended, context=self._context)
+        task = _JobTask(self._run(job), loop=loop, name=job.name, context=self._context.copy())
+        task.job, task.tasks = job, self
+        self._running[job] = task
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        if (job := self._running.pop(task, None)) is None:
-            return  # lost, and back
-        job.ended(task.cancelled())
+    async def _run(self, job: Job) -> None:
+        try:
+            await job.run()
+        except GeneratorExit:
+            raise  # its loop is gone
+        except BaseException as error:
+            self.left(job, isinstance(error, asyncio.CancelledError))
+            raise
+        self.left(job, cancelled=False)
+
+    def left(self, job: Job, cancelled: bool) -> None:
+        """It has ended. Harmless when that was said before."""
+        if self._running.pop(job, None) is None:
+            return  # it began and ended, or it was lost, and is back
+        job.ended(cancelled)
         if self._waiting and self._loop is not None:
             self._start(self._loop, self._waiting.popleft())
         elif not self._running:
@@ -96,12 +124,9 @@ class Tasks:
     def lose(self) -> None:
         """The loop is closed, or another process's: what ran has ended, though it never will."""
         self._loop = None
-        self._lost.update(self._running)
-        jobs, self._running, self._waiting = (
-            [*self._running.values(), *self._waiting],
-            {},
-            deque(),
-        )
+        self._lost.update(self._running.values())
+        jobs = [*self._running, *self._waiting]
+        self._running, self._waiting = {}, deque()
         for job in jobs:
             job.ended(False)
 
@@ -112,11 +137,15 @@ class Tasks:
         for job in waiting:
             job.ended(False)
         for seconds in (CLEANUP_TIMEOUT, LAST_TIMEOUT):
-            for task in self._running:
+            for task in list(self._running.values()):
                 task.cancel()
             if self._running:
-                await asyncio.wait(list(self._running), timeout=seconds)
-        return [task.get_name() for task in self._running]
+                await asyncio.wait(list(self._running.values()), timeout=seconds)
+        return [job.name for job in self._running]
+
+
+def _never_begun(task: _JobTask) -> None:
+    task.tasks.left(task.job, cancelled=True)
 
 
 def was_cancelled(error: BaseException) -> bool:
