@@ -26,7 +26,7 @@ QUICK: tuple[tuple[str, ...], ...] = (("ruff", "check"), ("ruff", "format", "--c
 THOROUGH: tuple[tuple[str, ...], ...] = (("mypy",),)
 """Takes a while: it runs beside the tests."""
 
-WORKERS = 2
+WORKERS = 3
 SIDE_BY_SIDE = ("-n", str(WORKERS), "--dist", "worksteal")
 ALONE = ("-n", "0")
 NO_TESTS = 5

@@ -162,14 +162,14 @@ def threading_(flow: Flow) -> Talk:
     async def work(event: MessageEvent, ctx: Context) -> None:
         message = str(event["message"])
         if message == "asyncio":
-            await asyncio.to_thread(time.sleep, 0.03)
+            await asyncio.to_thread(time.sleep, 0.15)
         elif message == "anyio":
             await anyio.to_thread.run_sync(time.sleep, 0.005)
         elif message == "from there":
             await anyio.to_thread.run_sync(ctx.emit, "response", {"body": "from a thread"})
         else:
-            with anyio.move_on_after(0.02):
-                await anyio.to_thread.run_sync(time.sleep, 0.2, abandon_on_cancel=True)
+            with anyio.move_on_after(0.15):
+                await anyio.to_thread.run_sync(time.sleep, 0.4, abandon_on_cancel=True)
         ctx.emit("response", {"body": f"{message} is done"})
 
     flow.websocket("/chat").message >> work
