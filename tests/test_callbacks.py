@@ -47,6 +47,13 @@ class SurrogateError(Exception):
         return "\ud800"
 
 
+class NoAttributesError(Exception):
+    """Even its `__class__` can not be asked for."""
+
+    def __getattribute__(self, name: str) -> Any:
+        raise KeyboardInterrupt(name)
+
+
 FAULTS: list[type[BaseException]] = [
     *(NumberTextError, NoTextError, Bare, SurrogateError),
     *(SystemExit, KeyboardInterrupt, asyncio.CancelledError, GeneratorExit),
@@ -332,6 +339,29 @@ async def test_p4_anything_raised_by_any_road_costs_one_row(
     assert len(errors(flow)) == 1
     assert flow.running
     flow.log.frame().to_csv()  # every row of it can be written down
+
+
+@pytest.mark.parametrize("kind", ["plain", "async"])
+async def test_p4_an_error_of_which_nothing_can_be_asked_costs_one_row(
+    busy: tuple[Flow, list[Client]], kind: str
+) -> None:
+    """Within a TaskGroup it is beyond reach: asyncio itself asks for its class."""
+    flow, others = busy
+
+    async def bursts() -> None:
+        raise NoAttributesError
+
+    def burst() -> None:
+        raise NoAttributesError
+
+    asked(flow, burst if kind == "plain" else bursts)
+    await ask(flow)
+    await flow.log.until(kind="error")
+    (row,) = (row for row in flow.log.tail(1_000) if row.kind == "error")
+    assert str(row.error).startswith("NoAttributesError")
+    for other in others:
+        await other.send("still here")
+        assert await other.receive() == "still here"
 
 
 @pytest.mark.parametrize("fault", FAULTS)

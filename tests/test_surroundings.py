@@ -51,6 +51,16 @@ flow.record("lesson", folder={str(tmp_path)!r}).stop()
     assert (tmp_path / "lesson.jsonl").exists()
 
 
+@pytest.mark.parametrize(
+    ("folder", "words"), [("a\0b", "is no folder"), ("f" * 300, "a shorter name: folder=")]
+)
+async def test_a_folder_that_can_not_be_is_an_error_of_ours(
+    flow: Flow, tmp_path: Path, folder: str, words: str
+) -> None:
+    with pytest.raises(RecordingError, match=words):
+        flow.record("x", folder=tmp_path / folder)
+
+
 @pytest.mark.parametrize("below", ["", "/deeper"])
 def test_a19_a_file_for_a_folder_is_named_as_such(tmp_path: Path, below: str) -> None:
     (tmp_path / "afile").touch()

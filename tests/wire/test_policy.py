@@ -489,7 +489,7 @@ def fetched(site: str, mode: str = "no-cors", dest: str = "image", **more: str) 
     return asked(headers=tuple(told.items()))._replace(method=method)
 
 
-@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+@pytest.mark.parametrize("site", ["cross-site", "same-site", "Cross-Site", "none, cross-site", ""])
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
 @pytest.mark.parametrize(
     ("mode", "dest"),

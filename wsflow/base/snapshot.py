@@ -21,6 +21,10 @@ _HEADERS, _QUERY = b"\xa7headers", b"\xa5query"
 _IMMUTABLE = frozenset({str, bytes, int, float, bool, type(None)})
 
 
+MAX_BITS = 256
+"""Bits of a whole number that is kept as one. Python writes out no more than 4,300 digits."""
+
+
 class Snapshot:
     """A packed value; `unpack()` gives a fresh copy each time."""
 
@@ -47,9 +51,12 @@ def snapshot(value: Any) -> tuple[Any, int]:
     if kind is bytes or (kind is str and value.isascii()):
         return value, len(value)
     if kind is str:
-        return value, len(value.encode("utf-8", "surrogatepass"))
+        return _carried(value)
     if kind in _IMMUTABLE:
-        return value, 8
+        if kind is not int or value.bit_length() <= MAX_BITS:
+            return value, 8
+        text = describe(value)
+        return text, len(text)
     try:
         packed = _encode(value)
         if packed == _latest.packed:
@@ -61,6 +68,15 @@ def snapshot(value: Any) -> tuple[Any, int]:
         packed = _encode(describe(value))
     _latest = Snapshot(packed)
     return _latest, len(packed)
+
+
+def _carried(text: str) -> tuple[str, int]:
+    """Return a text as files and pages can carry it, lone surrogates escaped, and its bytes."""
+    try:
+        return text, len(text.encode())
+    except UnicodeEncodeError:
+        data = text.encode("utf-8", "backslashreplace")
+        return data.decode(), len(data)
 
 
 _latest = Snapshot(b"")

@@ -75,7 +75,8 @@ class Faults:
         session = ctx._scope.session_number if ctx else 0
         scope = ctx._scope.number if ctx else 0
         cause = ctx._cause if ctx else 0
-        self._tell(self._place("mark", node, ""), session, scope, cause, text, len(text))
+        data, size = snapshot(text)
+        self._tell(self._place("mark", node, ""), session, scope, cause, data, size)
 
     def blocked(self, node: str, text: str, seconds: float) -> None:
         """Write down that something blocked the loop: a handler, or (no node) a cell."""

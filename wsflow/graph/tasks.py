@@ -102,7 +102,7 @@ class Tasks:
         except GeneratorExit:
             raise  # its loop is gone
         except BaseException as error:
-            self.left(job, isinstance(error, asyncio.CancelledError))
+            self.left(job, issubclass(type(error), asyncio.CancelledError))
             raise
         self.left(job, cancelled=False)
 
@@ -154,4 +154,5 @@ def was_cancelled(error: BaseException) -> bool:
     Not of something cancelled that it awaited: that is an error like others.
     """
     task = asyncio.current_task()
-    return isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0
+    cancelled = issubclass(type(error), asyncio.CancelledError)  # its `__class__` may be anything
+    return cancelled and task is not None and task.cancelling() > 0

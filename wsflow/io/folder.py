@@ -7,6 +7,7 @@ a symlink leads out. No file is ever written over: what was there is kept under 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 from collections.abc import Iterator
@@ -43,13 +44,17 @@ def resolve(name: str, folder: str | Path = FOLDER) -> Path:
         raise RecordingNameError(name, "further parts of long recordings are called so")
     path = Path(folder) / (stem + SUFFIX)
     try:
-        inside = path.resolve().parent == Path(folder).resolve()
+        inside = path.resolve().parent == Path(folder).resolve() and not path.is_symlink()
+    except ValueError as error:
+        raise RecordingError(f"{str(folder)!r} is no folder: {error}") from error
     except (OSError, RuntimeError) as error:  # the latter: links that lead round in a circle
+        if getattr(error, "errno", None) == errno.ENAMETOOLONG:
+            raise unwritable(path, error) from error
         raise RecordingError(
             f"there is no way to {folder} from here: was the working directory deleted? Go to "
             "another with os.chdir(...), or give a whole path: folder='/...'"
         ) from error
-    if path.is_symlink() or not inside:
+    if not inside:
         raise RecordingNameError(name, f"it leads out of {folder}")
     return path
 
@@ -249,10 +254,13 @@ def draft(name: str, folder: str | Path) -> Iterator[Draft]:
         made.discard()
 
 
-def unwritable(path: Path, error: OSError) -> RecordingError:
+def unwritable(path: Path, error: OSError | RuntimeError) -> RecordingError:
     """Return what to tell of a file that can not be written."""
-    if isinstance(error, FileExistsError | NotADirectoryError):
+    why = getattr(error, "strerror", None) or error
+    if getattr(error, "errno", None) == errno.ENAMETOOLONG:
+        cure = "name a folder with a shorter name: folder='...'"
+    elif isinstance(error, FileExistsError | NotADirectoryError):
         cure = "a part of that path is a file; name another folder: folder='...'"
     else:
         cure = "make room there, or name another folder"
-    return RecordingError(f"{path}: can not be written: {error.strerror or error}; {cure}")
+    return RecordingError(f"{path}: can not be written: {why}; {cure}")

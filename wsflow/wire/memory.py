@@ -55,6 +55,9 @@ class Client(Spelled):
                 f"a client in memory takes a path such as '/chat/red', not {path!r}; "
                 "for an address: websockets.connect(server.url + '/chat/red')"
             )
+        for what in (path, *headers, *headers.values()):
+            if not _can_travel(what):
+                raise PathError(f"no client can send {what!r}: it is no text that UTF-8 can carry")
         self.path = path
         self._endpoint, self._start, self._home = endpoint, start, home
         route, _, query = path.partition("?")
@@ -249,3 +252,11 @@ class MemoryTransport(Loopback):
         """Raise `SessionClosedError` when the connection has ended."""
         if self.closed is not None:
             raise SessionClosedError(path, *self.closed)
+
+
+def _can_travel(text: object) -> bool:
+    """Say whether it is text that UTF-8 can carry: one without lone surrogates."""
+    try:
+        return isinstance(text, str) and text.encode() is not None
+    except UnicodeEncodeError:
+        return False

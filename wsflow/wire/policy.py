@@ -37,9 +37,9 @@ keeps the newest addresses that were."""
 MAX_NAMED = 200
 """Characters of a Host or an Origin that a refusal repeats."""
 
-ELSEWHERE = frozenset({"cross-site", "same-site"})
-"""What `Sec-Fetch-Site` says of pages of other origins. Ports make no site: each server of this
-machine is `same-site` to the others."""
+FROM_HERE = frozenset({"same-origin", "none"})
+"""What `Sec-Fetch-Site` says of pages of this origin, and of a person who asks. Ports make no site:
+each server of this machine is `same-site` to the others."""
 
 
 @dataclass(frozen=True)
@@ -208,7 +208,8 @@ def split_host(host: str) -> tuple[str | None, int | None]:
 
 def is_from_elsewhere(request: Request) -> bool:
     """Say whether a browser says that a page of another origin asks."""
-    return request.header("sec-fetch-site") in ELSEWHERE
+    sites = [value for name, value in request.headers if name == "sec-fetch-site"]
+    return not FROM_HERE.issuperset(sites)
 
 
 def _navigates(request: Request) -> bool:
