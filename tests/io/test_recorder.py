@@ -138,7 +138,7 @@ def test_every_row_is_in_the_file_as_the_log_has_it(
     for value in values:
         tell(store, value, kind="route", session=1, elapsed=0.25, error="wrong \ud800")
     rows = read(recorder.stop())
-    assert [row.value for row in rows] == values
+    assert [row.value for row in rows] == [*values[:-1], "\\ud800"]
     told = list(store.rows())
     for row, there in zip(rows, told, strict=True):
         assert (row.seq, row.time, row.scope, row.cause) == (there.seq, there.time, there.scope, 0)

@@ -326,7 +326,8 @@ async def test_it_tells_the_last_event_of_the_session_that_is_watched(
 async def test_no_path_group_or_message_breaks_the_channel(
     flow: Flow, part: ComposerPart, manager: Any, nasty: str
 ) -> None:
-    async with flow.client("/chat/" + nasty[:1000].replace("/", "%2f")) as client:
+    path = "red" if nasty == "\ud800" else nasty[:1000].replace("/", "%2f")  # no client can send it
+    async with flow.client(f"/chat/{path}") as client:
         manager.join(name(client), nasty)
         part.watch(name(client))
         if nasty != "\ud800":

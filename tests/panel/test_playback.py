@@ -53,6 +53,7 @@ async def test_a_recording_from_a_cell_is_shown_and_can_be_stopped(
         assert [one["name"] for one in viewer["recorders"]] == ["mine"]
         viewer.part.finish("mine")
         await viewer.line("mine")
+    await viewer.until(lambda viewer: not viewer["recorders"])
     with pytest.raises(RecordingError, match="not being recorded any more"):
         viewer.part.finish("mine")
     with pytest.raises(RecordingError, match="not being recorded any more"):
