@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wsflow.base.secrets import SECRET_NAMES
-from wsflow.base.snapshot import _STEMS, Snapshot, describe, snapshot, unpack
+from wsflow.base.snapshot import _STEMS, Snapshot, describe, escaped, snapshot, unpack
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats() | st.text("abü\x00"),
@@ -258,3 +258,8 @@ def test_a_description_leaves_out_what_it_would_cut() -> None:
     assert SECRET not in told
     assert "authorization" in told
     assert SECRET not in repr(picture({"number": 2**70, "headers": {"cookie": SECRET * 9}}))
+
+
+def test_text_that_is_no_unicode_is_shown_by_its_escape() -> None:
+    assert escaped("a\ud800b") == "a\\ud800b"
+    assert escaped("aüb") == "aüb"

@@ -129,11 +129,6 @@ def test_an_object_that_raises_when_shown_is_described() -> None:
     assert through(Angry()).startswith("<")
 
 
-def test_text_that_is_no_unicode_is_shown_by_its_escape() -> None:
-    assert lines.text("a\ud800b") == "a\\ud800b"
-    assert lines.text("aüb") == "aüb"
-
-
 # ---- lines
 
 

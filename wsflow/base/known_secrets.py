@@ -131,14 +131,17 @@ class KnownSecrets:
 
     def text(self, text: str) -> str:
         """Return a text without secrets, whole ones and such as were cut at one end."""
-        for own in self._own:
-            if own in text:
-                text = text.replace(own, REDACTED)
+        text = self._without_own(text)
         edges = self._edges
         if edges and any(
             word[:EDGE] in edges or word[-EDGE:] in edges for word in _WORD.findall(text)
         ):
             text = _WORD.sub(self._spared, text)
+        return text
+
+    def _without_own(self, text: str) -> str:
+        for own in self._own:
+            text = text.replace(own, REDACTED)
         return text
 
     def _spared(self, found: re.Match[str]) -> str:
@@ -176,9 +179,7 @@ class KnownSecrets:
 
     def _in_text(self, text: str, own_only: bool) -> str:
         if own_only:
-            for own in self._own:
-                text = text.replace(own, REDACTED)
-            return text
+            return self._without_own(text)
         return self.text(text) if self._is_suspect(text) else text
 
     def _is_suspect(self, text: str) -> bool:

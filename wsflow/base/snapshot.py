@@ -51,7 +51,10 @@ def snapshot(value: Any) -> tuple[Any, int]:
     if kind is bytes or (kind is str and value.isascii()):
         return value, len(value)
     if kind is str:
-        return _carried(value)
+        try:
+            return value, len(value.encode())
+        except UnicodeEncodeError:
+            return snapshot(escaped(value))
     if kind in _IMMUTABLE:
         if kind is not int or value.bit_length() <= MAX_BITS:
             return value, 8
@@ -70,13 +73,17 @@ def snapshot(value: Any) -> tuple[Any, int]:
     return _latest, len(packed)
 
 
-def _carried(text: str) -> tuple[str, int]:
-    """Return a text as files and pages can carry it, lone surrogates escaped, and its bytes."""
+def is_unicode(text: str) -> bool:
+    """Say whether UTF-8 can carry a text: whether it is one without lone surrogates."""
     try:
-        return text, len(text.encode())
+        return text.isascii() or bool(text.encode())
     except UnicodeEncodeError:
-        data = text.encode("utf-8", "backslashreplace")
-        return data.decode(), len(data)
+        return False
+
+
+def escaped(text: str) -> str:
+    """Return a text as files and pages can carry it: a lone surrogate stands as its escape."""
+    return text if is_unicode(text) else text.encode("utf-8", "backslashreplace").decode()
 
 
 _latest = Snapshot(b"")

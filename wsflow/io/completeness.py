@@ -13,6 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from ..base.snapshot import escaped
 from ..errors import DamagedLineError
 from . import format as lines
 from .folder import is_live, part_number
@@ -34,7 +35,7 @@ BROKE_OFF = (
 
 def end_mark(lacks: Iterable[str] = ()) -> bytes:
     """Return the last line of a recording, with what it lacks."""
-    words = [lines.text(one)[:MAX_WORD] for one in lacks][:MAX_WORDS]
+    words = [escaped(one)[:MAX_WORD] for one in lacks][:MAX_WORDS]
     return lines.write_object({"wsflow": FORMAT, "end": words})
 
 

@@ -18,7 +18,7 @@ from typing import Annotated, Any, Required, TypeAlias, TypedDict
 
 import msgspec
 
-from ..base.snapshot import Snapshot, describe
+from ..base.snapshot import Snapshot, describe, escaped, is_unicode
 from ..errors import DamagedLineError
 
 FORMAT = 1
@@ -215,17 +215,12 @@ have these bytes too: their text takes the longer way.
 """
 
 
-def text(value: str) -> str:
-    """Return text; what is no Unicode text (a lone surrogate) stands as its escape."""
-    return value if _is_text(value) else value.encode("utf-8", "backslashreplace").decode()
-
-
 def data(value: Any) -> bytes:
     """Return any value as JSON that `Entry.value` turns back. Never raises."""
     try:
         return msgspec.json.encode(wrapped(value), enc_hook=str)
     except Exception:  # noqa: BLE001 (a hook, or a number of more digits than Python writes)
-        return msgspec.json.encode(text(describe(value)))
+        return msgspec.json.encode(escaped(describe(value)))
 
 
 def snapshot(taken: Snapshot) -> bytes:
@@ -243,7 +238,9 @@ def wrapped(value: Any, depth: int = 0) -> Any:
     """Return a value for JSON: what JSON has no word for becomes `{"$bytes": base64}` or alike."""
     kind = type(value)
     if kind is str:
-        return value if _is_text(value) else {TEXT: _base64(value.encode("utf-8", "surrogatepass"))}
+        return (
+            value if is_unicode(value) else {TEXT: _base64(value.encode("utf-8", "surrogatepass"))}
+        )
     if kind is bytes:
         return {BYTES: _base64(value)}
     if kind is float and not math.isfinite(value):
@@ -280,13 +277,6 @@ def unwrapped(value: Any) -> Any:
 
 def _is_special(value: dict[str, Any]) -> bool:
     return len(value) == 1 and next(iter(value)).startswith("$")
-
-
-def _is_text(value: str) -> bool:
-    try:
-        return value.isascii() or bool(value.encode())
-    except UnicodeEncodeError:
-        return False
 
 
 def _base64(value: bytes) -> str:

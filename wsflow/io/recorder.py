@@ -22,6 +22,7 @@ import msgspec
 from msgspec import Raw
 
 from ..base.forks import blind, hold
+from ..base.snapshot import escaped
 from ..base.threads import started
 from ..errors import RecordingError
 from ..log.store import OVERHEAD, Store
@@ -269,7 +270,7 @@ class Recorder:
         if elapsed is not None:
             line.elapsed = round(elapsed, 6)
         if error is not None:
-            line.error = lines.text(self._redaction.text(error)[:MAX_ERROR])
+            line.error = escaped(self._redaction.text(error)[:MAX_ERROR])
         if session and line.kind == "close":
             self._put_ending(line, session)
 
@@ -278,7 +279,7 @@ class Recorder:
         del self._present[session], self._heads[session]
         known = self._store.known(session)
         if known is not None and known.code is not None:
-            line.code, line.reason = known.code, lines.text(self._redaction.text(known.reason))
+            line.code, line.reason = known.code, escaped(self._redaction.text(known.reason))
 
     def _new_head(self, place: int, session: int, put: Callable[[Raw], object]) -> Head:
         """Return what rows of a place and a session share; before the session's first row its
@@ -292,10 +293,10 @@ class Recorder:
         where = self._store.places()[place]
         head = Head(
             where.kind,
-            lines.text(where.node),
-            lines.text(where.port),
+            escaped(where.node),
+            escaped(where.port),
             facts.get("id"),
-            lines.text(facts.get("path", where.path)),
+            escaped(facts.get("path", where.path)),
         )
         self._heads.setdefault(session, {})[place] = head
         return head

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
+from ..base.snapshot import escaped
 from ..types import Data
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def text(value: object, longest: int = CELL_LENGTH) -> str:
     whole = value if isinstance(value, str) else str(value)
     if len(whole) > longest:
         whole = whole[: longest - 1] + "…"
-    return whole if whole.isascii() else whole.encode("utf-8", "backslashreplace").decode()
+    return escaped(whole)
 
 
 def preview(data: Data, longest: int = CELL_LENGTH) -> str:

@@ -17,6 +17,7 @@ from anyio.lowlevel import checkpoint
 
 from ..base.bodies import size_of, to_json
 from ..base.interfaces import FlowLoop, Refusal, Request
+from ..base.snapshot import is_unicode
 from ..base.wake import Wakeup
 from ..errors import PathError, ReceiveTimeoutError, RefusedError, SessionClosedError, Spelled
 from ..types import Data
@@ -56,7 +57,7 @@ class Client(Spelled):
                 "for an address: websockets.connect(server.url + '/chat/red')"
             )
         for what in (path, *headers, *headers.values()):
-            if not _can_travel(what):
+            if not (isinstance(what, str) and is_unicode(what)):
                 raise PathError(f"no client can send {what!r}: it is no text that UTF-8 can carry")
         self.path = path
         self._endpoint, self._start, self._home = endpoint, start, home
@@ -252,11 +253,3 @@ class MemoryTransport(Loopback):
         """Raise `SessionClosedError` when the connection has ended."""
         if self.closed is not None:
             raise SessionClosedError(path, *self.closed)
-
-
-def _can_travel(text: object) -> bool:
-    """Say whether it is text that UTF-8 can carry: one without lone surrogates."""
-    try:
-        return isinstance(text, str) and text.encode() is not None
-    except UnicodeEncodeError:
-        return False
